@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * weir_bar: a device's registers, mapped into the process where the kernel and the device allow
+ * it, and reached by calls where they don't. The accessors are the same for both, so that drivers
+ * need no second path.
+ *
+ * Registers are little-endian unless the accessor says _be. Accesses are volatile and single: one
+ * bus access of that width, in program order among themselves. They are no barriers for DMA
+ * memory: see the end of this file.
+ *
+ * Mapped registers raise SIGBUS when touched while the device doesn't decode (during a reset, in
+ * D3, unplugged); a bar that is opened unmapped never does, and then reads all ones.
+ */
+#ifndef WEIR_BAR_H
+#define WEIR_BAR_H
+
+#include <weir/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_device;
+
+/**
+ * weir_bar - opened registers. The members are for the accessors below; leave them alone.
+ */
+struct weir_bar {
+	volatile unsigned char *map;	/* the mapped part, NULL when there is none */
+	uint64_t map_first;		/* offset in the bar at which it starts */
+	uint64_t map_len;		/* its length */
+	uint64_t size;			/* of the whole bar */
+	struct weir_device *dev;
+	unsigned int region;
+};
+
+/** How to open a bar. */
+enum weir_bar_map {
+	WEIR_BAR_AUTO,		/**< mapped where possible */
+	WEIR_BAR_CALLS,		/**< not mapped: each access is a call */
+	WEIR_BAR_MAPPED,	/**< mapped as a whole, or -ENOTSUP */
+};
+
+/**
+ * weir_bar_open() - open one of a device's BARs.
+ * @region: WEIR_REGION_BAR0 to 5, or WEIR_REGION_ROM.
+ * @how: whether to map it.
+ * @out: the bar; close it with weir_bar_close() before the device. It may be opened several times.
+ *
+ * Returns 0; -EINVAL for another region; -ENOENT when the device hasn't got it; -ENOTSUP.
+ */
+WEIR_API int weir_bar_open(struct weir_device *dev, unsigned int region, enum weir_bar_map how,
+			   struct weir_bar **out);
+
+/** weir_bar_close() - unmap and close it. NULL is fine. Returns 0. */
+WEIR_API int weir_bar_close(struct weir_bar *bar);
+
+/*
+ * What the accessors do where nothing is mapped: ask the device's transport. An access that can't
+ * be made (past the end, unaligned, refused) reads all ones, writes nothing, and leaves a message.
+ */
+WEIR_API uint64_t weir_bar_read_slow(const struct weir_bar *bar, uint64_t offset,
+				     unsigned int width);
+WEIR_API void weir_bar_write_slow(const struct weir_bar *bar, uint64_t offset, unsigned int width,
+				  uint64_t value);
+
+/* The address of a register that is mapped and aligned, otherwise NULL. */
+static inline volatile void *weir_bar_reg(const struct weir_bar *bar, uint64_t offset,
+					  unsigned int width)
+{
+	uint64_t at = offset - bar->map_first;
+
+	if (__builtin_expect(bar->map_len >= width && at <= bar->map_len - width &&
+			     !(offset & (width - 1)), 1))
+		return bar->map + at;
+	return (volatile void *)0;
+}
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define WEIR_LE(bits, x) (x)
+#else
+#define WEIR_LE(bits, x) WEIR_SWAP##bits(x)
+#endif
+#define WEIR_SWAP8(x) (x)
+#define WEIR_SWAP16(x) __builtin_bswap16(x)
+#define WEIR_SWAP32(x) __builtin_bswap32(x)
+#define WEIR_SWAP64(x) __builtin_bswap64(x)
+
+/* weir_bar_read_slow() and _write_slow() speak of little-endian registers, as numbers. */
+#define WEIR_ACCESSORS(bits)                                                                       \
+	static inline uint##bits##_t weir_read##bits(const struct weir_bar *bar, uint64_t offset)  \
+	{                                                                                          \
+		volatile void *reg = weir_bar_reg(bar, offset, bits / 8);                          \
+                                                                                                   \
+		if (__builtin_expect(reg != (volatile void *)0, 1)) {                              \
+			uint##bits##_t raw = *(volatile uint##bits##_t *)reg;                      \
+                                                                                                   \
+			return (uint##bits##_t)WEIR_LE(bits, raw);                                 \
+		}                                                                                  \
+		return (uint##bits##_t)weir_bar_read_slow(bar, offset, bits / 8);                  \
+	}                                                                                          \
+	static inline void weir_write##bits(const struct weir_bar *bar, uint64_t offset,           \
+					    uint##bits##_t value)                                  \
+	{                                                                                          \
+		volatile void *reg = weir_bar_reg(bar, offset, bits / 8);                          \
+                                                                                                   \
+		if (__builtin_expect(reg != (volatile void *)0, 1))                                \
+			*(volatile uint##bits##_t *)reg = (uint##bits##_t)WEIR_LE(bits, value);    \
+		else                                                                               \
+			weir_bar_write_slow(bar, offset, bits / 8, value);                         \
+	}
+
+#define WEIR_ACCESSORS_BE(bits)                                                                    \
+	static inline uint##bits##_t weir_read##bits##_be(const struct weir_bar *bar,              \
+							  uint64_t offset)                         \
+	{                                                                                          \
+		return WEIR_SWAP##bits(weir_read##bits(bar, offset));                              \
+	}                                                                                          \
+	static inline void weir_write##bits##_be(const struct weir_bar *bar, uint64_t offset,      \
+						 uint##bits##_t value)                             \
+	{                                                                                          \
+		weir_write##bits(bar, offset, WEIR_SWAP##bits(value));                             \
+	}
+
+/**
+ * weir_read8/16/32/64(bar, offset), weir_write8/16/32/64(bar, offset, value) - a little-endian
+ * register at @offset bytes, which must be a multiple of the width; the value is in the host's
+ * byte order.
+ *
+ * weir_read16/32/64_be(), weir_write16/32/64_be() - the same for a big-endian register.
+ */
+WEIR_ACCESSORS(8)
+WEIR_ACCESSORS(16)
+WEIR_ACCESSORS(32)
+WEIR_ACCESSORS(64)
+WEIR_ACCESSORS_BE(16)
+WEIR_ACCESSORS_BE(32)
+WEIR_ACCESSORS_BE(64)
+
+#undef WEIR_ACCESSORS
+#undef WEIR_ACCESSORS_BE
+#undef WEIR_LE
+#undef WEIR_SWAP8
+#undef WEIR_SWAP16
+#undef WEIR_SWAP32
+#undef WEIR_SWAP64
+
+/*
+ * Barriers between DMA memory and registers.
+ *
+ * x86 orders stores to memory before later uncached stores, and uncached loads before later
+ * loads, so there it suffices to hold the compiler back (Intel SDM volume 3, section 9.2; the
+ * kernel's dma_wmb() and dma_rmb() in arch/x86/include/asm/barrier.h).
+ */
+
+/** weir_dma_wmb() - what was written to DMA memory is seen before a register written after. */
+static inline void weir_dma_wmb(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__asm__ __volatile__("" ::: "memory");
+#elif defined(__aarch64__)
+	__asm__ __volatile__("dmb oshst" ::: "memory");
+#else
+	__sync_synchronize();
+#endif
+}
+
+/** weir_dma_rmb() - DMA memory read after is at least as new as the register, or the descriptor in
+ *  DMA memory, read before. */
+static inline void weir_dma_rmb(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__asm__ __volatile__("" ::: "memory");
+#elif defined(__aarch64__)
+	__asm__ __volatile__("dmb oshld" ::: "memory");
+#else
+	__sync_synchronize();
+#endif
+}
+
+/** weir_dma_mb() - both, and stores before later loads. */
+static inline void weir_dma_mb(void)
+{
+	__sync_synchronize();
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * weir_device: an opened PCI function, the driver's side.
+ *
+ * A device is named by its PCI address (a function bound to vfio-pci), or is a device model in
+ * this process: one of the samples ("soft:edu") or the caller's own (weir_device_open_model()).
+ * The calls are the same for all of them.
+ */
+#ifndef WEIR_DEVICE_H
+#define WEIR_DEVICE_H
+
+#include <weir/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_device;
+struct weir_ioas;
+struct weir_iommu;
+struct weir_model;
+
+/** weir_device_opts - all zero means automatic. */
+struct weir_device_opts {
+	/** The address space to attach to. NULL: a private one, closed with the device. */
+	struct weir_ioas *ioas;
+	/**
+	 * The VF token as a UUID string, for a virtual function whose physical function is bound
+	 * to vfio-pci too. NULL: none. The kernel refuses one where none is needed.
+	 */
+	const char *vf_token;
+	/** How many address bits the device drives; automatic IOVAs stay below. 0: 64. */
+	unsigned int dma_bits;
+	/** For later versions; must be zero, anything else is -EINVAL. */
+	uint64_t reserved[4];
+};
+
+/**
+ * weir_device_open() - take a device: claim its IOMMU group, attach it to an address space, reset
+ * it where it can be. Bus mastering is off afterwards: see weir_device_bus_master().
+ * @iommu: the context; NULL for a private one, or that of opts.ioas.
+ * @name: "0000:01:00.0" (the domain "0000:" may be left out), or "soft:NAME".
+ * @opts: may be NULL.
+ * @out: the device; close it with weir_device_close().
+ *
+ * Returns 0, or, with everything as it was:
+ *  -EINVAL  malformed name; not a PCI device; @iommu isn't the context of opts.ioas
+ *  -ENOENT  no such device
+ *  -ENODEV  the device isn't bound to vfio-pci, has no IOMMU group, or VFIO isn't loaded
+ *  -EACCES  its group's node may not be opened by this user
+ *  -EBUSY   its group is open elsewhere, or in another address space of this context
+ *  -EPERM   its group isn't viable: a member is in the hands of a kernel driver
+ *  -ENOTSUP no interface that is allowed here works
+ * and others of the kernel's; the message names the cause and, where known, the cure.
+ */
+WEIR_API int weir_device_open(struct weir_iommu *iommu, const char *name,
+			      const struct weir_device_opts *opts, struct weir_device **out);
+
+/**
+ * weir_device_open_model() - open a device model of this process as a device behind the software
+ * IOMMU.
+ * @model: stays the caller's and must outlive the device. -EBUSY when it is opened already.
+ *
+ * Otherwise as weir_device_open().
+ */
+WEIR_API int weir_device_open_model(struct weir_iommu *iommu, struct weir_model *model,
+				    const struct weir_device_opts *opts, struct weir_device **out);
+
+/**
+ * weir_device_close() - bus mastering off, interrupts disabled, detached, closed. NULL is fine.
+ * Its bars must be closed before.
+ *
+ * Returns 0; -EBUSY, and nothing done, while a weir_bar of it is open, or while memory or another
+ * device uses its private address space.
+ */
+WEIR_API int weir_device_close(struct weir_device *dev);
+
+/** weir_device_ioas() - the address space it is attached to, its private one included; never NULL. */
+WEIR_API struct weir_ioas *weir_device_ioas(struct weir_device *dev);
+
+struct weir_device_info {
+	const char *name;	/**< "0000:01:00.0", "soft:edu"; the device's, good until closed */
+	const char *backend;	/**< "type1v2", "type1", "soft"; constant */
+	uint16_t vendor;
+	uint16_t device;
+	uint16_t subsystem_vendor;
+	uint16_t subsystem_device;
+	uint32_t class_code;	/**< base class << 16 | subclass << 8 | programming interface */
+	uint8_t revision;
+	bool can_reset;		/**< weir_device_reset() works */
+	uint16_t requester;	/**< as in weir_fault */
+};
+
+/** weir_device_info() - who it is, from config space. Returns 0, or -EIO when it can't be read. */
+WEIR_API int weir_device_info(struct weir_device *dev, struct weir_device_info *info);
+
+/**
+ * weir_device_bus_master() - let the device do DMA and send message-signalled interrupts, or stop
+ * it: the Bus Master Enable bit of its command register (PCI Local Bus 3.0, section 6.2.2).
+ *
+ * Returns 0, or -EIO.
+ */
+WEIR_API int weir_device_bus_master(struct weir_device *dev, bool on);
+
+/**
+ * weir_device_reset() - reset this function alone (FLR or what the kernel knows for it). Mappings
+ * and interrupt set-up stay, the device's own state goes, and bus mastering is as it was.
+ *
+ * Returns 0; -ENOTSUP when the function has no reset of its own; -EAGAIN when the kernel is
+ * already busy resetting it.
+ */
+WEIR_API int weir_device_reset(struct weir_device *dev);
+
+/** weir_region - a device's regions, numbered as VFIO does. */
+enum weir_region {
+	WEIR_REGION_BAR0,
+	WEIR_REGION_BAR1,
+	WEIR_REGION_BAR2,
+	WEIR_REGION_BAR3,
+	WEIR_REGION_BAR4,
+	WEIR_REGION_BAR5,
+	WEIR_REGION_ROM,
+	WEIR_REGION_CONFIG,
+	WEIR_REGION_VGA,
+	WEIR_REGIONS
+};
+
+struct weir_region_info {
+	uint64_t size;		/**< bytes; 0: the device hasn't got it */
+	bool readable;
+	bool writable;
+	bool mappable;		/**< at least a part of it can be mapped */
+};
+
+/** weir_region_info() - returns 0; -EINVAL for a number that isn't a weir_region. */
+WEIR_API int weir_region_info(struct weir_device *dev, unsigned int region,
+			      struct weir_region_info *info);
+
+/**
+ * weir_region_read(), weir_region_write() - access a region by a call, in the device's byte order.
+ * @offset, @len: inside the region; the kernel splits it into aligned accesses of at most 8 bytes
+ *	(4 for config space and ROM).
+ *
+ * Returns 0; -EINVAL out of range, empty, or a region without that access; -EIO while the device
+ * doesn't decode (memory space off, low power).
+ */
+WEIR_API int weir_region_read(struct weir_device *dev, unsigned int region, uint64_t offset,
+			      void *buf, size_t len);
+WEIR_API int weir_region_write(struct weir_device *dev, unsigned int region, uint64_t offset,
+			       const void *buf, size_t len);
+
+/**
+ * weir_config_read8/16/32(), weir_config_write8/16/32() - a field of config space, in the host's
+ * byte order. @offset must be a multiple of the width.
+ *
+ * What the kernel virtualises of it is in drivers/vfio/pci/vfio_pci_config.c.
+ *
+ * Returns 0; -EINVAL out of range or unaligned; -EIO.
+ */
+WEIR_API int weir_config_read8(struct weir_device *dev, unsigned int offset, uint8_t *value);
+WEIR_API int weir_config_read16(struct weir_device *dev, unsigned int offset, uint16_t *value);
+WEIR_API int weir_config_read32(struct weir_device *dev, unsigned int offset, uint32_t *value);
+WEIR_API int weir_config_write8(struct weir_device *dev, unsigned int offset, uint8_t value);
+WEIR_API int weir_config_write16(struct weir_device *dev, unsigned int offset, uint16_t value);
+WEIR_API int weir_config_write32(struct weir_device *dev, unsigned int offset, uint32_t value);
+
+/** weir_cap - one capability of config space. */
+struct weir_cap {
+	uint16_t id;
+	uint16_t offset;	/**< in bytes, of its header */
+	uint8_t version;	/**< extended capabilities only, otherwise 0 */
+	bool extended;		/**< in the PCI Express extended space, from 0x100 on */
+};
+
+/**
+ * weir_config_caps() - list the capabilities, standard ones first, in the order of their chains.
+ *
+ * Chains that loop or leave config space end there.
+ *
+ * Returns the number of capabilities, of which at most @n are stored; -EIO.
+ */
+WEIR_API int weir_config_caps(struct weir_device *dev, struct weir_cap *caps, size_t n);
+
+/** weir_cap_name() - "MSI-X", "Access Control Services"; NULL for one that weir doesn't know. */
+WEIR_API const char *weir_cap_name(const struct weir_cap *cap);
+
+/**
+ * weir_config_reader - reads @len (1, 2 or 4) bytes of some config space at @offset, little-endian
+ * as they are, into @buf. Returns 0 or -errno.
+ */
+typedef int (*weir_config_reader)(void *arg, unsigned int offset, void *buf, unsigned int len);
+
+/**
+ * weir_config_walk() - weir_config_caps() for config space from anywhere: a captured one, a
+ * guest's, sysfs.
+ * @size: of the config space in bytes, 256 or 4096; of less than 65, as sysfs shows to users
+ *	without privilege, it finds none.
+ *
+ * Returns the number of capabilities, of which at most @n are stored; or what @read returned.
+ */
+WEIR_API int weir_config_walk(weir_config_reader read, void *arg, unsigned int size,
+			      struct weir_cap *caps, size_t n);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

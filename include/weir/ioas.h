@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * weir_ioas: an I/O address space, the mappings IOVA → memory that should hold for the devices
+ * attached to it.
+ *
+ * Mappings may be made before any device is attached: they are recorded, and replayed when a
+ * device joins. Each kind of IOMMU interface that the attached devices need holds a copy of them,
+ * called a domain; a mapping holds on every domain or on none.
+ *
+ * The unit of unmap is the mapping, as it was made. Mappings never overlap in IOVA; the same
+ * memory may be mapped at several IOVAs. Lengths, addresses and IOVAs are in bytes and multiples
+ * of the system's page size (sysconf(_SC_PAGESIZE)).
+ *
+ * Memory that is mapped is pinned by the kernel's interfaces and reachable by the devices until
+ * it is unmapped: don't unmap it from the process (munmap, free) before. After fork() the kernel
+ * may copy pinned pages that the parent writes; memory from weir_mem_alloc() is not inherited,
+ * for the caller's own use madvise(MADV_DONTFORK).
+ */
+#ifndef WEIR_IOAS_H
+#define WEIR_IOAS_H
+
+#include <weir/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_iommu;
+struct weir_ioas;
+
+/**
+ * weir_ioas_open() - make an empty address space.
+ * @iommu: the context whose devices may join it; NULL for a private one, closed with it.
+ * @out: the address space; close it with weir_ioas_close().
+ *
+ * Returns 0; -EINVAL (WEIR_IOMMU names no interface), -ENOMEM.
+ */
+WEIR_API int weir_ioas_open(struct weir_iommu *iommu, struct weir_ioas **out);
+
+/**
+ * weir_ioas_close() - drop all its mappings, then the address space. NULL is fine. The memory
+ * that was mapped stays the caller's.
+ *
+ * Returns 0; -EBUSY, and nothing done, while a device is attached or a weir_mem of it lives.
+ */
+WEIR_API int weir_ioas_close(struct weir_ioas *as);
+
+/** weir_map_opts - all zero: both directions, an automatic IOVA. */
+struct weir_map_opts {
+	enum weir_dma_dir dir;
+	/** Map at the IOVA given in *iova, or fail. */
+	bool fixed;
+	/** Automatic IOVA: the last byte mapped must not lie above this one. 0: no such limit. */
+	weir_iova limit;
+	/** For later versions; must be zero, anything else is -EINVAL. */
+	uint64_t reserved[4];
+};
+
+/**
+ * weir_ioas_map() - let the attached devices reach memory.
+ * @as: the address space.
+ * @vaddr: start of the memory, the caller's; page aligned.
+ * @len: bytes; a multiple of the page size, not 0.
+ * @opts: may be NULL.
+ * @iova: where it was mapped; in with opts.fixed, out otherwise.
+ *
+ * An automatic IOVA is the lowest that fits: never 0, inside weir_ioas_ranges(), below what the
+ * attached devices can drive, below 2^39 until a domain says how far it reaches, and aligned for
+ * large pages where the memory is. Once returned it stays, whatever devices join.
+ *
+ * Returns 0, or, with everything as it was:
+ *  -EINVAL   zero, unaligned or wrapping; outside the usable ranges; reserved fields not zero
+ *  -EEXIST   fixed, and it overlaps a mapping, which the message names
+ *  -ENOSPC   no room for an automatic IOVA, or the kernel's limit of mappings is reached
+ *  -ENOMEM   no memory, or more than RLIMIT_MEMLOCK lets the kernel pin
+ *  -EFAULT   @vaddr isn't readable, or not writable where @opts asks for that
+ *  -EDEADLK  called by a device model between weir_model_dma_begin() and _end()
+ * and whatever else the kernel's VFIO_IOMMU_MAP_DMA says (drivers/vfio/vfio_iommu_type1.c).
+ */
+WEIR_API int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len,
+			   const struct weir_map_opts *opts, weir_iova *iova);
+
+/**
+ * weir_ioas_unmap() - take one mapping back. When it returns, no device reaches the memory.
+ * @iova: where the mapping starts.
+ * @len: its length, as it was mapped.
+ *
+ * Returns 0; -ENOENT when no mapping starts at @iova; -EINVAL when one does but is longer or
+ * shorter, or when @iova lies inside one: the message names it, and nothing changes. -EDEADLK as
+ * in weir_ioas_map(). -EIO when the kernel unmapped something other than it was asked to: then
+ * the address space is degraded and the message says what is left.
+ */
+WEIR_API int weir_ioas_unmap(struct weir_ioas *as, weir_iova iova, size_t len);
+
+/**
+ * weir_ioas_to_iova() - the IOVA of an address in mapped memory.
+ * @vaddr: any address; exact to the byte.
+ * @iova: its IOVA. Memory mapped more than once answers with its oldest mapping.
+ * @len: if not NULL, how many bytes from there on are contiguous in IOVA, in that mapping.
+ *
+ * Returns 0, or -ENOENT.
+ */
+WEIR_API int weir_ioas_to_iova(struct weir_ioas *as, const void *vaddr, weir_iova *iova,
+			       size_t *len);
+
+/**
+ * weir_ioas_to_vaddr() - the memory behind an IOVA, as weir_ioas_to_iova() the other way round.
+ *
+ * Returns 0, or -ENOENT.
+ */
+WEIR_API int weir_ioas_to_vaddr(struct weir_ioas *as, weir_iova iova, void **vaddr, size_t *len);
+
+/** weir_seg - one run of a buffer that is contiguous in IOVA. */
+struct weir_seg {
+	weir_iova iova;
+	size_t len;
+};
+
+/**
+ * weir_ioas_segs() - the runs a device must be given to reach a buffer, in the buffer's order.
+ * @vaddr, @len: the buffer, exact to the byte; it may span several mappings.
+ * @segs: filled with at most @n runs.
+ *
+ * Drivers that use this and nothing else to learn IOVAs work on every back end, those included
+ * where one buffer is scattered.
+ *
+ * Returns the number of runs, which may be more than @n; -ENOENT when a byte of it isn't mapped;
+ * -EINVAL for an empty or wrapping buffer.
+ */
+WEIR_API int weir_ioas_segs(struct weir_ioas *as, const void *vaddr, size_t len,
+			    struct weir_seg *segs, size_t n);
+
+/** weir_iova_range - IOVAs from @first to @last, both included. */
+struct weir_iova_range {
+	weir_iova first;
+	weir_iova last;
+};
+
+/**
+ * weir_ioas_ranges() - where IOVAs can be mapped on all domains, in ascending order. Without a
+ * domain: all of them but the interrupt windows that are known in advance.
+ *
+ * Returns the number of ranges, of which at most @n are stored.
+ */
+WEIR_API int weir_ioas_ranges(struct weir_ioas *as, struct weir_iova_range *ranges, size_t n);
+
+enum weir_dirty {
+	WEIR_DIRTY_NONE,	/**< no dirty tracking */
+	WEIR_DIRTY_ALL,		/**< reports every mapped page, the interface knows no better */
+	WEIR_DIRTY_EXACT,	/**< reports the pages that a device wrote */
+};
+
+/** weir_ioas_caps - what all domains of an address space can do. */
+struct weir_ioas_caps {
+	unsigned int domains;	/**< how many; without one the rest is zero */
+	uint64_t page_sizes;	/**< bit n set: the IOMMU has pages of 2^n bytes */
+	bool isolation;		/**< a device can't reach what isn't mapped */
+	bool faults;		/**< weir_ioas_faults() tells of blocked accesses */
+	enum weir_dirty dirty;
+	bool degraded;		/**< the kernel half did something: mappings may differ, see the log */
+};
+
+/** weir_ioas_caps() - returns 0. */
+WEIR_API int weir_ioas_caps(struct weir_ioas *as, struct weir_ioas_caps *caps);
+
+/**
+ * weir_ioas_dirty_start(), weir_ioas_dirty_stop() - switch dirty tracking on and off, on every
+ * domain. Starting what is started, and stopping what is stopped, does nothing.
+ *
+ * Returns 0; -ENOTSUP when weir_ioas_caps() says WEIR_DIRTY_NONE; -ENODEV without a domain.
+ */
+WEIR_API int weir_ioas_dirty_start(struct weir_ioas *as);
+WEIR_API int weir_ioas_dirty_stop(struct weir_ioas *as);
+
+/**
+ * weir_ioas_dirty_read() - which pages a device wrote since tracking started or since they were
+ * last read.
+ * @iova, @len: a range of whole mappings.
+ * @bitmap: one bit per system page, bit 0 of word 0 for the first; bits are only ever set. It
+ *	has room for @len / page size bits, in whole words.
+ *
+ * Returns the number of pages reported; -EINVAL when the range cuts a mapping or tracking is off;
+ * -ENOTSUP, -ENODEV as above.
+ */
+WEIR_API int weir_ioas_dirty_read(struct weir_ioas *as, weir_iova iova, size_t len,
+				  uint64_t *bitmap);
+
+/** weir_fault - an access of a device that the IOMMU blocked. */
+struct weir_fault {
+	weir_iova iova;		/**< the address of the first byte that was blocked */
+	uint16_t requester;	/**< bus << 8 | device << 3 | function */
+	bool write;		/**< the device wanted to write; otherwise to read */
+	uint8_t reason;		/**< the fault reason of VT-d's specification, section 7.1.3 */
+	const char *text;	/**< the reason in words; constant */
+};
+
+/**
+ * weir_ioas_faults() - take the oldest recorded faults, at most @n, out of the record.
+ *
+ * The record is short: when it is full, new faults are dropped, as VT-d hardware does.
+ *
+ * Returns the number taken, 0 when there are none; -ENOTSUP when no domain records faults (the
+ * kernel's VFIO interfaces put them into the kernel's log only).
+ */
+WEIR_API int weir_ioas_faults(struct weir_ioas *as, struct weir_fault *faults, size_t n);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

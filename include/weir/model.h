@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * weir_model: a device, the other side of weir_device. A model answers register accesses, does
+ * DMA through the IOMMU and raises interrupts; it never knows whether its driver is in the same
+ * process or elsewhere.
+ *
+ * weir keeps the model's config space: ids, BARs, capabilities and the command register, as the
+ * description asks for.
+ */
+#ifndef WEIR_MODEL_H
+#define WEIR_MODEL_H
+
+#include <weir/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_model;
+
+/**
+ * weir_model_ops - what a model does. Called by the threads of its driver, several at once: the
+ * model locks what it shares. @offset is inside the BAR and a multiple of @width (1, 2, 4 or 8
+ * bytes); values are numbers in the host's byte order, registers are little-endian on the bus.
+ */
+struct weir_model_ops {
+	uint64_t (*read)(struct weir_model *model, unsigned int bar, uint64_t offset,
+			 unsigned int width);
+	void (*write)(struct weir_model *model, unsigned int bar, uint64_t offset,
+		      unsigned int width, uint64_t value);
+	/**
+	 * Back to the state after power-on. No DMA and no interrupt of before may come after it
+	 * returns. Also called when a driver lets go of the device. NULL: the model keeps no state
+	 * and the device has no function-level reset.
+	 */
+	void (*reset)(struct weir_model *model);
+};
+
+struct weir_model_bar {
+	uint64_t size;		/**< bytes, a power of two of at least 16; 0: no such BAR */
+	bool is64;		/**< a 64-bit BAR; the next one must then have size 0 */
+	bool prefetchable;
+};
+
+/** weir_model_desc - what a model looks like; copied by weir_model_create(). */
+struct weir_model_desc {
+	const char *name;	/**< for messages */
+	uint16_t vendor;
+	uint16_t device;
+	uint16_t subsystem_vendor;
+	uint16_t subsystem_device;
+	uint32_t class_code;	/**< as in weir_device_info */
+	uint8_t revision;
+	unsigned int dma_bits;	/**< address bits it drives; 0: 64 */
+	bool intx;		/**< it has interrupt pin A */
+	unsigned int msi;	/**< MSI vectors: 0, 1, 2, 4, 8, 16 or 32 */
+	struct weir_model_bar bars[6];
+	/** For later versions; must be zero, anything else is -EINVAL. */
+	uint64_t reserved[4];
+};
+
+/**
+ * weir_model_create() - make a model.
+ * @desc, @ops: what it is and does; @ops must stay valid, @desc need not.
+ * @priv: for the model's own use, see weir_model_priv(); stays the caller's.
+ * @out: the model; destroy it with weir_model_destroy().
+ *
+ * Returns 0; -EINVAL for a description that no PCI function can have, the message says why;
+ * -ENOMEM.
+ */
+WEIR_API int weir_model_create(const struct weir_model_desc *desc, const struct weir_model_ops *ops,
+			       void *priv, struct weir_model **out);
+
+/** weir_model_destroy() - NULL is fine. Returns 0; -EBUSY, and nothing done, while it is opened. */
+WEIR_API int weir_model_destroy(struct weir_model *model);
+
+/** weir_model_priv() - the @priv of weir_model_create(). */
+WEIR_API void *weir_model_priv(const struct weir_model *model);
+
+/**
+ * weir_model_dma_read(), weir_model_dma_write() - DMA: copy from, or to, the driver's memory,
+ * through the IOMMU. From any thread.
+ * @iova: what the device puts on the bus.
+ * @buf, @len: the device's side; @len 0 does nothing.
+ *
+ * Returns 0; -EFAULT when the IOMMU blocked it: the fault is recorded, and bytes before the
+ * blocked page may have been copied, as on hardware; -EPERM while the driver has bus mastering
+ * off; -ENODEV while no driver has the device open.
+ */
+WEIR_API int weir_model_dma_read(struct weir_model *model, weir_iova iova, void *buf, size_t len);
+WEIR_API int weir_model_dma_write(struct weir_model *model, weir_iova iova, const void *buf,
+				  size_t len);
+
+/**
+ * weir_model_dma_begin(), weir_model_dma_end() - a bracket in which weir_model_dma_translate() may
+ * be used. The driver's unmap waits until brackets that began before it have ended, so keep them
+ * short, and end each in the thread that began it. Brackets nest.
+ *
+ * Inside its own bracket a thread must not wait for another that maps or unmaps; its own calls
+ * that would change a mapping are refused with -EDEADLK.
+ *
+ * begin returns 0; -EPERM or -ENODEV as above, or -ENOSPC in a thread that is inside brackets of 8
+ * other models, and then there is no bracket.
+ */
+WEIR_API int weir_model_dma_begin(struct weir_model *model);
+WEIR_API void weir_model_dma_end(struct weir_model *model);
+
+/**
+ * weir_model_dma_translate() - a pointer to the driver's memory, good until the bracket ends.
+ * @iova, @len: what is to be accessed; @len isn't 0.
+ * @write: the device will write; otherwise it will only read.
+ * @ptr: the memory; @run: how many bytes from there are contiguous, 1 to @len.
+ *
+ * Returns 0; -EFAULT, recorded, as above; -ENOTSUP when the memory can't be reached by pointer
+ * here (the driver may be behind a socket): use weir_model_dma_read() and _write(), which work
+ * everywhere; -EINVAL outside a bracket.
+ */
+WEIR_API int weir_model_dma_translate(struct weir_model *model, weir_iova iova, size_t len,
+				      bool write, void **ptr, size_t *run);
+
+/**
+ * weir_model_msi() - send the message of a vector.
+ *
+ * Returns 0; -EINVAL for a vector that the driver hasn't enabled (then use weir_model_intx() if
+ * the device has it); -EPERM while bus mastering is off; -ENODEV.
+ */
+WEIR_API int weir_model_msi(struct weir_model *model, unsigned int vector);
+
+/** weir_model_msi_enabled() - whether the driver uses MSI; a device then leaves INTx alone. */
+WEIR_API bool weir_model_msi_enabled(const struct weir_model *model);
+
+/** weir_model_intx() - assert or release interrupt pin A; level-triggered. Returns 0, or -EINVAL
+ *  when the model has no pin. */
+WEIR_API int weir_model_intx(struct weir_model *model, bool level);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libweir, all of it: take a PCI device out of the kernel's hands and use it from userspace,
+ * behind whatever IOMMU interface there is. libweir-host has a header of its own, <weir/host.h>.
+ */
+#ifndef WEIR_WEIR_H
+#define WEIR_WEIR_H
+
+#include <weir/bar.h>
+#include <weir/device.h>
+#include <weir/error.h>
+#include <weir/ioas.h>
+#include <weir/iommu.h>
+#include <weir/irq.h>
+#include <weir/mem.h>
+#include <weir/model.h>
+#include <weir/types.h>
+
+#endif
