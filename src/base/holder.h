@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WR_BASE_HOLDER_H
+#define WR_BASE_HOLDER_H
+
+#include <stddef.h>
+
+/*
+ * Say who has @path open, as "process 123 (qemu-system-x86)", this process included. Only
+ * processes whose /proc/PID/fd may be read are seen: all of them for root, otherwise the user's
+ * own. Returns 0, or -ENOENT when none is seen.
+ */
+int wr_holder(const char *path, char *buf, size_t size);
+
+#endif

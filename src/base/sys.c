@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+
+static int sys_open(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int sys_close(int fd)
+{
+	return close(fd) < 0 ? -errno : 0;
+}
+
+static int sys_ioctl(int fd, unsigned long request, void *arg)
+{
+	int ret = ioctl(fd, request, arg);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static ssize_t sys_pread(int fd, void *buf, size_t len, off_t offset)
+{
+	ssize_t ret = pread(fd, buf, len, offset);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static ssize_t sys_pwrite(int fd, const void *buf, size_t len, off_t offset)
+{
+	ssize_t ret = pwrite(fd, buf, len, offset);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static int sys_mmap(void *hint, size_t len, int prot, int flags, int fd, off_t offset, void **out)
+{
+	void *addr = mmap(hint, len, prot, flags, fd, offset);
+
+	if (addr == MAP_FAILED)
+		return -errno;
+	*out = addr;
+	return 0;
+}
+
+static int sys_munmap(void *addr, size_t len)
+{
+	return munmap(addr, len) < 0 ? -errno : 0;
+}
+
+static int sys_madvise(void *addr, size_t len, int advice)
+{
+	return madvise(addr, len, advice) < 0 ? -errno : 0;
+}
+
+static int sys_eventfd(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+const struct wr_sys wr_sys_kernel = {
+	.open = sys_open,
+	.close = sys_close,
+	.ioctl = sys_ioctl,
+	.pread = sys_pread,
+	.pwrite = sys_pwrite,
+	.mmap = sys_mmap,
+	.munmap = sys_munmap,
+	.madvise = sys_madvise,
+	.eventfd = sys_eventfd,
+};
+
+const struct wr_sys *wr_sys = &wr_sys_kernel;
+
+void wr_close(int fd)
+{
+	if (fd >= 0)
+		wr_sys->close(fd);
+}
+
+size_t wr_page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The seam: the system calls that can fail in an interesting way, as a table that tests replace.
+ * Each returns -errno instead of setting errno. Everything that opens a node, drives the kernel
+ * or makes memory goes through here.
+ */
+#ifndef WR_BASE_SYS_H
+#define WR_BASE_SYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct wr_sys {
+	/* Always adds O_CLOEXEC. */
+	int (*open)(const char *path, int flags);
+	int (*close)(int fd);
+	int (*ioctl)(int fd, unsigned long request, void *arg);
+	ssize_t (*pread)(int fd, void *buf, size_t len, off_t offset);
+	ssize_t (*pwrite)(int fd, const void *buf, size_t len, off_t offset);
+	int (*mmap)(void *hint, size_t len, int prot, int flags, int fd, off_t offset, void **out);
+	int (*munmap)(void *addr, size_t len);
+	int (*madvise)(void *addr, size_t len, int advice);
+	/* Non-blocking, close on exec. */
+	int (*eventfd)(void);
+};
+
+/* What libweir calls; the kernel's calls unless a test has put its own table here. */
+extern const struct wr_sys *wr_sys;
+
+/* The kernel's calls, for tests that replace a few of them. */
+extern const struct wr_sys wr_sys_kernel;
+
+/* Close @fd if it is one; there is nothing to be done about an error. */
+void wr_close(int fd);
+
+/* The system's page size, in bytes. */
+size_t wr_page_size(void);
+
+#endif
