@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "base/err.h"
+#include "base/sys.h"
+#include "kernel/container.h"
+#include "kernel/uapi.h"
+
+#define CONTAINER "/dev/vfio/vfio"
+
+int wr_container_open(unsigned long type)
+{
+	int fd = wr_sys->open(CONTAINER, O_RDWR);
+	int ret;
+
+	if (fd == -ENOENT || fd == -ENODEV || fd == -ENXIO)
+		return wr_fail(-ENOTSUP, "%s doesn't work: the module vfio isn't loaded", CONTAINER);
+	if (fd < 0)
+		return wr_fail(fd, "opening %s: %s", CONTAINER, strerror(-fd));
+	ret = wr_sys->ioctl(fd, WR_VFIO_GET_API_VERSION, NULL);
+	if (ret < 0) {
+		ret = wr_fail(ret, "asking %s for its version: %s", CONTAINER, strerror(-ret));
+		goto close_fd;
+	}
+	if (ret != WR_VFIO_API_VERSION) {
+		ret = wr_fail(-ENOTSUP, "%s speaks version %d of VFIO, weir version %d", CONTAINER,
+			      ret, WR_VFIO_API_VERSION);
+		goto close_fd;
+	}
+	ret = wr_sys->ioctl(fd, WR_VFIO_CHECK_EXTENSION, (void *)type);
+	if (ret <= 0) {
+		ret = wr_fail(-ENOTSUP, "this kernel has no VFIO type1 IOMMU (version %d): load "
+			      "the module vfio_iommu_type1", type == WR_VFIO_TYPE1v2 ? 2 : 1);
+		goto close_fd;
+	}
+	return fd;
+close_fd:
+	wr_close(fd);
+	return ret;
+}
+
+static int refused(const struct wr_group *group, int err)
+{
+	switch (err) {
+	case -EPERM:
+		return wr_fail(err, "group %d: the kernel refuses it a container: a member's "
+			       "kernel driver claimed it meanwhile, or interrupts aren't isolated "
+			       "here (see the kernel's log, and allow_unsafe_interrupts of "
+			       "vfio_iommu_type1)", group->number);
+	case -EINVAL:
+		return wr_fail(err, "group %d: the kernel refuses it this container: a mapping "
+			       "lies where the device's IOMMU can't have it, or firmware reserved "
+			       "memory for a member (RMRR, see the kernel's log)", group->number);
+	case -EBUSY:
+		return wr_fail(err, "group %d: the kernel refuses it a container: its IOMMU "
+			       "domain is in use", group->number);
+	default:
+		return wr_fail(err, "group %d: the kernel refuses it a container: %s",
+			       group->number, strerror(-err));
+	}
+}
+
+int wr_container_add(int fd, const struct wr_group *group)
+{
+	int ret = wr_sys->ioctl(group->fd, WR_VFIO_GROUP_SET_CONTAINER, &fd);
+
+	return ret < 0 ? refused(group, ret) : 0;
+}
+
+int wr_container_set_iommu(int fd, unsigned long type, const struct wr_group *group)
+{
+	int ret = wr_sys->ioctl(fd, WR_VFIO_SET_IOMMU, (void *)type);
+
+	return ret < 0 ? refused(group, ret) : 0;
+}
+
+void wr_container_remove(const struct wr_group *group)
+{
+	wr_sys->ioctl(group->fd, WR_VFIO_GROUP_UNSET_CONTAINER, NULL);
+}
+
+/*
+ * Copy the capability's ranges. The chain is the kernel's, but its offsets and counts are checked
+ * as any others from outside.
+ */
+static void read_ranges(const char *info, uint32_t size, struct wr_ranges *ranges)
+{
+	const struct wr_vfio_iommu_info *head = (const void *)info;
+	uint32_t at = head->flags & WR_VFIO_IOMMU_CAPS ? head->cap_offset : 0;
+
+	/* Each capability takes at least its header: a longer walk than this is a loop. */
+	for (uint32_t steps = size / sizeof(struct wr_vfio_cap); at && steps; steps--) {
+		const struct wr_vfio_cap_iova_range *cap = (const void *)(info + at);
+		uint32_t room = size > at ? size - at : 0;
+
+		if (at % 8 || room < sizeof(cap->header))
+			break;
+		if (cap->header.id == WR_VFIO_IOMMU_CAP_IOVA_RANGE && room >= sizeof(*cap) &&
+		    cap->nr_iovas <= (room - sizeof(*cap)) / sizeof(cap->ranges[0])) {
+			for (uint32_t i = 0; i < cap->nr_iovas; i++)
+				wr_ranges_add(ranges, cap->ranges[i].start, cap->ranges[i].end);
+			return;
+		}
+		at = cap->header.next;
+	}
+	/* A kernel before 5.4, which doesn't say: what no IOMMU has is refused when mapped. */
+	*ranges = wr_ranges_default;
+}
+
+int wr_container_info(int fd, uint64_t *page_sizes, struct wr_ranges *ranges)
+{
+	struct wr_vfio_iommu_info *info = NULL;
+	uint32_t size = sizeof(*info);
+	int ret;
+
+	/* The size can grow between two calls, when a group joins: repeat until it fits. */
+	for (;;) {
+		struct wr_vfio_iommu_info *bigger = realloc(info, size);
+
+		if (!bigger) {
+			ret = wr_fail(-ENOMEM, "no memory");
+			break;
+		}
+		info = bigger;
+		memset(info, 0, size);
+		info->argsz = size;
+		ret = wr_sys->ioctl(fd, WR_VFIO_IOMMU_GET_INFO, info);
+		if (ret < 0) {
+			wr_fail(ret, "reading the container's IOMMU information: %s",
+				strerror(-ret));
+			break;
+		}
+		if (info->argsz <= size) {
+			*page_sizes = info->flags & WR_VFIO_IOMMU_PGSIZES ? info->iova_pgsizes
+									   : wr_page_size();
+			ranges->n = 0;
+			read_ranges((const char *)info, info->argsz, ranges);
+			ret = 0;
+			break;
+		}
+		size = info->argsz;
+	}
+	free(info);
+	return ret;
+}
+
+static int map_failed(const struct wr_mapping *m, int err)
+{
+	struct rlimit limit;
+
+	switch (err) {
+	case -ENOMEM:
+		if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY)
+			break;
+		return wr_fail(err, "mapping %" PRIu64 " KiB: the kernel may not pin that much: the "
+			       "limit of locked memory is %" PRIu64 " KiB in all; raise it "
+			       "(ulimit -l, LimitMEMLOCK=)", m->len >> 10,
+			       (uint64_t)limit.rlim_cur >> 10);
+	case -EFAULT:
+		return wr_fail(err, "mapping %" PRIu64 " bytes at %p: not all of it is memory that "
+			       "can be %s", m->len, (void *)m->vaddr,
+			       m->dir == WEIR_DMA_TO_DEVICE ? "read" : "written");
+	case -ENOSPC:
+		return wr_fail(err, "mapping at IOVA 0x%" PRIx64 ": the container's limit of "
+			       "mappings is reached (dma_entry_limit of vfio_iommu_type1): map "
+			       "fewer, larger pieces", m->iova);
+	default:
+		break;
+	}
+	return wr_fail(err, "mapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s", m->len, m->iova,
+		       strerror(-err));
+}
+
+int wr_container_map(int fd, const struct wr_mapping *m)
+{
+	struct wr_vfio_map_dma map = {
+		.argsz = sizeof(map),
+		.flags = (m->dir != WEIR_DMA_FROM_DEVICE ? WR_VFIO_MAP_READ : 0) |
+			 (m->dir != WEIR_DMA_TO_DEVICE ? WR_VFIO_MAP_WRITE : 0),
+		.vaddr = (uintptr_t)m->vaddr,
+		.iova = m->iova,
+		.size = m->len,
+	};
+	int ret = wr_sys->ioctl(fd, WR_VFIO_IOMMU_MAP_DMA, &map);
+
+	return ret < 0 ? map_failed(m, ret) : 0;
+}
+
+int wr_container_unmap(int fd, const struct wr_mapping *m)
+{
+	struct wr_vfio_unmap_dma unmap = {
+		.argsz = sizeof(unmap),
+		.iova = m->iova,
+		.size = m->len,
+	};
+	int ret = wr_sys->ioctl(fd, WR_VFIO_IOMMU_UNMAP_DMA, &unmap);
+
+	if (ret < 0)
+		return wr_fail(ret, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s",
+			       m->len, m->iova, strerror(-ret));
+	/* Success with nothing done is how the kernel says that nothing was mapped there. */
+	if (unmap.size != m->len)
+		return wr_fail(-EIO, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the kernel "
+			       "unmapped %" PRIu64, m->len, m->iova, (uint64_t)unmap.size);
+	return 0;
+}
+
+static int dirty(int fd, struct wr_vfio_dirty *arg, const char *what)
+{
+	int ret = wr_sys->ioctl(fd, WR_VFIO_IOMMU_DIRTY_PAGES, arg);
+
+	return ret < 0 ? wr_fail(ret, "%s dirty tracking: %s", what, strerror(-ret)) : 0;
+}
+
+int wr_container_dirty_start(int fd)
+{
+	struct wr_vfio_dirty arg = { .argsz = sizeof(arg), .flags = WR_VFIO_DIRTY_START };
+
+	return dirty(fd, &arg, "starting");
+}
+
+int wr_container_dirty_stop(int fd)
+{
+	struct wr_vfio_dirty arg = { .argsz = sizeof(arg), .flags = WR_VFIO_DIRTY_STOP };
+
+	return dirty(fd, &arg, "stopping");
+}
+
+int wr_container_dirty_read(int fd, const struct wr_mapping *m, uint64_t *bitmap)
+{
+	struct wr_vfio_dirty_get get = {
+		.header = { .argsz = sizeof(get), .flags = WR_VFIO_DIRTY_GET },
+		.iova = m->iova,
+		.size = m->len,
+		.bitmap = {
+			.pgsize = wr_page_size(),
+			.size = (m->len / wr_page_size() + 63) / 64 * 8,
+			.data = (uintptr_t)bitmap,
+		},
+	};
+
+	return dirty(fd, &get.header, "reading");
+}

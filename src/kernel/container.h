@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A VFIO container with a type1 IOMMU (drivers/vfio/vfio_iommu_type1.c): /dev/vfio/vfio. Calls
+ * return -errno; those that say nothing else leave a message.
+ */
+#ifndef WR_KERNEL_CONTAINER_H
+#define WR_KERNEL_CONTAINER_H
+
+#include "kernel/group.h"
+#include "mem/maps.h"
+
+/*
+ * Open a container for @type (WR_VFIO_TYPE1v2 or WR_VFIO_TYPE1). Returns its fd; -ENOTSUP when the
+ * kernel hasn't got it.
+ */
+int wr_container_open(unsigned long type);
+
+/* Put a group in and, for the first one, choose the type. */
+int wr_container_add(int fd, const struct wr_group *group);
+int wr_container_set_iommu(int fd, unsigned long type, const struct wr_group *group);
+void wr_container_remove(const struct wr_group *group);
+
+/* Page sizes and usable ranges; both may shrink when a group joins. */
+int wr_container_info(int fd, uint64_t *page_sizes, struct wr_ranges *ranges);
+
+int wr_container_map(int fd, const struct wr_mapping *mapping);
+
+/*
+ * Unmap exactly that. -EIO when the kernel unmapped another number of bytes than asked, which
+ * the message tells: what it did is done.
+ */
+int wr_container_unmap(int fd, const struct wr_mapping *mapping);
+
+int wr_container_dirty_start(int fd);
+int wr_container_dirty_stop(int fd);
+/* Set a bit for each dirty page of a mapping, from bit 0 of @bitmap on, which is zero before. */
+int wr_container_dirty_read(int fd, const struct wr_mapping *mapping, uint64_t *bitmap);
+
+#endif

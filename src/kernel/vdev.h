@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A VFIO device fd, however it was opened (drivers/vfio/vfio_main.c, drivers/vfio/pci/). Calls
+ * return 0 or -errno, with a message that doesn't name the device: the caller puts that first.
+ */
+#ifndef WR_KERNEL_VDEV_H
+#define WR_KERNEL_VDEV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel/uapi.h"
+
+int wr_vdev_info(int fd, struct wr_vfio_device_info *info);
+
+/* @sparse: only parts of it can be mapped. A region the device hasn't got has size 0. */
+int wr_vdev_region(int fd, unsigned int region, struct wr_vfio_region_info *info, bool *sparse);
+int wr_vdev_irq(int fd, unsigned int irq, struct wr_vfio_irq_info *info);
+
+/* All of it, or -EIO. @offset is the fd's: that of the region and inside it. */
+int wr_vdev_read(int fd, uint64_t offset, void *buf, size_t len);
+int wr_vdev_write(int fd, uint64_t offset, const void *buf, size_t len);
+
+/*
+ * Enable vectors [0, count) with their eventfds; -ENOSPC, and nothing enabled, when the host has
+ * fewer to give.
+ */
+int wr_vdev_irq_enable(int fd, unsigned int irq, unsigned int count, const int *fds);
+int wr_vdev_irq_disable(int fd, unsigned int irq);
+
+/* @action: WR_VFIO_IRQ_SET_MASK, _UNMASK or _TRIGGER, on one vector. */
+int wr_vdev_irq_act(int fd, unsigned int irq, unsigned int vector, uint32_t action);
+
+int wr_vdev_reset(int fd);
+
+#endif
