@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+#include "ioas/domain.h"
+
+const struct wr_domain_ops *const wr_domains[] = {
+	&wr_domain_type1v2,
+	&wr_domain_type1,
+	&wr_domain_soft,
+	NULL,
+};

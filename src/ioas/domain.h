@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A domain: one projection of an address space onto an IOMMU interface. Each interface is a file
+ * of its own behind this table, and a line in the list of domain.c.
+ */
+#ifndef WR_IOAS_DOMAIN_H
+#define WR_IOAS_DOMAIN_H
+
+#include <weir/ioas.h>
+
+#include "base/list.h"
+#include "mem/maps.h"
+
+struct weir_iommu;
+struct wr_group;
+struct wr_unit;
+
+/* A device as an address space sees it. Its transport fills the first part. */
+struct wr_endpoint {
+	const char *name;		/* for messages */
+	unsigned int dma_bits;		/* that it drives, 1 to 64 */
+	struct wr_group *group;		/* a kernel device's VFIO group; NULL: a model, in-process */
+	uint16_t requester;		/* soft: given at attach */
+	/* while attached */
+	struct wr_domain *domain;
+	struct wr_list link;
+};
+
+struct wr_domain {
+	const struct wr_domain_ops *ops;
+	struct wr_list link;		/* in its address space */
+	unsigned int endpoints;
+	/* what the interface says; may change when an endpoint joins or leaves */
+	struct wr_ranges ranges;
+	uint64_t page_sizes;
+	enum weir_dirty dirty;
+	bool isolation;
+};
+
+/*
+ * All under the address space's lock. Errors are -errno with a message that doesn't name the
+ * device; an operation that fails leaves the domain as it was.
+ */
+struct wr_domain_ops {
+	const char *name;		/* as in WEIR_IOMMU and weir_device_info */
+
+	/* Whether this interface is for such a device. */
+	bool (*fits)(const struct wr_endpoint *ep);
+
+	/* A new domain with @ep as its first device, without mappings. */
+	int (*open)(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out);
+
+	/* One more device; it reaches all that is mapped. An error: it needs a domain of its own. */
+	int (*join)(struct wr_domain *d, struct wr_endpoint *ep);
+
+	/* A device leaves. After the last one the domain is freed, with what is mapped. */
+	void (*leave)(struct wr_domain *d, struct wr_endpoint *ep);
+
+	int (*map)(struct wr_domain *d, const struct wr_mapping *m);
+
+	/* On return no device reaches the memory. -EIO: something else than asked was unmapped. */
+	int (*unmap)(struct wr_domain *d, const struct wr_mapping *m);
+
+	/* Present unless .dirty is WEIR_DIRTY_NONE. @bitmap: a bit per page, zero before. */
+	int (*dirty_start)(struct wr_domain *d);
+	int (*dirty_stop)(struct wr_domain *d);
+	int (*dirty_read)(struct wr_domain *d, const struct wr_mapping *m, uint64_t *bitmap);
+
+	/* Take recorded faults out; NULL: the interface doesn't tell. */
+	int (*faults)(struct wr_domain *d, struct weir_fault *faults, size_t n);
+};
+
+extern const struct wr_domain_ops wr_domain_type1v2;
+extern const struct wr_domain_ops wr_domain_type1;
+extern const struct wr_domain_ops wr_domain_soft;
+
+/* All interfaces, in order of preference; NULL at the end. */
+extern const struct wr_domain_ops *const wr_domains[];
+
+/* The soft domain's hardware half, for the in-process transport. */
+struct wr_unit *wr_domain_unit(struct wr_domain *d);
+
+#endif

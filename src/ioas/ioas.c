@@ -1,0 +1,768 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address spaces: what is mapped, and where it is projected. Checks come first, then the domains,
+ * then the books, so that a refusal changes nothing.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/sys.h"
+#include "ioas/ioas.h"
+#include "ioas/iommu.h"
+#include "kernel/group.h"
+#include "mem/pages.h"
+#include "viommu/unit.h"
+
+/* IOVAs that every IOMMU reaches, until a domain says how far its own does. */
+#define LIMIT_UNTOLD ((1ull << 39) - 1)
+
+/* The largest page that IOMMUs have which weir knows. */
+#define LARGEST_PAGE (1ull << 30)
+
+int weir_ioas_open(struct weir_iommu *iommu, struct weir_ioas **out)
+{
+	struct weir_ioas *as = calloc(1, sizeof(*as));
+	int ret;
+
+	if (!as)
+		return wr_fail(-ENOMEM, "no memory for an address space");
+	if (!iommu) {
+		ret = weir_iommu_open(NULL, &iommu);
+		if (ret) {
+			free(as);
+			return ret;
+		}
+		as->private_iommu = true;
+	}
+	pthread_mutex_init(&as->lock, NULL);
+	as->iommu = iommu;
+	wr_list_init(&as->domains);
+	wr_list_init(&as->endpoints);
+	as->ranges = wr_ranges_default;
+	as->limit = LIMIT_UNTOLD;
+	pthread_mutex_lock(&iommu->lock);
+	iommu->spaces++;
+	pthread_mutex_unlock(&iommu->lock);
+	*out = as;
+	return 0;
+}
+
+int weir_ioas_close(struct weir_ioas *as)
+{
+	struct weir_iommu *iommu;
+	int ret = 0;
+
+	if (!as)
+		return 0;
+	pthread_mutex_lock(&as->lock);
+	if (!wr_list_empty(&as->endpoints)) {
+		struct wr_endpoint *ep = wr_container_of(as->endpoints.next, struct wr_endpoint,
+							 link);
+
+		ret = wr_fail(-EBUSY, "the address space is in use by %s: close the device first",
+			      ep->name);
+	} else if (as->mems) {
+		ret = wr_fail(-EBUSY, "the address space has memory from weir_mem_alloc() (%u "
+			      "times): free it first", as->mems);
+	}
+	pthread_mutex_unlock(&as->lock);
+	if (ret)
+		return ret;
+
+	iommu = as->iommu;
+	pthread_mutex_lock(&iommu->lock);
+	iommu->spaces--;
+	pthread_mutex_unlock(&iommu->lock);
+	if (as->private_iommu)
+		weir_iommu_close(iommu);
+	wr_maps_free(&as->maps);
+	pthread_mutex_destroy(&as->lock);
+	free(as);
+	return 0;
+}
+
+int wr_ioas_in_use(struct weir_ioas *as, const char *name)
+{
+	struct wr_endpoint *ep;
+	int ret = 0;
+
+	pthread_mutex_lock(&as->lock);
+	if (as->mems)
+		ret = wr_fail(-EBUSY, "%s: memory from weir_mem_alloc() is in its private address "
+			      "space: free it first", name);
+	wr_list_for_each(ep, &as->endpoints, link)
+		if (!ret && ep->name != name)
+			ret = wr_fail(-EBUSY, "%s: %s uses its private address space: close that "
+				      "device first", name, ep->name);
+	pthread_mutex_unlock(&as->lock);
+	return ret;
+}
+
+void wr_ioas_hold(struct weir_ioas *as, int mems)
+{
+	pthread_mutex_lock(&as->lock);
+	as->mems += (unsigned int)mems;
+	pthread_mutex_unlock(&as->lock);
+}
+
+/* ---- attach and detach ---- */
+
+/* What holds on all domains, and how far all devices reach. */
+static void recompute(struct weir_ioas *as)
+{
+	struct wr_domain *d;
+	struct wr_endpoint *ep;
+
+	as->ranges = wr_ranges_default;
+	as->limit = LIMIT_UNTOLD;
+	if (!wr_list_empty(&as->domains)) {
+		as->ranges = (struct wr_ranges){ .n = 1, .r = { { 0, UINT64_MAX } } };
+		as->limit = UINT64_MAX;
+	}
+	wr_list_for_each(d, &as->domains, link)
+		wr_ranges_intersect(&as->ranges, &d->ranges);
+	wr_list_for_each(ep, &as->endpoints, link)
+		if (ep->dma_bits < 64 && as->limit >> ep->dma_bits)
+			as->limit = (1ull << ep->dma_bits) - 1;
+}
+
+/* Record that a domain isn't what the maps say, which only a kernel that half did it can cause. */
+static void degrade(struct weir_ioas *as, const struct wr_domain *d, const struct wr_mapping *m)
+{
+	as->degraded = true;
+	wr_log(WEIR_LOG_ERROR, "address space degraded: on %s, IOVA 0x%" PRIx64 " (%" PRIu64
+	       " bytes) isn't as it should be: %s", d->ops->name, m->iova, m->len, weir_errmsg());
+}
+
+static int replay(struct weir_ioas *as, struct wr_domain *d)
+{
+	for (size_t i = 0; i < as->maps.n; i++) {
+		const struct wr_mapping *m = &as->maps.v[i];
+		int ret;
+
+		if (!wr_ranges_hold(&d->ranges, m->iova, m->iova + (m->len - 1)))
+			return wr_fail(-EINVAL, "the mapping at IOVA 0x%" PRIx64 " (%" PRIu64
+				       " bytes) lies outside what %s can map here", m->iova, m->len,
+				       d->ops->name);
+		ret = d->ops->map(d, m);
+		if (ret)
+			return ret;
+	}
+	return as->tracking && d->dirty != WEIR_DIRTY_NONE ? d->ops->dirty_start(d) : 0;
+}
+
+static int open_domain(struct weir_ioas *as, const struct wr_domain_ops *ops,
+		       struct wr_endpoint *ep)
+{
+	struct wr_domain *d;
+	int ret = ops->open(as->iommu, ep, &d);
+
+	if (ret)
+		return ret;
+	ret = replay(as, d);
+	if (ret) {
+		ops->leave(d, ep);
+		return ret;
+	}
+	d->endpoints = 1;
+	wr_list_add_tail(&as->domains, &d->link);
+	ep->domain = d;
+	return 0;
+}
+
+/* Another device of its group is attached: it goes where the group is, which must be here. */
+static int follow_group(struct weir_ioas *as, struct wr_endpoint *ep)
+{
+	struct wr_domain *d;
+
+	wr_list_for_each(d, &as->domains, link) {
+		if (d == ep->group->domain) {
+			d->endpoints++;
+			ep->domain = d;
+			return 0;
+		}
+	}
+	return wr_fail(-EBUSY, "group %d, which it is in, is attached to another address space: "
+		       "open it in that one (weir_device_opts.ioas)", ep->group->number);
+}
+
+static int join_domain(struct weir_ioas *as, struct wr_endpoint *ep)
+{
+	struct wr_domain *d;
+
+	wr_list_for_each(d, &as->domains, link) {
+		if (!d->ops->fits(ep) || d->ops->join(d, ep))
+			continue;
+		d->endpoints++;
+		ep->domain = d;
+		wr_log(WEIR_LOG_INFO, "%s: joins the address space's %s domain", ep->name,
+		       d->ops->name);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* The first interface that works, with a word on each that doesn't. */
+static int choose_domain(struct weir_ioas *as, struct wr_endpoint *ep)
+{
+	const struct wr_domain_ops *forced = ep->group ? as->iommu->forced : NULL;
+	int ret = -ENOTSUP;
+
+	wr_fail(ret, "no IOMMU interface for such a device");
+	for (size_t i = 0; wr_domains[i] && ret; i++) {
+		const struct wr_domain_ops *ops = wr_domains[i];
+
+		if (!ops->fits(ep))
+			continue;
+		if (forced && ops != forced) {
+			wr_log(WEIR_LOG_INFO, "%s: %s not tried: %s is asked for", ep->name,
+			       ops->name, forced->name);
+			continue;
+		}
+		ret = open_domain(as, ops, ep);
+		if (ret)
+			wr_log(WEIR_LOG_INFO, "%s: %s doesn't work: %s", ep->name, ops->name,
+			       weir_errmsg());
+		else
+			wr_log(WEIR_LOG_INFO, "%s: attached by %s", ep->name, ops->name);
+	}
+	return ret;
+}
+
+int wr_ioas_check_bracket(void)
+{
+	if (!wr_unit_in_bracket())
+		return 0;
+	return wr_fail(-EDEADLK, "a device model changes mappings between weir_model_dma_begin() "
+		       "and _end(), which the change would wait for");
+}
+
+int wr_ioas_attach(struct weir_ioas *as, struct wr_endpoint *ep)
+{
+	int ret;
+
+	ret = wr_ioas_check_bracket();
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&as->iommu->attach_lock);
+	pthread_mutex_lock(&as->lock);
+	if (ep->group && ep->group->domain) {
+		ret = follow_group(as, ep);
+	} else {
+		ret = join_domain(as, ep);
+		if (ret)
+			ret = choose_domain(as, ep);
+	}
+	if (!ret) {
+		if (ep->group)
+			ep->group->attached++;
+		wr_list_add_tail(&as->endpoints, &ep->link);
+		recompute(as);
+	}
+	pthread_mutex_unlock(&as->lock);
+	pthread_mutex_unlock(&as->iommu->attach_lock);
+	return ret ? wr_fail_in(ret, "%s", ep->name) : 0;
+}
+
+void wr_ioas_detach(struct weir_ioas *as, struct wr_endpoint *ep)
+{
+	struct wr_domain *d = ep->domain;
+
+	pthread_mutex_lock(&as->iommu->attach_lock);
+	pthread_mutex_lock(&as->lock);
+	wr_list_del(&ep->link);
+	ep->domain = NULL;
+	if (ep->group)
+		ep->group->attached--;
+	if (!--d->endpoints)
+		wr_list_del(&d->link);
+	d->ops->leave(d, ep);
+	if (wr_list_empty(&as->domains))
+		as->tracking = false;
+	recompute(as);
+	pthread_mutex_unlock(&as->lock);
+	pthread_mutex_unlock(&as->iommu->attach_lock);
+}
+
+/* ---- map and unmap ---- */
+
+static int check_range(uint64_t start, uint64_t len, const char *what)
+{
+	size_t page = wr_page_size();
+
+	if (!len || len % page)
+		return wr_fail(-EINVAL, "a length of %" PRIu64 " bytes isn't a positive multiple of "
+			       "the page size, %zu", len, page);
+	if (start % page)
+		return wr_fail(-EINVAL, "%s 0x%" PRIx64 " isn't a multiple of the page size, %zu",
+			       what, start, page);
+	if (start > UINT64_MAX - (len - 1))
+		return wr_fail(-EINVAL, "%" PRIu64 " bytes from %s 0x%" PRIx64 " on don't fit into "
+			       "64 bits", len, what, start);
+	return 0;
+}
+
+static int check_fixed(struct weir_ioas *as, weir_iova iova, uint64_t len)
+{
+	weir_iova last = iova + (len - 1);
+	const struct wr_mapping *m;
+
+	m = wr_maps_find(&as->maps, iova, last);
+	if (m)
+		return wr_fail(-EEXIST, "IOVA 0x%" PRIx64 " to 0x%" PRIx64 " overlaps the mapping "
+			       "at 0x%" PRIx64 " (%" PRIu64 " bytes)", iova, last, m->iova, m->len);
+	if (!wr_ranges_hold(&as->ranges, iova, last)) {
+		char text[256] = "none";
+		size_t at = 0;
+
+		for (size_t i = 0; i < as->ranges.n && at < sizeof(text); i++)
+			at += (size_t)snprintf(text + at, sizeof(text) - at,
+					       "%s0x%" PRIx64 "-0x%" PRIx64, i ? ", " : "",
+					       as->ranges.r[i].first, as->ranges.r[i].last);
+		return wr_fail(-EINVAL, "IOVA 0x%" PRIx64 " to 0x%" PRIx64 " doesn't lie within a "
+			       "usable range: %s", iova, last, text);
+	}
+	return 0;
+}
+
+/* Whether pages of that size are possible in memory: then they should be in IOVA. */
+static bool allows(uint64_t size, const void *vaddr, uint64_t len)
+{
+	return len >= size && (uintptr_t)vaddr % size == 0;
+}
+
+static int choose_iova(struct weir_ioas *as, const void *vaddr, uint64_t len, weir_iova limit,
+		       weir_iova *iova)
+{
+	uint64_t align = allows(WR_HUGE_PAGE, vaddr, len) ? WR_HUGE_PAGE : wr_page_size();
+	int ret = -ENOSPC;
+
+	if (!limit || limit > as->limit)
+		limit = as->limit;
+	if (allows(LARGEST_PAGE, vaddr, len))
+		ret = wr_iova_find(&as->maps, &as->ranges, len, LARGEST_PAGE, limit, iova);
+	if (ret)
+		ret = wr_iova_find(&as->maps, &as->ranges, len, align, limit, iova);
+	if (ret)
+		return wr_fail(ret, "no free IOVA for %" PRIu64 " bytes below 0x%" PRIx64
+			       ", which the attached devices and the options allow", len, limit);
+	return 0;
+}
+
+/* Undoing failed as well. The caller is told why it had to be done, and of this. */
+static void undo_failed(struct weir_ioas *as, const struct wr_domain *d,
+			const struct wr_mapping *m, const char *cause)
+{
+	degrade(as, d, m);
+	wr_message("%s; and it can't be undone on %s, the address space is degraded: %s", cause,
+		   d->ops->name, weir_errmsg());
+}
+
+/* On every domain or on none. */
+static int map_domains(struct weir_ioas *as, const struct wr_mapping *m)
+{
+	struct wr_domain *d, *undo;
+	char cause[512];
+	int ret = 0;
+
+	wr_list_for_each(d, &as->domains, link) {
+		ret = d->ops->map(d, m);
+		if (ret)
+			break;
+	}
+	if (!ret)
+		return 0;
+	snprintf(cause, sizeof(cause), "%s", weir_errmsg());
+	wr_list_for_each(undo, &as->domains, link) {
+		if (undo == d)
+			break;
+		if (undo->ops->unmap(undo, m))
+			undo_failed(as, undo, m, cause);
+	}
+	return ret;
+}
+
+static int unmap_domains(struct weir_ioas *as, const struct wr_mapping *m)
+{
+	struct wr_domain *d, *undo;
+	char cause[512];
+	int ret = 0;
+
+	wr_list_for_each(d, &as->domains, link) {
+		ret = d->ops->unmap(d, m);
+		if (ret)
+			break;
+	}
+	if (!ret)
+		return 0;
+	if (ret == -EIO)
+		degrade(as, d, m);
+	snprintf(cause, sizeof(cause), "%s", weir_errmsg());
+	wr_list_for_each(undo, &as->domains, link) {
+		if (undo == d)
+			break;
+		if (undo->ops->map(undo, m))
+			undo_failed(as, undo, m, cause);
+	}
+	return ret;
+}
+
+static int map_locked(struct weir_ioas *as, struct wr_mapping *m, const struct weir_map_opts *opts)
+{
+	int ret;
+
+	if (opts->fixed)
+		ret = check_fixed(as, m->iova, m->len);
+	else
+		ret = choose_iova(as, m->vaddr, m->len, opts->limit, &m->iova);
+	if (ret)
+		return ret;
+	if (wr_maps_reserve(&as->maps))
+		return wr_fail(-ENOMEM, "no memory to record a mapping");
+	ret = map_domains(as, m);
+	if (!ret)
+		wr_maps_add(&as->maps, m);
+	return ret;
+}
+
+int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len, const struct weir_map_opts *opts,
+		  weir_iova *iova)
+{
+	static const struct weir_map_opts automatic;
+	struct wr_mapping m = { .vaddr = vaddr, .len = len };
+	int ret;
+
+	if (!opts)
+		opts = &automatic;
+	m.dir = opts->dir;
+	ret = WR_RESERVED(opts, "weir_map_opts");
+	if (ret)
+		return ret;
+	if ((unsigned int)opts->dir > WEIR_DMA_FROM_DEVICE)
+		return wr_fail(-EINVAL, "%d is no weir_dma_dir", (int)opts->dir);
+	ret = check_range((uintptr_t)vaddr, len, "address");
+	if (!ret && opts->fixed) {
+		m.iova = *iova;
+		ret = check_range(m.iova, len, "IOVA");
+	}
+	if (ret)
+		return ret;
+	ret = wr_ioas_check_bracket();
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&as->lock);
+	ret = map_locked(as, &m, opts);
+	pthread_mutex_unlock(&as->lock);
+	if (!ret)
+		*iova = m.iova;
+	return ret;
+}
+
+/* The mapping that is exactly [iova, iova + len), or a word on what is there instead. */
+static int find_exact(struct weir_ioas *as, weir_iova iova, uint64_t len,
+		      const struct wr_mapping **out)
+{
+	const struct wr_mapping *m = wr_maps_find(&as->maps, iova, iova);
+
+	if (!m)
+		return wr_fail(-ENOENT, "nothing is mapped at IOVA 0x%" PRIx64, iova);
+	if (m->iova != iova || m->len != len)
+		return wr_fail(-EINVAL, "IOVA 0x%" PRIx64 ", %" PRIu64 " bytes: the mapping there "
+			       "starts at 0x%" PRIx64 " and has %" PRIu64 " bytes, and is unmapped "
+			       "as a whole", iova, len, m->iova, m->len);
+	*out = m;
+	return 0;
+}
+
+int weir_ioas_unmap(struct weir_ioas *as, weir_iova iova, size_t len)
+{
+	const struct wr_mapping *m;
+	int ret;
+
+	ret = wr_ioas_check_bracket();
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&as->lock);
+	ret = find_exact(as, iova, len, &m);
+	if (!ret)
+		ret = unmap_domains(as, m);
+	if (!ret)
+		wr_maps_remove(&as->maps, m);
+	pthread_mutex_unlock(&as->lock);
+	return ret;
+}
+
+/* ---- look-ups ---- */
+
+static int to_iova_locked(struct weir_ioas *as, const void *vaddr, weir_iova *iova, size_t *len)
+{
+	const struct wr_mapping *m = wr_maps_find_vaddr(&as->maps, vaddr);
+	size_t at;
+
+	if (!m)
+		return wr_fail(-ENOENT, "%p isn't mapped", vaddr);
+	at = (uintptr_t)vaddr - (uintptr_t)m->vaddr;
+	*iova = m->iova + at;
+	if (len)
+		*len = m->len - at;
+	return 0;
+}
+
+int weir_ioas_to_iova(struct weir_ioas *as, const void *vaddr, weir_iova *iova, size_t *len)
+{
+	int ret;
+
+	pthread_mutex_lock(&as->lock);
+	ret = to_iova_locked(as, vaddr, iova, len);
+	pthread_mutex_unlock(&as->lock);
+	return ret;
+}
+
+int weir_ioas_to_vaddr(struct weir_ioas *as, weir_iova iova, void **vaddr, size_t *len)
+{
+	const struct wr_mapping *m;
+	int ret = 0;
+
+	pthread_mutex_lock(&as->lock);
+	m = wr_maps_find(&as->maps, iova, iova);
+	if (m) {
+		*vaddr = m->vaddr + (iova - m->iova);
+		if (len)
+			*len = m->len - (iova - m->iova);
+	} else {
+		ret = wr_fail(-ENOENT, "nothing is mapped at IOVA 0x%" PRIx64, iova);
+	}
+	pthread_mutex_unlock(&as->lock);
+	return ret;
+}
+
+int weir_ioas_segs(struct weir_ioas *as, const void *vaddr, size_t len, struct weir_seg *segs,
+		   size_t n)
+{
+	const char *at = vaddr;
+	struct weir_seg last = { 0 };
+	int count = 0, ret = 0;
+
+	if (!len || (uintptr_t)vaddr > UINTPTR_MAX - (len - 1))
+		return wr_fail(-EINVAL, "a buffer of %zu bytes at %p is empty or wraps", len, vaddr);
+	pthread_mutex_lock(&as->lock);
+	while (len) {
+		weir_iova iova;
+		size_t run;
+
+		ret = to_iova_locked(as, at, &iova, &run);
+		if (ret)
+			break;
+		if (run > len)
+			run = len;
+		at += run;
+		len -= run;
+		if (count && last.iova + last.len == iova) {
+			last.len += run;
+		} else {
+			last = (struct weir_seg){ iova, run };
+			count++;
+		}
+		if ((size_t)count <= n)
+			segs[count - 1] = last;
+	}
+	pthread_mutex_unlock(&as->lock);
+	return ret ? ret : count;
+}
+
+int weir_ioas_ranges(struct weir_ioas *as, struct weir_iova_range *ranges, size_t n)
+{
+	int count;
+
+	pthread_mutex_lock(&as->lock);
+	count = (int)as->ranges.n;
+	for (size_t i = 0; i < n && i < as->ranges.n; i++)
+		ranges[i] = as->ranges.r[i];
+	pthread_mutex_unlock(&as->lock);
+	return count;
+}
+
+/* ---- capabilities, dirty tracking, faults ---- */
+
+static void caps_locked(struct weir_ioas *as, struct weir_ioas_caps *caps)
+{
+	struct wr_domain *d;
+
+	*caps = (struct weir_ioas_caps){ .degraded = as->degraded };
+	wr_list_for_each(d, &as->domains, link) {
+		if (!caps->domains++) {
+			caps->page_sizes = ~0ull;
+			caps->isolation = true;
+			caps->dirty = WEIR_DIRTY_EXACT;
+		}
+		caps->page_sizes &= d->page_sizes;
+		caps->isolation = caps->isolation && d->isolation;
+		caps->faults = caps->faults || d->ops->faults;
+		if (d->dirty < caps->dirty)
+			caps->dirty = d->dirty;
+	}
+}
+
+int weir_ioas_caps(struct weir_ioas *as, struct weir_ioas_caps *caps)
+{
+	pthread_mutex_lock(&as->lock);
+	caps_locked(as, caps);
+	pthread_mutex_unlock(&as->lock);
+	return 0;
+}
+
+static int check_dirty(struct weir_ioas *as)
+{
+	struct wr_domain *d;
+
+	if (wr_list_empty(&as->domains))
+		return wr_fail(-ENODEV, "dirty tracking: no device is attached");
+	wr_list_for_each(d, &as->domains, link)
+		if (d->dirty == WEIR_DIRTY_NONE)
+			return wr_fail(-ENOTSUP, "%s has no dirty tracking", d->ops->name);
+	return 0;
+}
+
+static int track_locked(struct weir_ioas *as, bool on)
+{
+	struct wr_domain *d, *undo;
+	int ret = check_dirty(as);
+
+	if (ret || as->tracking == on)
+		return ret;
+	wr_list_for_each(d, &as->domains, link) {
+		ret = on ? d->ops->dirty_start(d) : d->ops->dirty_stop(d);
+		if (ret)
+			break;
+	}
+	if (!ret) {
+		as->tracking = on;
+		return 0;
+	}
+	wr_list_for_each(undo, &as->domains, link) {
+		if (undo == d)
+			break;
+		(void)(on ? undo->ops->dirty_stop(undo) : undo->ops->dirty_start(undo));
+	}
+	return ret;
+}
+
+static int track(struct weir_ioas *as, bool on)
+{
+	int ret;
+
+	ret = wr_ioas_check_bracket();
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&as->lock);
+	ret = track_locked(as, on);
+	pthread_mutex_unlock(&as->lock);
+	return ret;
+}
+
+int weir_ioas_dirty_start(struct weir_ioas *as)
+{
+	return track(as, true);
+}
+
+int weir_ioas_dirty_stop(struct weir_ioas *as)
+{
+	return track(as, false);
+}
+
+/*
+ * OR the pages of one mapping, over all domains, into @bitmap from bit @first on. A domain forgets
+ * what it was read: if a later one fails, what is known is in @bitmap all the same, or else it
+ * would be lost.
+ */
+static int read_mapping(struct weir_ioas *as, const struct wr_mapping *m, uint64_t *bitmap,
+			size_t first)
+{
+	size_t pages = m->len / wr_page_size(), words = (pages + 63) / 64, count = 0;
+	uint64_t *all = calloc(words, 2 * sizeof(*all)), *one;
+	struct wr_domain *d;
+	int ret = 0;
+
+	if (!all)
+		return wr_fail(-ENOMEM, "no memory for a bitmap of %zu pages", pages);
+	one = all + words;
+	wr_list_for_each(d, &as->domains, link) {
+		memset(one, 0, words * sizeof(*one));
+		ret = d->ops->dirty_read(d, m, one);
+		if (ret)
+			break;
+		for (size_t i = 0; i < words; i++)
+			all[i] |= one[i];
+	}
+	for (size_t i = 0; i < pages; i++) {
+		if (all[i / 64] >> (i % 64) & 1) {
+			bitmap[(first + i) / 64] |= 1ull << ((first + i) % 64);
+			count++;
+		}
+	}
+	free(all);
+	return ret ? ret : (int)count;
+}
+
+/* The mappings that make up the range, which must be whole ones. */
+static int dirty_read_locked(struct weir_ioas *as, weir_iova iova, uint64_t len, uint64_t *bitmap)
+{
+	weir_iova last = iova + (len - 1), at = iova;
+	const struct wr_mapping *m, *end;
+	int ret = check_dirty(as), count = 0;
+
+	if (!ret && !as->tracking)
+		ret = wr_fail(-EINVAL, "dirty tracking is off: weir_ioas_dirty_start() first");
+	if (ret)
+		return ret;
+	m = wr_maps_find(&as->maps, iova, last);
+	end = wr_maps_find(&as->maps, last, last);
+	if (!m || m->iova < iova || (end && end->iova + (end->len - 1) > last))
+		return wr_fail(-EINVAL, "IOVA 0x%" PRIx64 " to 0x%" PRIx64 " doesn't consist of "
+			       "whole mappings", iova, last);
+	for (; m; m = at - 1 < last ? wr_maps_find(&as->maps, at, last) : NULL) {
+		ret = read_mapping(as, m, bitmap, (m->iova - iova) / wr_page_size());
+		if (ret < 0)
+			return ret;
+		count += ret;
+		at = m->iova + m->len;
+	}
+	return count;
+}
+
+int weir_ioas_dirty_read(struct weir_ioas *as, weir_iova iova, size_t len, uint64_t *bitmap)
+{
+	int ret = check_range(iova, len, "IOVA");
+
+	if (ret)
+		return ret;
+	ret = wr_ioas_check_bracket();
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&as->lock);
+	ret = dirty_read_locked(as, iova, len, bitmap);
+	pthread_mutex_unlock(&as->lock);
+	return ret;
+}
+
+int weir_ioas_faults(struct weir_ioas *as, struct weir_fault *faults, size_t n)
+{
+	int count = -ENOTSUP;
+	struct wr_domain *d;
+
+	pthread_mutex_lock(&as->lock);
+	wr_list_for_each(d, &as->domains, link) {
+		if (!d->ops->faults)
+			continue;
+		if (count < 0)
+			count = 0;
+		count += d->ops->faults(d, faults + count, n - (size_t)count);
+	}
+	pthread_mutex_unlock(&as->lock);
+	if (count < 0)
+		return wr_fail(count, "no attached IOMMU interface records faults; those of the "
+			       "kernel are in its log");
+	return count;
+}

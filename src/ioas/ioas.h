@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WR_IOAS_IOAS_H
+#define WR_IOAS_IOAS_H
+
+#include <pthread.h>
+
+#include "ioas/domain.h"
+
+struct weir_ioas {
+	pthread_mutex_t lock;
+	struct weir_iommu *iommu;
+	bool private_iommu;		/* made for this address space, closed with it */
+	/* all that follows under the lock */
+	struct wr_maps maps;
+	struct wr_list domains;
+	struct wr_list endpoints;
+	struct wr_ranges ranges;	/* usable on every domain */
+	weir_iova limit;		/* highest automatic IOVA: what devices drive, tables reach */
+	unsigned int mems;		/* weir_mem alive */
+	bool tracking;			/* dirty tracking is on */
+	bool degraded;			/* a domain differs from the maps: see the log */
+};
+
+/*
+ * Attach a device: to a domain that is there, or to a new one, on which the mappings are replayed.
+ * Returns 0, or -errno with all as it was.
+ */
+int wr_ioas_attach(struct weir_ioas *as, struct wr_endpoint *ep);
+void wr_ioas_detach(struct weir_ioas *as, struct wr_endpoint *ep);
+
+/*
+ * For the device whose private address space it is: -EBUSY if memory or another device uses it.
+ */
+int wr_ioas_in_use(struct weir_ioas *as, const char *name);
+
+/* Refuse what would wait for this thread's own bracket. Returns 0, or -EDEADLK. */
+int wr_ioas_check_bracket(void);
+
+/* Count a weir_mem in or out. */
+void wr_ioas_hold(struct weir_ioas *as, int mems);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "ioas/domain.h"
+#include "ioas/iommu.h"
+#include "kernel/group.h"
+
+/* Fits kernel devices: what WEIR_IOMMU may name. */
+static bool is_kernel_interface(const struct wr_domain_ops *ops)
+{
+	struct wr_group group = { .fd = -1 };
+	struct wr_endpoint ep = { .group = &group };
+
+	return ops->fits(&ep);
+}
+
+static int choose_interface(struct weir_iommu *iommu, const char *wanted)
+{
+	const char *from = "weir_iommu_opts.interface";
+	char known[128] = "";
+	size_t len = 0;
+
+	if (!wanted) {
+		wanted = getenv("WEIR_IOMMU");
+		from = "WEIR_IOMMU";
+	}
+	if (!wanted || !*wanted)
+		return 0;
+	for (size_t i = 0; wr_domains[i]; i++) {
+		if (!is_kernel_interface(wr_domains[i]))
+			continue;
+		if (!strcmp(wanted, wr_domains[i]->name)) {
+			iommu->forced = wr_domains[i];
+			return 0;
+		}
+		len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s", len ? ", " : "",
+					wr_domains[i]->name);
+	}
+	return wr_fail(-EINVAL, "%s: no IOMMU interface \"%s\"; there are %s", from, wanted, known);
+}
+
+static int choose_soft_bits(struct weir_iommu *iommu, unsigned int bits)
+{
+	const char *env = getenv("WEIR_SOFT_BITS");
+
+	if (!bits && env && *env) {
+		char *end;
+		unsigned long value = strtoul(env, &end, 10);
+
+		bits = *end || value > 64 ? 1 : (unsigned int)value;
+	}
+	if (!bits)
+		bits = 48;
+	if (bits != 39 && bits != 48 && bits != 57)
+		return wr_fail(-EINVAL, "the software IOMMU is 39, 48 or 57 bits wide, not what "
+			       "weir_iommu_opts.soft_bits or WEIR_SOFT_BITS asks for");
+	iommu->soft_bits = bits;
+	return 0;
+}
+
+int weir_iommu_open(const struct weir_iommu_opts *opts, struct weir_iommu **out)
+{
+	static const struct weir_iommu_opts automatic;
+	struct weir_iommu *iommu;
+	int ret;
+
+	if (!opts)
+		opts = &automatic;
+	ret = WR_RESERVED(opts, "weir_iommu_opts");
+	if (ret)
+		return ret;
+	iommu = calloc(1, sizeof(*iommu));
+	if (!iommu)
+		return wr_fail(-ENOMEM, "no memory for a context");
+	ret = choose_interface(iommu, opts->interface);
+	if (!ret)
+		ret = choose_soft_bits(iommu, opts->soft_bits);
+	if (ret) {
+		free(iommu);
+		return ret;
+	}
+	pthread_mutex_init(&iommu->lock, NULL);
+	pthread_mutex_init(&iommu->attach_lock, NULL);
+	wr_list_init(&iommu->groups);
+	*out = iommu;
+	return 0;
+}
+
+int weir_iommu_close(struct weir_iommu *iommu)
+{
+	unsigned int spaces;
+
+	if (!iommu)
+		return 0;
+	pthread_mutex_lock(&iommu->lock);
+	spaces = iommu->spaces;
+	pthread_mutex_unlock(&iommu->lock);
+	if (spaces)
+		return wr_fail(-EBUSY, "the context has %u address spaces, those of devices "
+			       "included: close them first", spaces);
+	pthread_mutex_destroy(&iommu->attach_lock);
+	pthread_mutex_destroy(&iommu->lock);
+	free(iommu);
+	return 0;
+}
+
+int wr_iommu_group_get(struct weir_iommu *iommu, const char *addr, int number,
+		       struct wr_group **out)
+{
+	struct wr_group *group, *found = NULL;
+	int ret = 0;
+
+	pthread_mutex_lock(&iommu->lock);
+	wr_list_for_each(group, &iommu->groups, link)
+		if (group->number == number)
+			found = group;
+	if (!found) {
+		ret = wr_group_open(number, addr, &found);
+		if (!ret)
+			wr_list_add_tail(&iommu->groups, &found->link);
+	}
+	if (!ret) {
+		found->users++;
+		*out = found;
+	}
+	pthread_mutex_unlock(&iommu->lock);
+	return ret;
+}
+
+void wr_iommu_group_put(struct weir_iommu *iommu, struct wr_group *group)
+{
+	pthread_mutex_lock(&iommu->lock);
+	if (!--group->users) {
+		wr_list_del(&group->link);
+		wr_group_close(group);
+	}
+	pthread_mutex_unlock(&iommu->lock);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WR_IOAS_IOMMU_H
+#define WR_IOAS_IOMMU_H
+
+#include <pthread.h>
+
+#include <weir/iommu.h>
+
+#include "base/list.h"
+
+struct wr_group;
+
+struct weir_iommu {
+	pthread_mutex_t lock;
+	const struct wr_domain_ops *forced;	/* the one interface for kernel devices, or NULL */
+	unsigned int soft_bits;			/* 39, 48 or 57 */
+	/*
+	 * Held over each attach and detach, before the address space's own lock: a group is shared
+	 * by devices that may go to different address spaces.
+	 */
+	pthread_mutex_t attach_lock;
+	/* under the lock */
+	unsigned int spaces;			/* address spaces made from it */
+	struct wr_list groups;			/* open VFIO groups */
+};
+
+/* Hold the IOMMU group of the function at @addr, opened at first use. Let it go with _put. */
+int wr_iommu_group_get(struct weir_iommu *iommu, const char *addr, int number,
+		       struct wr_group **out);
+void wr_iommu_group_put(struct weir_iommu *iommu, struct wr_group *group);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The domain soft: the software IOMMU's driver half. It writes VT-d second-stage tables and tells
+ * the hardware half (viommu/unit.c) which requester uses them and when to forget what it read.
+ * What a table entry calls a physical address is an address of this process.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "base/err.h"
+#include "base/sys.h"
+#include "ioas/domain.h"
+#include "ioas/iommu.h"
+#include "pgtable/vtdss.h"
+#include "viommu/unit.h"
+
+#define SMALL_SHIFT 12
+#define LARGEST_SHIFT 30
+
+struct soft {
+	struct wr_domain base;
+	struct wr_vtdss *tables;
+	struct wr_unit *unit;
+	bool tracking;
+};
+
+static struct soft *soft_of(struct wr_domain *d)
+{
+	return wr_container_of(d, struct soft, base);
+}
+
+struct wr_unit *wr_domain_unit(struct wr_domain *d)
+{
+	return soft_of(d)->unit;
+}
+
+static bool soft_fits(const struct wr_endpoint *ep)
+{
+	return !ep->group;
+}
+
+/* The first free device number: requesters are 00:01.0, 00:02.0, … and further buses. */
+static int soft_join(struct wr_domain *d, struct wr_endpoint *ep)
+{
+	struct soft *s = soft_of(d);
+
+	for (unsigned int requester = 8; requester <= UINT16_MAX; requester += 8) {
+		int ret = wr_unit_attach(s->unit, (uint16_t)requester, wr_vtdss_root(s->tables),
+					 wr_vtdss_levels(s->tables));
+
+		if (ret == -EEXIST)
+			continue;
+		ep->requester = (uint16_t)requester;
+		return ret;
+	}
+	return wr_fail(-ENOSPC, "the software IOMMU has no requester id left");
+}
+
+static void soft_free(struct soft *s)
+{
+	if (s->unit)
+		wr_unit_destroy(s->unit);
+	if (s->tables)
+		wr_vtdss_destroy(s->tables);
+	free(s);
+}
+
+static int soft_open(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out)
+{
+	struct soft *s = calloc(1, sizeof(*s));
+	int ret;
+
+	if (!s)
+		return wr_fail(-ENOMEM, "no memory for a software IOMMU");
+	s->base = (struct wr_domain){
+		.ops = &wr_domain_soft,
+		.page_sizes = 1ull << 12 | 1ull << 21 | 1ull << 30,
+		.dirty = WEIR_DIRTY_EXACT,
+		.isolation = true,
+	};
+	wr_list_init(&s->base.link);
+	/* As VT-d: the interrupt window is never translated. */
+	wr_ranges_add(&s->base.ranges, 0, 0xfedfffff);
+	wr_ranges_add(&s->base.ranges, 0xfef00000, (1ull << iommu->soft_bits) - 1);
+
+	ret = wr_vtdss_create((iommu->soft_bits - 12) / 9, &s->tables);
+	if (!ret)
+		ret = wr_unit_create(&s->unit);
+	if (!ret)
+		ret = soft_join(&s->base, ep);
+	if (ret)
+		soft_free(s);
+	else
+		*out = &s->base;
+	return ret;
+}
+
+static void soft_leave(struct wr_domain *d, struct wr_endpoint *ep)
+{
+	struct soft *s = soft_of(d);
+
+	wr_unit_detach(s->unit, ep->requester);
+	if (!d->endpoints)
+		soft_free(s);
+}
+
+/*
+ * Fault the pages in, which is how the kernel's interfaces find out that memory isn't there or
+ * may not be written, when they pin it. Kernels before 5.14 don't know these advices, and memory
+ * of devices hasn't got pages: then a bad address shows when a device uses it. The same error says
+ * that memory may not be written; but then it can be read.
+ */
+static int populate(const struct wr_mapping *m)
+{
+	bool write = m->dir != WEIR_DMA_TO_DEVICE;
+	int ret = wr_sys->madvise(m->vaddr, m->len, write ? MADV_POPULATE_WRITE
+							   : MADV_POPULATE_READ);
+
+	if (ret == -EINVAL && write && wr_sys->madvise(m->vaddr, m->len, MADV_POPULATE_READ) >= 0)
+		ret = -EFAULT;
+	if (ret >= 0 || ret == -EINVAL)
+		return 0;
+	return wr_fail(-EFAULT, "mapping %" PRIu64 " bytes at %p: not all of it is memory that can "
+		       "be %s", m->len, (void *)m->vaddr, write ? "written" : "read");
+}
+
+static int soft_map(struct wr_domain *d, const struct wr_mapping *m)
+{
+	struct soft *s = soft_of(d);
+	int ret = populate(m);
+
+	if (ret)
+		return ret;
+	/* While writes are tracked, leaves are small, so that what is reported is exact. */
+	return wr_vtdss_map(s->tables, m->iova, (uintptr_t)m->vaddr, m->len,
+			    m->dir != WEIR_DMA_FROM_DEVICE, m->dir != WEIR_DMA_TO_DEVICE,
+			    s->tracking ? SMALL_SHIFT : LARGEST_SHIFT);
+}
+
+static int soft_unmap(struct wr_domain *d, const struct wr_mapping *m)
+{
+	struct soft *s = soft_of(d);
+
+	wr_vtdss_unmap(s->tables, m->iova, m->len);
+	wr_unit_sync(s->unit);
+	wr_vtdss_reap(s->tables);
+	return 0;
+}
+
+static int soft_dirty_start(struct wr_domain *d)
+{
+	struct soft *s = soft_of(d);
+	uint64_t last = s->base.ranges.r[s->base.ranges.n - 1].last;
+	int ret = wr_vtdss_split(s->tables, 0, last + 1);
+
+	if (ret)
+		return wr_fail(ret, "dirty tracking: no memory to split large pages");
+	s->tracking = true;
+	wr_unit_track_dirty(s->unit, true);
+	wr_unit_sync(s->unit);
+	wr_vtdss_dirty(s->tables, 0, last + 1, NULL);
+	return 0;
+}
+
+static int soft_dirty_stop(struct wr_domain *d)
+{
+	struct soft *s = soft_of(d);
+
+	s->tracking = false;
+	wr_unit_track_dirty(s->unit, false);
+	wr_unit_sync(s->unit);
+	return 0;
+}
+
+/* Dirty bits are of 4 KiB pages, and reported for the system's, which may be larger. */
+static int soft_dirty_read(struct wr_domain *d, const struct wr_mapping *m, uint64_t *bitmap)
+{
+	struct soft *s = soft_of(d);
+	size_t ratio = wr_page_size() >> SMALL_SHIFT;
+	size_t pages = m->len >> SMALL_SHIFT;
+	uint64_t *small;
+
+	if (ratio == 1) {
+		wr_vtdss_dirty(s->tables, m->iova, m->len, bitmap);
+		wr_unit_sync(s->unit);
+		return 0;
+	}
+	small = calloc((pages + 63) / 64, sizeof(*small));
+	if (!small)
+		return wr_fail(-ENOMEM, "no memory for a bitmap of %zu pages", pages);
+	wr_vtdss_dirty(s->tables, m->iova, m->len, small);
+	wr_unit_sync(s->unit);
+	for (size_t i = 0; i < pages; i++)
+		if (small[i / 64] >> (i % 64) & 1)
+			bitmap[i / ratio / 64] |= 1ull << (i / ratio % 64);
+	free(small);
+	return 0;
+}
+
+static int soft_faults(struct wr_domain *d, struct weir_fault *faults, size_t n)
+{
+	return wr_unit_faults(soft_of(d)->unit, faults, n);
+}
+
+const struct wr_domain_ops wr_domain_soft = {
+	.name = "soft",
+	.fits = soft_fits,
+	.open = soft_open,
+	.join = soft_join,
+	.leave = soft_leave,
+	.map = soft_map,
+	.unmap = soft_unmap,
+	.dirty_start = soft_dirty_start,
+	.dirty_stop = soft_dirty_stop,
+	.dirty_read = soft_dirty_read,
+	.faults = soft_faults,
+};
