@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "device/device.h"
+#include "ioas/iommu.h"
+#include "model/model.h"
+#include "pci/addr.h"
+#include "pci/config.h"
+
+static int check_opts(const struct weir_device_opts *opts, const char *name,
+		      struct weir_iommu *iommu)
+{
+	if (WR_RESERVED(opts, "weir_device_opts"))
+		return -EINVAL;
+	if (opts->dma_bits > 64)
+		return wr_fail(-EINVAL, "%s: %u address bits: a device drives at most 64", name,
+			       opts->dma_bits);
+	if (opts->ioas && iommu && opts->ioas->iommu != iommu)
+		return wr_fail(-EINVAL, "%s: the address space belongs to another context than the "
+			       "one given", name);
+	return 0;
+}
+
+static int use_ioas(struct weir_device *dev, struct weir_iommu *iommu,
+		    const struct weir_device_opts *opts)
+{
+	int ret;
+
+	dev->as = opts->ioas;
+	if (dev->as)
+		return 0;
+	ret = weir_ioas_open(iommu, &dev->as);
+	if (!ret)
+		dev->private_as = true;
+	return ret;
+}
+
+static int open_transport(struct weir_device *dev, const struct weir_device_opts *opts)
+{
+	int ret = dev->transport->prepare(dev, dev->as->iommu);
+
+	if (!ret)
+		ret = wr_ioas_attach(dev->as, &dev->ep);
+	if (ret)
+		return ret;
+	ret = dev->transport->open(dev, opts);
+	if (ret)
+		wr_ioas_detach(dev->as, &dev->ep);
+	return ret;
+}
+
+/* Give back what a detached device still has, in whatever state opening it stopped. */
+static void give_back(struct weir_device *dev)
+{
+	if (dev->t)
+		dev->transport->undo(dev);
+	if (dev->private_as)
+		weir_ioas_close(dev->as);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev->name);
+	free(dev);
+}
+
+static struct weir_device *new_device(const char *name)
+{
+	struct weir_device *dev = calloc(1, sizeof(*dev));
+
+	if (dev)
+		dev->name = strdup(name);
+	if (!dev || !dev->name) {
+		free(dev);
+		wr_fail(-ENOMEM, "%s: no memory for a device", name);
+		return NULL;
+	}
+	pthread_mutex_init(&dev->lock, NULL);
+	return dev;
+}
+
+/* From here on the same for all transports. Takes @dev over. */
+static int finish_open(struct weir_device *dev, struct weir_iommu *iommu,
+		       const struct weir_device_opts *opts, struct weir_device **out)
+{
+	int ret;
+
+	dev->ep.name = dev->name;
+	dev->ep.dma_bits = opts->dma_bits ? opts->dma_bits : 64;
+	wr_list_init(&dev->ep.link);
+	ret = use_ioas(dev, iommu, opts);
+	if (!ret)
+		ret = open_transport(dev, opts);
+	if (ret) {
+		give_back(dev);
+		return ret;
+	}
+	*out = dev;
+	return 0;
+}
+
+static const struct weir_device_opts automatic;
+
+int weir_device_open(struct weir_iommu *iommu, const char *name,
+		     const struct weir_device_opts *opts, struct weir_device **out)
+{
+	char address[WR_PCI_ADDR_MAX];
+	struct weir_device *dev;
+	struct wr_pci_addr addr;
+	bool soft = !strncmp(name, "soft:", 5);
+	int ret;
+
+	if (!opts)
+		opts = &automatic;
+	ret = check_opts(opts, name, iommu);
+	if (ret)
+		return ret;
+	if (!soft) {
+		ret = wr_pci_addr_parse(name, &addr);
+		if (ret)
+			return ret;
+		wr_pci_addr_format(&addr, address);
+	}
+	dev = new_device(soft ? name : address);
+	if (!dev)
+		return -ENOMEM;
+	dev->transport = soft ? &wr_transport_soft : &wr_transport_kernel;
+	if (soft)
+		ret = wr_soft_sample(dev, name + 5);
+	else
+		dev->ep.requester = wr_pci_addr_requester(&addr);
+	if (ret) {
+		give_back(dev);
+		return ret;
+	}
+	return finish_open(dev, iommu, opts, out);
+}
+
+int weir_device_open_model(struct weir_iommu *iommu, struct weir_model *model,
+			   const struct weir_device_opts *opts, struct weir_device **out)
+{
+	struct weir_device *dev;
+	int ret;
+
+	if (!opts)
+		opts = &automatic;
+	ret = check_opts(opts, wr_model_name(model), iommu);
+	if (ret)
+		return ret;
+	dev = new_device(wr_model_name(model));
+	if (!dev)
+		return -ENOMEM;
+	dev->transport = &wr_transport_soft;
+	ret = wr_soft_use(dev, model);
+	if (ret) {
+		give_back(dev);
+		return ret;
+	}
+	return finish_open(dev, iommu, opts, out);
+}
+
+int weir_device_close(struct weir_device *dev)
+{
+	unsigned int bars;
+	int ret;
+
+	if (!dev)
+		return 0;
+	pthread_mutex_lock(&dev->lock);
+	bars = dev->bars;
+	pthread_mutex_unlock(&dev->lock);
+	if (bars)
+		return wr_fail(-EBUSY, "%s: %u of its bars are open: close them first", dev->name,
+			       bars);
+	ret = wr_ioas_check_bracket();
+	if (ret)
+		return ret;
+	if (dev->private_as) {
+		ret = wr_ioas_in_use(dev->as, dev->name);
+		if (ret)
+			return ret;
+	}
+	/* The kernel clears it at close anyhow, but only when the last fd of the device goes. */
+	weir_device_bus_master(dev, false);
+	wr_irqs_disable_all(dev);
+	dev->transport->close(dev);
+	wr_ioas_detach(dev->as, &dev->ep);
+	give_back(dev);
+	return 0;
+}
+
+struct weir_ioas *weir_device_ioas(struct weir_device *dev)
+{
+	return dev->as;
+}
+
+int weir_device_info(struct weir_device *dev, struct weir_device_info *info)
+{
+	unsigned char head[64];
+	int ret = weir_region_read(dev, WEIR_REGION_CONFIG, 0, head, sizeof(head));
+
+	if (ret)
+		return ret;
+#define LE16(at) ((uint16_t)(head[at] | head[(at) + 1] << 8))
+	*info = (struct weir_device_info){
+		.name = dev->name,
+		.backend = dev->ep.domain->ops->name,
+		.vendor = LE16(WR_PCI_VENDOR),
+		.device = LE16(WR_PCI_DEVICE),
+		.subsystem_vendor = LE16(WR_PCI_SUBSYSTEM_VENDOR),
+		.subsystem_device = LE16(WR_PCI_SUBSYSTEM_DEVICE),
+		.class_code = head[WR_PCI_CLASS] | (uint32_t)LE16(WR_PCI_CLASS + 1) << 8,
+		.revision = head[WR_PCI_REVISION],
+		.can_reset = dev->transport->can_reset(dev),
+		.requester = dev->ep.requester,
+	};
+#undef LE16
+	return 0;
+}
+
+int weir_device_bus_master(struct weir_device *dev, bool on)
+{
+	uint16_t command;
+	int ret;
+
+	/* Read, change and write belong together. */
+	pthread_mutex_lock(&dev->lock);
+	ret = weir_config_read16(dev, WR_PCI_COMMAND, &command);
+	if (!ret) {
+		if (on)
+			command |= WR_PCI_COMMAND_MASTER;
+		else
+			command &= (uint16_t)~WR_PCI_COMMAND_MASTER;
+		ret = weir_config_write16(dev, WR_PCI_COMMAND, command);
+	}
+	pthread_mutex_unlock(&dev->lock);
+	return ret;
+}
+
+int weir_device_reset(struct weir_device *dev)
+{
+	int ret;
+
+	if (!dev->transport->can_reset(dev))
+		return wr_fail(-ENOTSUP, "%s: it has no reset of its own (function-level reset or "
+			       "another that the kernel knows)", dev->name);
+	ret = dev->transport->reset(dev);
+	return ret ? wr_fail_in(ret, "%s", dev->name) : 0;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WR_DEVICE_DEVICE_H
+#define WR_DEVICE_DEVICE_H
+
+#include <pthread.h>
+
+#include <weir/bar.h>
+#include <weir/device.h>
+#include <weir/irq.h>
+
+#include "ioas/ioas.h"
+
+/* Enabled interrupts of one kind. */
+struct wr_irqs {
+	unsigned int count;
+	int *fds;
+};
+
+struct weir_device {
+	char *name;
+	const struct wr_transport *transport;
+	void *t;			/* the transport's part */
+	struct weir_ioas *as;
+	bool private_as;
+	struct wr_endpoint ep;
+	pthread_mutex_t lock;
+	/* under the lock */
+	unsigned int bars;		/* open */
+	struct wr_irqs irqs[WEIR_IRQS];
+};
+
+/*
+ * How a device is reached. Calls return 0 or -errno, with a message that doesn't name the device;
+ * regions and interrupts have been checked against their number.
+ */
+struct wr_transport {
+	/*
+	 * What comes before the device is attached (prepare, which fills the endpoint) and after
+	 * (open). close gives back what open took, undo what prepare did, and all of dev->t.
+	 */
+	int (*prepare)(struct weir_device *dev, struct weir_iommu *iommu);
+	int (*open)(struct weir_device *dev, const struct weir_device_opts *opts);
+	void (*close)(struct weir_device *dev);
+	void (*undo)(struct weir_device *dev);
+
+	int (*region_info)(struct weir_device *dev, unsigned int region,
+			   struct weir_region_info *info);
+	int (*region_read)(struct weir_device *dev, unsigned int region, uint64_t offset,
+			   void *buf, size_t len);
+	int (*region_write)(struct weir_device *dev, unsigned int region, uint64_t offset,
+			    const void *buf, size_t len);
+	/* Map a whole region; NULL: the transport never can. -ENOTSUP: not this one. */
+	int (*region_map)(struct weir_device *dev, unsigned int region, uint64_t len, void **out);
+	void (*region_unmap)(struct weir_device *dev, void *map, uint64_t len);
+
+	int (*irq_info)(struct weir_device *dev, enum weir_irq irq, struct weir_irq_info *info);
+	int (*irq_enable)(struct weir_device *dev, enum weir_irq irq, unsigned int count,
+			  const int *fds);
+	int (*irq_disable)(struct weir_device *dev, enum weir_irq irq);
+	int (*irq_mask)(struct weir_device *dev, enum weir_irq irq, unsigned int vector,
+			bool mask);
+	int (*irq_trigger)(struct weir_device *dev, enum weir_irq irq, unsigned int vector);
+
+	/* NULL: it has none, and info->can_reset says so. */
+	bool (*can_reset)(struct weir_device *dev);
+	int (*reset)(struct weir_device *dev);
+};
+
+extern const struct wr_transport wr_transport_kernel;
+extern const struct wr_transport wr_transport_soft;
+
+/* Make the in-process transport's part for a model: the caller's own, or a sample by its name. */
+int wr_soft_use(struct weir_device *dev, struct weir_model *model);
+int wr_soft_sample(struct weir_device *dev, const char *sample);
+
+/* Disable whatever is enabled, at close. */
+void wr_irqs_disable_all(struct weir_device *dev);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/* The transport to real hardware: a VFIO device fd, taken from its group. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "base/err.h"
+#include "base/sys.h"
+#include "device/device.h"
+#include "ioas/iommu.h"
+#include "kernel/group.h"
+#include "kernel/vdev.h"
+#include "pci/sysfs.h"
+
+struct region {
+	uint64_t offset;	/* in the fd */
+	uint64_t size;
+	uint32_t flags;
+	bool sparse;
+};
+
+struct kernel {
+	struct weir_iommu *iommu;
+	int fd;
+	bool resets;
+	struct region regions[WEIR_REGIONS];
+};
+
+/* The number of the function's IOMMU group, and that it is in VFIO's hands. */
+static int find_group(const char *addr, int *group)
+{
+	char driver[WR_PCI_NAME_MAX], number[WR_PCI_NAME_MAX], *end;
+	int ret = wr_pci_exists("", addr);
+
+	if (ret)
+		return ret;
+	if (wr_pci_link("", addr, "driver", driver))
+		return wr_fail(-ENODEV, "%s: no driver is bound to it: bind it to vfio-pci first "
+			       "(driver_override and drivers_probe in sysfs)", addr);
+	if (wr_pci_driver_role(driver) != WEIR_ROLE_VFIO)
+		return wr_fail(-ENODEV, "%s: it is bound to %s: bind it to vfio-pci first "
+			       "(driver_override, unbind and drivers_probe in sysfs)", addr, driver);
+	if (wr_pci_link("", addr, "iommu_group", number))
+		return wr_fail(-ENODEV, "%s: it is in no IOMMU group: this machine's IOMMU is off "
+			       "or missing (intel_iommu=on, firmware settings)", addr);
+	*group = (int)strtol(number, &end, 10);
+	if (*end)
+		return wr_fail(-ENODEV, "%s: its IOMMU group has no number but a name, %s", addr,
+			       number);
+	return 0;
+}
+
+static int kernel_prepare(struct weir_device *dev, struct weir_iommu *iommu)
+{
+	struct kernel *k;
+	int number, ret = find_group(dev->name, &number);
+
+	if (ret)
+		return ret;
+	k = calloc(1, sizeof(*k));
+	if (!k)
+		return wr_fail(-ENOMEM, "%s: no memory", dev->name);
+	k->iommu = iommu;
+	k->fd = -1;
+	ret = wr_iommu_group_get(iommu, dev->name, number, &dev->ep.group);
+	if (ret) {
+		free(k);
+		return ret;
+	}
+	dev->t = k;
+	return 0;
+}
+
+static void kernel_undo(struct weir_device *dev)
+{
+	struct kernel *k = dev->t;
+
+	wr_iommu_group_put(k->iommu, dev->ep.group);
+	free(k);
+}
+
+static int read_regions(struct kernel *k)
+{
+	for (unsigned int i = 0; i < WEIR_REGIONS; i++) {
+		struct wr_vfio_region_info info;
+		int ret = wr_vdev_region(k->fd, i, &info, &k->regions[i].sparse);
+
+		/* The kernel says so of VGA, when the device isn't or VGA support isn't built in. */
+		if (ret == -EINVAL)
+			continue;
+		if (ret)
+			return ret;
+		k->regions[i].offset = info.offset;
+		k->regions[i].size = info.size;
+		k->regions[i].flags = info.flags;
+	}
+	return 0;
+}
+
+static int kernel_open(struct weir_device *dev, const struct weir_device_opts *opts)
+{
+	struct kernel *k = dev->t;
+	struct wr_vfio_device_info info;
+	int ret;
+
+	k->fd = ret = wr_group_device_fd(dev->ep.group, dev->name, opts->vf_token);
+	if (ret < 0)
+		return ret;
+	ret = wr_vdev_info(k->fd, &info);
+	if (!ret && !(info.flags & WR_VFIO_DEVICE_PCI))
+		ret = wr_fail(-EINVAL, "VFIO says that it isn't a PCI device");
+	if (!ret)
+		ret = read_regions(k);
+	if (ret) {
+		wr_close(k->fd);
+		return wr_fail_in(ret, "%s", dev->name);
+	}
+	k->resets = info.flags & WR_VFIO_DEVICE_RESETS;
+	return 0;
+}
+
+static void kernel_close(struct weir_device *dev)
+{
+	struct kernel *k = dev->t;
+
+	wr_close(k->fd);
+}
+
+static int kernel_region_info(struct weir_device *dev, unsigned int region,
+			      struct weir_region_info *info)
+{
+	const struct region *r = &((struct kernel *)dev->t)->regions[region];
+
+	*info = (struct weir_region_info){
+		.size = r->size,
+		.readable = r->flags & WR_VFIO_REGION_READ,
+		.writable = r->flags & WR_VFIO_REGION_WRITE,
+		.mappable = r->flags & WR_VFIO_REGION_MMAP,
+	};
+	return 0;
+}
+
+static int kernel_region_read(struct weir_device *dev, unsigned int region, uint64_t offset,
+			      void *buf, size_t len)
+{
+	struct kernel *k = dev->t;
+
+	return wr_vdev_read(k->fd, k->regions[region].offset + offset, buf, len);
+}
+
+static int kernel_region_write(struct weir_device *dev, unsigned int region, uint64_t offset,
+			       const void *buf, size_t len)
+{
+	struct kernel *k = dev->t;
+
+	return wr_vdev_write(k->fd, k->regions[region].offset + offset, buf, len);
+}
+
+static int kernel_region_map(struct weir_device *dev, unsigned int region, uint64_t len, void **out)
+{
+	struct kernel *k = dev->t;
+	const struct region *r = &k->regions[region];
+	int prot = (r->flags & WR_VFIO_REGION_READ ? PROT_READ : 0) |
+		   (r->flags & WR_VFIO_REGION_WRITE ? PROT_WRITE : 0);
+	int ret;
+
+	if (r->sparse)
+		return -ENOTSUP;
+	ret = wr_sys->mmap(NULL, len, prot, MAP_SHARED, k->fd, (off_t)r->offset, out);
+	return ret < 0 ? wr_fail(ret, "%s", strerror(-ret)) : 0;
+}
+
+static void kernel_region_unmap(struct weir_device *dev, void *map, uint64_t len)
+{
+	(void)dev;
+	wr_sys->munmap(map, len);
+}
+
+static int kernel_irq_info(struct weir_device *dev, enum weir_irq irq, struct weir_irq_info *info)
+{
+	struct wr_vfio_irq_info v;
+	int ret = wr_vdev_irq(((struct kernel *)dev->t)->fd, irq, &v);
+
+	if (ret)
+		return ret;
+	info->count = v.flags & WR_VFIO_IRQ_EVENTFD ? v.count : 0;
+	info->maskable = v.flags & WR_VFIO_IRQ_MASKABLE;
+	info->automasked = v.flags & WR_VFIO_IRQ_AUTOMASKED;
+	info->resizable = !(v.flags & WR_VFIO_IRQ_NORESIZE);
+	return 0;
+}
+
+static int kernel_irq_enable(struct weir_device *dev, enum weir_irq irq, unsigned int count,
+			     const int *fds)
+{
+	return wr_vdev_irq_enable(((struct kernel *)dev->t)->fd, irq, count, fds);
+}
+
+static int kernel_irq_disable(struct weir_device *dev, enum weir_irq irq)
+{
+	return wr_vdev_irq_disable(((struct kernel *)dev->t)->fd, irq);
+}
+
+static int kernel_irq_mask(struct weir_device *dev, enum weir_irq irq, unsigned int vector,
+			   bool mask)
+{
+	return wr_vdev_irq_act(((struct kernel *)dev->t)->fd, irq, vector,
+			       mask ? WR_VFIO_IRQ_SET_MASK : WR_VFIO_IRQ_SET_UNMASK);
+}
+
+static int kernel_irq_trigger(struct weir_device *dev, enum weir_irq irq, unsigned int vector)
+{
+	return wr_vdev_irq_act(((struct kernel *)dev->t)->fd, irq, vector,
+			       WR_VFIO_IRQ_SET_TRIGGER);
+}
+
+static bool kernel_can_reset(struct weir_device *dev)
+{
+	return ((struct kernel *)dev->t)->resets;
+}
+
+static int kernel_reset(struct weir_device *dev)
+{
+	return wr_vdev_reset(((struct kernel *)dev->t)->fd);
+}
+
+const struct wr_transport wr_transport_kernel = {
+	.prepare = kernel_prepare,
+	.open = kernel_open,
+	.close = kernel_close,
+	.undo = kernel_undo,
+	.region_info = kernel_region_info,
+	.region_read = kernel_region_read,
+	.region_write = kernel_region_write,
+	.region_map = kernel_region_map,
+	.region_unmap = kernel_region_unmap,
+	.irq_info = kernel_irq_info,
+	.irq_enable = kernel_irq_enable,
+	.irq_disable = kernel_irq_disable,
+	.irq_mask = kernel_irq_mask,
+	.irq_trigger = kernel_irq_trigger,
+	.can_reset = kernel_can_reset,
+	.reset = kernel_reset,
+};

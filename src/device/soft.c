@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The transport within the process: register accesses are calls of the model's host, DMA goes
+ * through the software IOMMU's hardware half, interrupts are written to eventfds.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "device/device.h"
+#include "models/edu/edu.h"
+#include "model/model.h"
+#include "viommu/unit.h"
+
+static int create_edu(struct weir_model **out)
+{
+	return edu_model_create(NULL, out);
+}
+
+/* The sample models that "soft:NAME" opens. */
+static const struct sample {
+	const char *name;
+	int (*create)(struct weir_model **out);
+	int (*destroy)(struct weir_model *model);
+} samples[] = {
+	{ "edu", create_edu, edu_model_destroy },
+};
+
+struct soft {
+	struct weir_model *model;
+	const struct sample *sample;	/* that made the model, NULL for the caller's own */
+	struct wr_unit *unit;
+	uint16_t requester;
+	/*
+	 * The model raises interrupts from threads of its own while the driver enables and
+	 * disables them. This lock is a leaf: nothing is called under it.
+	 */
+	pthread_mutex_t irq_lock;
+	struct wr_irqs irqs[WEIR_IRQS];
+};
+
+int wr_soft_use(struct weir_device *dev, struct weir_model *model)
+{
+	struct soft *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return wr_fail(-ENOMEM, "%s: no memory", dev->name);
+	pthread_mutex_init(&s->irq_lock, NULL);
+	s->model = model;
+	dev->t = s;
+	return 0;
+}
+
+int wr_soft_sample(struct weir_device *dev, const char *name)
+{
+	char known[128] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+		struct weir_model *model;
+		int ret;
+
+		if (strcmp(name, samples[i].name)) {
+			len += (size_t)snprintf(known + len, sizeof(known) - len, " soft:%s",
+						samples[i].name);
+			continue;
+		}
+		ret = samples[i].create(&model);
+		if (ret)
+			return wr_fail(ret, "%s: making the sample model: %s", dev->name,
+				       strerror(-ret));
+		ret = wr_soft_use(dev, model);
+		if (ret)
+			samples[i].destroy(model);
+		else
+			((struct soft *)dev->t)->sample = &samples[i];
+		return ret;
+	}
+	return wr_fail(-ENOENT, "%s: no such sample model; there is%s", dev->name, known);
+}
+
+static int soft_prepare(struct weir_device *dev, struct weir_iommu *iommu)
+{
+	struct soft *s = dev->t;
+	unsigned int bits = wr_model_dma_bits(s->model);
+
+	(void)iommu;
+	if (bits < dev->ep.dma_bits)
+		dev->ep.dma_bits = bits;
+	return 0;
+}
+
+static void soft_undo(struct weir_device *dev)
+{
+	struct soft *s = dev->t;
+
+	if (s->sample)
+		s->sample->destroy(s->model);
+	pthread_mutex_destroy(&s->irq_lock);
+	free(s);
+	dev->t = NULL;
+}
+
+/* ---- what the model reaches ---- */
+
+static int bus_dma(void *arg, weir_iova iova, void *buf, size_t len, bool write)
+{
+	struct soft *s = arg;
+
+	return wr_unit_dma(s->unit, s->requester, iova, buf, len, write);
+}
+
+static void bus_begin(void *arg)
+{
+	wr_unit_begin(((struct soft *)arg)->unit);
+}
+
+static void bus_end(void *arg)
+{
+	wr_unit_end(((struct soft *)arg)->unit);
+}
+
+static int bus_translate(void *arg, weir_iova iova, size_t len, bool write, void **ptr,
+			 size_t *run)
+{
+	struct soft *s = arg;
+
+	return wr_unit_translate(s->unit, s->requester, iova, len, write, ptr, run);
+}
+
+static void bus_irq(void *arg, enum weir_irq irq, unsigned int vector)
+{
+	struct soft *s = arg;
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&s->irq_lock);
+	/* Full (2^64 - 2 interrupts pending) is the only failure: the driver is told anyway. */
+	if (vector < s->irqs[irq].count &&
+	    write(s->irqs[irq].fds[vector], &one, sizeof(one)) < 0)
+		wr_log(WEIR_LOG_WARN, "an interrupt was lost: the eventfd is full");
+	pthread_mutex_unlock(&s->irq_lock);
+}
+
+static const struct wr_model_bus bus = {
+	.dma = bus_dma,
+	.begin = bus_begin,
+	.end = bus_end,
+	.translate = bus_translate,
+	.irq = bus_irq,
+};
+
+/* ---- what the driver reaches ---- */
+
+static int soft_open(struct weir_device *dev, const struct weir_device_opts *opts)
+{
+	struct soft *s = dev->t;
+
+	if (opts->vf_token)
+		return wr_fail(-EINVAL, "%s: a model isn't a virtual function and takes no VF token",
+			       dev->name);
+	s->unit = wr_domain_unit(dev->ep.domain);
+	s->requester = dev->ep.requester;
+	return wr_model_attach(s->model, &bus, s);
+}
+
+static void soft_close(struct weir_device *dev)
+{
+	wr_model_detach(((struct soft *)dev->t)->model);
+}
+
+static int soft_region_info(struct weir_device *dev, unsigned int region,
+			    struct weir_region_info *info)
+{
+	return wr_model_region_info(((struct soft *)dev->t)->model, region, info);
+}
+
+static int soft_region_read(struct weir_device *dev, unsigned int region, uint64_t offset,
+			    void *buf, size_t len)
+{
+	return wr_model_region_read(((struct soft *)dev->t)->model, region, offset, buf, len);
+}
+
+static int soft_region_write(struct weir_device *dev, unsigned int region, uint64_t offset,
+			     const void *buf, size_t len)
+{
+	return wr_model_region_write(((struct soft *)dev->t)->model, region, offset, buf, len);
+}
+
+static int soft_irq_info(struct weir_device *dev, enum weir_irq irq, struct weir_irq_info *info)
+{
+	return wr_model_irq_info(((struct soft *)dev->t)->model, irq, info);
+}
+
+static void set_fds(struct soft *s, enum weir_irq irq, unsigned int count, const int *fds)
+{
+	pthread_mutex_lock(&s->irq_lock);
+	s->irqs[irq] = (struct wr_irqs){ count, (int *)fds };
+	pthread_mutex_unlock(&s->irq_lock);
+}
+
+/* The fds are the device's, alive from before it enables to after it has disabled. */
+static int soft_irq_enable(struct weir_device *dev, enum weir_irq irq, unsigned int count,
+			   const int *fds)
+{
+	struct soft *s = dev->t;
+	int ret;
+
+	set_fds(s, irq, count, fds);
+	ret = wr_model_irq_enable(s->model, irq, count);
+	if (ret)
+		set_fds(s, irq, 0, NULL);
+	return ret;
+}
+
+static int soft_irq_disable(struct weir_device *dev, enum weir_irq irq)
+{
+	struct soft *s = dev->t;
+	int ret = wr_model_irq_enable(s->model, irq, 0);
+
+	if (!ret)
+		set_fds(s, irq, 0, NULL);
+	return ret;
+}
+
+static int soft_irq_mask(struct weir_device *dev, enum weir_irq irq, unsigned int vector, bool mask)
+{
+	(void)vector;	/* only INTx can be masked, and has one */
+	return wr_model_irq_mask(((struct soft *)dev->t)->model, irq, mask);
+}
+
+static int soft_irq_trigger(struct weir_device *dev, enum weir_irq irq, unsigned int vector)
+{
+	bus_irq(dev->t, irq, vector);
+	return 0;
+}
+
+static bool soft_can_reset(struct weir_device *dev)
+{
+	return wr_model_can_reset(((struct soft *)dev->t)->model);
+}
+
+static int soft_reset(struct weir_device *dev)
+{
+	return wr_model_reset(((struct soft *)dev->t)->model);
+}
+
+const struct wr_transport wr_transport_soft = {
+	.prepare = soft_prepare,
+	.open = soft_open,
+	.close = soft_close,
+	.undo = soft_undo,
+	.region_info = soft_region_info,
+	.region_read = soft_region_read,
+	.region_write = soft_region_write,
+	.irq_info = soft_irq_info,
+	.irq_enable = soft_irq_enable,
+	.irq_disable = soft_irq_disable,
+	.irq_mask = soft_irq_mask,
+	.irq_trigger = soft_irq_trigger,
+	.can_reset = soft_can_reset,
+	.reset = soft_reset,
+};

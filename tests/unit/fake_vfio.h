@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A VFIO kernel behind the seam: /dev/vfio/vfio with the type1 IOMMU, groups /dev/vfio/N, and
+ * devices, which keep to the rules of drivers/vfio/{container,group,vfio_iommu_type1}.c as far as
+ * user programs see them. Its fds are no fds of this process. Memory, eventfds and other files go
+ * to the real kernel. All calls are counted, and each can be made to fail.
+ */
+#ifndef FAKE_VFIO_H
+#define FAKE_VFIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "kernel/uapi.h"
+
+#define FAKE_GROUPS	3
+#define FAKE_GROUP(n)	(10 + (n))	/* the number of the n-th: /dev/vfio/10, … */
+#define FAKE_RANGES	12
+
+struct fake_group {
+	bool exists, viable;
+	int open_error;			/* what these say instead of working */
+	int status_error;
+	int set_container_error;	/* who owns the DMA, says the IOMMU core */
+	int attach_error;		/* what type1 says to the group */
+	bool alone;			/* its IOMMU can't share a container with another */
+	int device_error;
+	/* where the IOMMU of its devices can map */
+	unsigned int n_ranges;
+	struct wr_vfio_iova_range ranges[FAKE_RANGES];
+	const char *device;		/* the one in it */
+	const char *token;		/* that it wants, NULL for none */
+	/* the kernel's */
+	bool open;
+	unsigned int devices;		/* fds */
+	struct fake_container *in;
+};
+
+struct fake_device {
+	struct wr_vfio_device_info info;
+	struct wr_vfio_region_info regions[9];
+	const void *chain;		/* of region 0, behind its information */
+	uint32_t chain_size;
+	uint32_t chain_offset;		/* where it is said to start */
+	struct wr_vfio_irq_info irqs[5];
+	unsigned int vectors_free;	/* that the host has to give; SET_IRQS says so, positive */
+	int reset_error;
+	uint8_t bytes[256];		/* what pread and pwrite reach, at any offset */
+	size_t most;			/* bytes that they move at once */
+	struct wr_vfio_irq_set last_set;
+	int32_t last_fds[8];
+};
+
+struct fake {
+	struct fake_group groups[FAKE_GROUPS];
+	struct fake_device device;
+	/* type1 */
+	int container_error;		/* what opening /dev/vfio/vfio says */
+	int api_version;
+	bool no_type1, no_v2;
+	unsigned int entry_limit;
+	uint64_t memlock;		/* bytes it pins at most */
+	const void *bad_memory;		/* a byte that can't be pinned */
+	uint64_t page_sizes;
+	bool no_ranges;			/* as before Linux 5.4 */
+	unsigned int growth;		/* so many times the information outgrows what was asked */
+	const void *info;		/* said instead of the truth: the whole structure */
+	uint32_t info_size;
+	uint64_t unmap_less;		/* bytes that unmap leaves mapped, and says so */
+	int unmap_error, map_error;
+	unsigned int dirty_calls;
+	/* failing */
+	unsigned long calls;		/* made so far */
+	unsigned long fail_at;		/* the call that fails, 1 for the first; 0: none */
+	int fail_with;
+	/* the books */
+	unsigned int open_fds;
+	long mapped;			/* bytes of memory from mmap() */
+};
+
+extern struct fake fake;
+
+/* Put the fake behind the seam, with all groups there and viable; and the kernel back. */
+void fake_start(void);
+void fake_stop(void);
+
+/* What is mapped in the container that a group is in: how many mappings; whether this one is. */
+unsigned int fake_mappings(unsigned int group);
+bool fake_has(unsigned int group, uint64_t iova, uint64_t size, const void *vaddr, uint32_t flags);
+
+/* A device fd as a second user of the group would have it, to keep the group busy. */
+int fake_device_fd(unsigned int group);
+
+/* fake_vfio_device.c */
+int fake_device_ioctl(unsigned long request, void *arg);
+ssize_t fake_device_read(void *buf, size_t len);
+ssize_t fake_device_write(const void *buf, size_t len);
+
+#endif

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VFIO's nodes one by one, over a kernel that is made up (fake_vfio.c): what a container tells of
+ * itself, device fds and what they answer. Chains and counts that no kernel makes must do no harm.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "base/sys.h"
+#include "fake_vfio.h"
+#include "ioas/iommu.h"
+#include "kernel/container.h"
+#include "kernel/group.h"
+#include "kernel/vdev.h"
+
+#define ADDR "0000:01:00.0"
+#define TOKEN "00112233-4455-6677-8899-aabbccddeeff"
+
+struct rig {
+	struct wr_group *group;
+	int container;
+};
+
+static int setup(void **state)
+{
+	static struct rig rig;
+
+	fake_start();
+	assert_int_equal(wr_group_open(FAKE_GROUP(0), ADDR, &rig.group), 0);
+	rig.container = wr_container_open(WR_VFIO_TYPE1v2);
+	assert_true(rig.container >= 0);
+	assert_int_equal(wr_container_add(rig.container, rig.group), 0);
+	assert_int_equal(wr_container_set_iommu(rig.container, WR_VFIO_TYPE1v2, rig.group), 0);
+	*state = &rig;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct rig *rig = *state;
+
+	wr_container_remove(rig->group);
+	wr_close(rig->container);
+	wr_group_close(rig->group);
+	assert_int_equal(fake.open_fds, 0);
+	fake_stop();
+	return 0;
+}
+
+static void assert_says(const char *part)
+{
+	if (!strstr(weir_errmsg(), part))
+		fail_msg("\"%s\" doesn't say \"%s\"\n", weir_errmsg(), part);
+}
+
+/* ---- groups ---- */
+
+static void assert_wont_open(int err, const char *part)
+{
+	struct wr_group *group;
+
+	assert_int_equal(wr_group_open(FAKE_GROUP(1), "0000:02:00.0", &group), err);
+	assert_says("0000:02:00.0: ");
+	assert_says(part);
+	/* The fixture's two. */
+	assert_int_equal(fake.open_fds, 2);
+}
+
+static void group_that_cant_be_opened_is_explained(void **state)
+{
+	static const struct {
+		int says, err;
+		const char *part;
+	} cases[] = {
+		{ -EACCES, -EACCES, "/dev/vfio/11 may not be opened by this user" },
+		{ -EBUSY, -EBUSY, "/dev/vfio/11 is open elsewhere" },
+		{ -ENOENT, -ENODEV, "/dev/vfio/11 doesn't exist" },
+		{ -ENXIO, -ENODEV, "/dev/vfio/11 doesn't exist" },
+		{ -EPERM, -EPERM, "opening /dev/vfio/11" },
+		{ -EINTR, -EINTR, "opening /dev/vfio/11" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fake.groups[1].open_error = cases[i].says;
+		assert_wont_open(cases[i].err, cases[i].part);
+	}
+	fake.groups[1].open_error = 0;
+	fake.groups[1].exists = false;
+	assert_wont_open(-ENODEV, "doesn't exist");
+}
+
+static void group_that_isnt_viable_is_explained(void **state)
+{
+	(void)state;
+	fake.groups[1].viable = false;
+	assert_wont_open(-EPERM, "group 11 is not viable");
+	fake.groups[1].viable = true;
+	fake.groups[1].status_error = -ENODEV;
+	assert_wont_open(-ENODEV, "status of /dev/vfio/11");
+}
+
+static void group_is_opened_once_and_counted(void **state)
+{
+	struct weir_iommu *mine, *context;
+	struct wr_group *a, *b, *other;
+
+	(void)state;
+	assert_int_equal(weir_iommu_open(NULL, &mine), 0);
+	assert_int_equal(wr_iommu_group_get(mine, "a", FAKE_GROUP(1), &a), 0);
+	assert_int_equal(wr_iommu_group_get(mine, "b", FAKE_GROUP(1), &b), 0);
+	assert_ptr_equal(a, b);
+	assert_int_equal(fake.open_fds, 2 + 1);
+	assert_int_equal(wr_iommu_group_get(mine, "c", FAKE_GROUP(2), &other), 0);
+	assert_ptr_not_equal(a, other);
+
+	/* The kernel lets another context not have it. */
+	assert_int_equal(weir_iommu_open(NULL, &context), 0);
+	assert_int_equal(wr_iommu_group_get(context, "d", FAKE_GROUP(1), &b), -EBUSY);
+	assert_says("d: /dev/vfio/11");
+	assert_int_equal(weir_iommu_close(context), 0);
+
+	wr_iommu_group_put(mine, a);
+	assert_int_equal(fake.open_fds, 2 + 2);
+	wr_iommu_group_put(mine, a);
+	assert_int_equal(fake.open_fds, 2 + 1);
+	wr_iommu_group_put(mine, other);
+	assert_int_equal(weir_iommu_close(mine), 0);
+}
+
+/* ---- what the container tells ---- */
+
+struct chain {
+	struct wr_vfio_iommu_info info;
+	_Alignas(8) unsigned char caps[64];
+};
+
+static void information_may_grow(void **state)
+{
+	struct rig *rig = *state;
+	struct wr_ranges ranges = { 0 };
+	uint64_t sizes = 0;
+
+	fake.growth = 5;
+	assert_int_equal(wr_container_info(rig->container, &sizes, &ranges), 0);
+	assert_int_equal(fake.growth, 0);
+	assert_int_equal(ranges.n, 2);
+	assert_true(ranges.r[0].first == 0 && ranges.r[0].last == 0xfedfffff);
+	assert_true(ranges.r[1].first == 0xfef00000 && ranges.r[1].last == (1ull << 48) - 1);
+	assert_true(sizes == fake.page_sizes);
+}
+
+static void failed_information_changes_nothing(void **state)
+{
+	struct rig *rig = *state;
+	struct wr_ranges ranges = { 1, { { 5, 6 } } };
+	uint64_t sizes = 7;
+
+	/* At once, and when it has grown. */
+	for (unsigned int n = 1; n <= 3; n++) {
+		fake.growth = n - 1;
+		fake.fail_at = fake.calls + n;
+		assert_int_equal(wr_container_info(rig->container, &sizes, &ranges), -EIO);
+		assert_true(ranges.n == 1 && ranges.r[0].first == 5 && sizes == 7);
+	}
+}
+
+static void old_kernels_tell_no_ranges(void **state)
+{
+	struct rig *rig = *state;
+	struct wr_ranges ranges = { 0 };
+	uint64_t sizes;
+
+	fake.no_ranges = true;
+	assert_int_equal(wr_container_info(rig->container, &sizes, &ranges), 0);
+	assert_memory_equal(&ranges, &wr_ranges_default,
+			    offsetof(struct wr_ranges, r) + 3 * sizeof(ranges.r[0]));
+}
+
+static void assert_default_ranges(struct rig *rig, const struct chain *chain)
+{
+	struct wr_ranges ranges = { 0 };
+	uint64_t sizes = 0;
+
+	fake.info = chain;
+	fake.info_size = sizeof(*chain);
+	assert_int_equal(wr_container_info(rig->container, &sizes, &ranges), 0);
+	assert_true(sizes == wr_page_size());
+	assert_int_equal(ranges.n, 3);
+	assert_true(ranges.r[2].last == UINT64_MAX);
+}
+
+/* Each chain ends where it makes no sense, and then nothing is known of ranges. */
+static void hostile_chains_end(void **state)
+{
+	struct rig *rig = *state;
+	struct chain chain = { .info = {
+		.argsz = sizeof(chain),
+		.flags = WR_VFIO_IOMMU_PGSIZES | WR_VFIO_IOMMU_CAPS,
+		.iova_pgsizes = wr_page_size(),
+	} };
+	struct wr_vfio_cap *cap = (void *)chain.caps;
+	struct wr_vfio_cap_iova_range *ranges = (void *)chain.caps;
+	const uint32_t at = offsetof(struct chain, caps);
+	static const uint32_t elsewhere[] = {
+		0, 1, 4, 7, offsetof(struct chain, caps) + 4, sizeof(struct chain) - 4,
+		sizeof(struct chain), sizeof(struct chain) + 8, UINT32_MAX - 7, UINT32_MAX,
+	};
+
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
+		chain.info.cap_offset = elsewhere[i];
+		assert_default_ranges(rig, &chain);
+		/* The same behind a capability that is all right. */
+		chain.info.cap_offset = at;
+		*cap = (struct wr_vfio_cap){ .id = 3, .next = elsewhere[i] };
+		assert_default_ranges(rig, &chain);
+	}
+	/* Round and round. */
+	cap[0] = (struct wr_vfio_cap){ .id = 3, .next = at + 8 };
+	cap[1] = (struct wr_vfio_cap){ .id = 3, .next = at };
+	assert_default_ranges(rig, &chain);
+	/* More ranges than there is room for. */
+	for (uint32_t nr = 4; nr; nr = nr < 8 ? nr + 1 : nr << 2) {
+		*ranges = (struct wr_vfio_cap_iova_range){ .header.id = 1, .nr_iovas = nr };
+		assert_default_ranges(rig, &chain);
+	}
+	/* Its header is the last of the structure. */
+	chain.info.cap_offset = sizeof(chain) - 8;
+	memcpy(chain.caps + sizeof(chain.caps) - 8, &ranges->header, 8);
+	assert_default_ranges(rig, &chain);
+	/* The flags are what counts. */
+	chain.info.flags = 0;
+	chain.info.cap_offset = at;
+	*ranges = (struct wr_vfio_cap_iova_range){ .header.id = 1, .nr_iovas = 0 };
+	assert_default_ranges(rig, &chain);
+}
+
+static void ranges_that_fill_the_structure_are_read(void **state)
+{
+	struct rig *rig = *state;
+	struct chain chain = { .info = {
+		.argsz = sizeof(chain),
+		.flags = WR_VFIO_IOMMU_CAPS,
+		.cap_offset = offsetof(struct chain, caps),
+	} };
+	struct wr_vfio_cap_iova_range *cap = (void *)chain.caps;
+	struct wr_ranges ranges = { 0 };
+	uint64_t sizes;
+
+	cap->header.id = 1;
+	cap->nr_iovas = 3;
+	for (uint64_t i = 0; i < 3; i++)
+		cap->ranges[i] = (struct wr_vfio_iova_range){ i << 20, (i << 20) + 0xfff };
+	fake.info = &chain;
+	fake.info_size = sizeof(chain);
+	assert_int_equal(wr_container_info(rig->container, &sizes, &ranges), 0);
+	assert_int_equal(ranges.n, 3);
+	assert_true(ranges.r[2].first == 2 << 20 && ranges.r[2].last == (2 << 20) + 0xfff);
+	/* It doesn't say: the system's. */
+	assert_true(sizes == wr_page_size());
+}
+
+static void unmap_tells_what_wasnt_mapped(void **state)
+{
+	struct rig *rig = *state;
+	const struct wr_mapping m = { .iova = wr_page_size(), .len = wr_page_size(),
+				      .vaddr = NULL };
+
+	/* For the kernel that's a success of 0 bytes. */
+	assert_int_equal(wr_container_unmap(rig->container, &m), -EIO);
+	assert_says("the kernel unmapped 0");
+}
+
+/* ---- device fds ---- */
+
+static void device_fd_or_why_not(void **state)
+{
+	static const struct {
+		int says, err;
+		const char *part;
+	} cases[] = {
+		{ -ENODEV, -ENODEV, "no longer a VFIO device of group 10" },
+		{ -EAGAIN, -EAGAIN, "busy resetting" },
+		{ -EBUSY, -EBUSY, "opening the device in /dev/vfio/10" },
+		{ -EINVAL, -EINVAL, "opening the device in /dev/vfio/10" },
+	};
+	struct rig *rig = *state;
+	int fd;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fake.groups[0].device_error = cases[i].says;
+		assert_int_equal(wr_group_device_fd(rig->group, ADDR, NULL), cases[i].err);
+		assert_says(ADDR ": ");
+		assert_says(cases[i].part);
+	}
+	fake.groups[0].device_error = 0;
+	assert_int_equal(wr_group_device_fd(rig->group, "0000:09:00.0", NULL), -ENODEV);
+	fd = wr_group_device_fd(rig->group, ADDR, NULL);
+	assert_true(fd >= 0);
+	wr_close(fd);
+}
+
+static void token_is_given_or_asked_for(void **state)
+{
+	struct rig *rig = *state;
+	int fd;
+
+	assert_int_equal(wr_group_device_fd(rig->group, ADDR, TOKEN), -EINVAL);
+	assert_says("the kernel refuses the VF token");
+	fake.groups[0].token = TOKEN;
+	assert_int_equal(wr_group_device_fd(rig->group, ADDR, NULL), -EACCES);
+	assert_says("a VF token is needed, and none was given");
+	assert_int_equal(wr_group_device_fd(rig->group, ADDR, "other"), -EACCES);
+	assert_says("a VF token is needed, and the one given is wrong");
+	fd = wr_group_device_fd(rig->group, ADDR, TOKEN);
+	assert_true(fd >= 0);
+	wr_close(fd);
+}
+
+static int device_of(struct rig *rig)
+{
+	int fd = wr_group_device_fd(rig->group, ADDR, NULL);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static bool is_sparse(int fd, const void *chain, uint32_t size, uint32_t offset)
+{
+	struct wr_vfio_region_info info;
+	bool sparse = true;
+
+	fake.device.chain = chain;
+	fake.device.chain_size = size;
+	fake.device.chain_offset = offset;
+	assert_int_equal(wr_vdev_region(fd, 0, &info, &sparse), 0);
+	assert_true(info.size == 0x4000);
+	return sparse;
+}
+
+static void regions_tell_of_sparse_mapping(void **state)
+{
+	const uint32_t at = sizeof(struct wr_vfio_region_info);
+	struct wr_vfio_cap caps[4] = { { .id = 3, .next = at + 16 }, { 0 }, { .id = 1 } };
+	struct wr_vfio_region_info info;
+	int fd = device_of(*state);
+	bool sparse = true;
+
+	fake.device.regions[0] = (struct wr_vfio_region_info){ .flags = 7, .size = 0x4000 };
+	assert_false(is_sparse(fd, NULL, 0, 0));
+	assert_true(is_sparse(fd, caps, sizeof(caps), at));
+	assert_true(is_sparse(fd, caps, sizeof(caps), at + 16));
+	caps[0].next = 0;
+	assert_false(is_sparse(fd, caps, sizeof(caps), at));
+	/* Misaligned, outside, cut off by the end, round and round. */
+	for (uint32_t offset = 1; offset < 8; offset++)
+		assert_false(is_sparse(fd, caps, sizeof(caps), at + 16 + offset));
+	assert_false(is_sparse(fd, caps, sizeof(caps), at + sizeof(caps)));
+	assert_false(is_sparse(fd, caps, sizeof(caps), UINT32_MAX - 7));
+	assert_false(is_sparse(fd, caps, 20, at + 16));
+	caps[0].next = at + 8;
+	caps[1] = (struct wr_vfio_cap){ .id = 3, .next = at };
+	assert_false(is_sparse(fd, caps, sizeof(caps), at));
+
+	/* A region that isn't there; VGA, of which the kernel says so by an error. */
+	assert_int_equal(wr_vdev_region(fd, 5, &info, &sparse), 0);
+	assert_true(!info.size && !sparse);
+	assert_int_equal(wr_vdev_region(fd, 8, &info, &sparse), -EINVAL);
+	wr_close(fd);
+}
+
+static void every_call_for_regions_may_fail(void **state)
+{
+	static const struct wr_vfio_cap cap = { .id = 1 };
+	struct wr_vfio_region_info info;
+	int fd = device_of(*state);
+	bool sparse;
+
+	fake.device.chain = &cap;
+	fake.device.chain_size = sizeof(cap);
+	fake.device.chain_offset = sizeof(info);
+	for (unsigned int n = 1; n <= 2; n++) {
+		fake.fail_at = fake.calls + n;
+		sparse = true;
+		assert_int_equal(wr_vdev_region(fd, 0, &info, &sparse), -EIO);
+		assert_says("region 0");
+		assert_false(sparse);
+	}
+	wr_close(fd);
+}
+
+static void interrupts_are_told_and_set(void **state)
+{
+	static const int fds[3] = { 7, 8, 9 };
+	struct wr_vfio_irq_info info;
+	int fd = device_of(*state);
+
+	fake.device.irqs[1] = (struct wr_vfio_irq_info){ .flags = 9, .count = 4 };
+	assert_int_equal(wr_vdev_irq(fd, 1, &info), 0);
+	assert_true(info.count == 4 && info.flags == 9);
+	/* Not a PCI Express device: the kernel refuses to speak of its error line. */
+	assert_int_equal(wr_vdev_irq(fd, 3, &info), 0);
+	assert_true(info.count == 0);
+
+	assert_int_equal(wr_vdev_irq_enable(fd, 1, 3, fds), 0);
+	assert_int_equal(fake.device.last_set.flags,
+			 WR_VFIO_IRQ_SET_EVENTFDS | WR_VFIO_IRQ_SET_TRIGGER);
+	assert_true(fake.device.last_set.count == 3 && fake.device.last_set.start == 0);
+	assert_memory_equal(fake.device.last_fds, fds, sizeof(fds));
+	assert_int_equal(wr_vdev_irq_enable(fd, 1, 5, (int[5]){ 0 }), -EINVAL);
+
+	/* A positive answer isn't success. */
+	fake.device.vectors_free = 2;
+	assert_int_equal(wr_vdev_irq_enable(fd, 1, 3, fds), -ENOSPC);
+	assert_says("the host has 2 to give");
+
+	assert_int_equal(wr_vdev_irq_disable(fd, 1), 0);
+	assert_int_equal(fake.device.last_set.flags,
+			 WR_VFIO_IRQ_SET_NONE | WR_VFIO_IRQ_SET_TRIGGER);
+	assert_int_equal(fake.device.last_set.count, 0);
+	assert_int_equal(wr_vdev_irq_disable(fd, 0), -EINVAL);
+	assert_says("disabling interrupts");
+	assert_int_equal(wr_vdev_irq_act(fd, 1, 2, WR_VFIO_IRQ_SET_UNMASK), 0);
+	assert_true(fake.device.last_set.start == 2 && fake.device.last_set.count == 1);
+	assert_int_equal(wr_vdev_irq_act(fd, 1, 4, WR_VFIO_IRQ_SET_MASK), -EINVAL);
+	assert_says("masking");
+	wr_close(fd);
+}
+
+static void half_an_access_is_an_error(void **state)
+{
+	uint8_t bytes[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, back[8] = { 0 };
+	int fd = device_of(*state);
+
+	assert_int_equal(wr_vdev_write(fd, 0x10, bytes, 8), 0);
+	assert_int_equal(wr_vdev_read(fd, 0x10, back, 8), 0);
+	assert_memory_equal(back, bytes, 8);
+	fake.device.most = 4;
+	assert_int_equal(wr_vdev_read(fd, 0, back, 8), -EIO);
+	assert_says("reading registers: 4 of 8 bytes");
+	assert_int_equal(wr_vdev_write(fd, 0, bytes, 8), -EIO);
+	assert_says("writing registers: 4 of 8 bytes");
+	assert_int_equal(wr_vdev_read(-1, 0, back, 8), -EBADF);
+	wr_close(fd);
+}
+
+static void resets_may_be_refused(void **state)
+{
+	int fd = device_of(*state);
+	struct wr_vfio_device_info info;
+
+	assert_int_equal(wr_vdev_reset(fd), 0);
+	fake.device.reset_error = -EAGAIN;
+	assert_int_equal(wr_vdev_reset(fd), -EAGAIN);
+	assert_says("try again");
+	fake.device.reset_error = -EINVAL;
+	assert_int_equal(wr_vdev_reset(fd), -EINVAL);
+	assert_int_equal(wr_vdev_info(fd, &info), 0);
+	assert_int_equal(info.flags, WR_VFIO_DEVICE_PCI);
+	fake.fail_at = fake.calls + 1;
+	assert_int_equal(wr_vdev_info(fd, &info), -EIO);
+	wr_close(fd);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(group_that_cant_be_opened_is_explained),
+		TEST(group_that_isnt_viable_is_explained),
+		TEST(group_is_opened_once_and_counted),
+		TEST(information_may_grow),
+		TEST(failed_information_changes_nothing),
+		TEST(old_kernels_tell_no_ranges),
+		TEST(hostile_chains_end),
+		TEST(ranges_that_fill_the_structure_are_read),
+		TEST(unmap_tells_what_wasnt_mapped),
+		TEST(device_fd_or_why_not),
+		TEST(token_is_given_or_asked_for),
+		TEST(regions_tell_of_sparse_mapping),
+		TEST(every_call_for_regions_may_fail),
+		TEST(interrupts_are_told_and_set),
+		TEST(half_an_access_is_an_error),
+		TEST(resets_may_be_refused),
+	};
+
+	unsetenv("WEIR_IOMMU");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
