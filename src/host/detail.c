@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* What is read of one function when it is asked for: regions, config space, reset methods. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "host/host.h"
+
+/* The kernel's resource flags (include/linux/ioport.h), as the attribute "resource" shows them. */
+#define RESOURCE_IO		0x00000100U
+#define RESOURCE_MEM		0x00000200U
+#define RESOURCE_PREFETCH	0x00002000U
+#define RESOURCE_MEM_64		0x00100000U
+
+#define RESOURCE_LINES		(WEIR_REGION_ROM + 1)
+#define CONFIG_MAX		4096
+
+static bool read_hex(const char **text, uint64_t *value)
+{
+	const char *c = *text;
+	char *end;
+
+	if (c[0] != '0' || c[1] != 'x')
+		return false;
+	errno = 0;
+	*value = strtoull(c, &end, 16);
+	*text = end;
+	return !errno && end > c + 2;
+}
+
+/* One line: first address, last address, flags. Returns 0 for a region that isn't there. */
+static int parse_line(const char *line, struct weir_host_region *region)
+{
+	uint64_t first, last, flags;
+
+	if (!read_hex(&line, &first) || *line++ != ' ' || !read_hex(&line, &last) ||
+	    *line++ != ' ' || !read_hex(&line, &flags) || (*line && *line != '\n'))
+		return -EIO;
+	if (!(flags & (RESOURCE_IO | RESOURCE_MEM)))
+		return 0;
+	if (last < first || last - first == UINT64_MAX)
+		return -EIO;
+	region->start = first;
+	region->size = last - first + 1;
+	region->io = flags & RESOURCE_IO;
+	region->is64 = flags & RESOURCE_MEM_64;
+	region->prefetchable = flags & RESOURCE_PREFETCH;
+	return 1;
+}
+
+int weir_host_regions(const struct weir_host *host, const struct weir_host_function *function,
+		      struct weir_host_region *regions, size_t n)
+{
+	char text[4096];
+	const char *line = text;
+	int count = 0, ret;
+
+	ret = wr_pci_attr(host->root, function->address, "resource", text, sizeof(text));
+	if (ret < 0)
+		return wr_fail(ret == -ENODEV ? -ENOENT : ret, "%s: its regions (attribute "
+			       "resource) can't be read: %s", function->address, strerror(-ret));
+
+	/* After the ROM come SR-IOV's regions and a bridge's windows. */
+	for (unsigned int i = 0; i < RESOURCE_LINES && *line; i++) {
+		struct weir_host_region region = { .region = i };
+
+		ret = parse_line(line, &region);
+		if (ret < 0)
+			return wr_fail(-EIO, "%s: line %u of its attribute resource makes no "
+				       "sense; the kernel never writes that, so the tree is "
+				       "damaged", function->address, i + 1);
+		if (ret && (size_t)count < n)
+			regions[count] = region;
+		count += ret;
+		line += strcspn(line, "\n");
+		line += *line == '\n';
+	}
+	return count;
+}
+
+/* Returns the bytes read, or -errno. */
+static int read_file(const char *path, void *buf, size_t size)
+{
+	/* Not blocking: in a captured tree anything may lie here, a FIFO too. */
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	size_t len = 0;
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (len < size) {
+		ssize_t got = read(fd, (char *)buf + len, size - len);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			ret = -errno;
+		if (got <= 0)
+			break;
+		len += (size_t)got;
+	}
+	close(fd);
+	return ret < 0 ? ret : (int)len;
+}
+
+int weir_host_config(const struct weir_host *host, const struct weir_host_function *function,
+		     void *buf, size_t size)
+{
+	char path[WR_PCI_PATH_MAX];
+	int ret;
+
+	if (snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/config", host->root,
+		     function->address) >= (int)sizeof(path))
+		return wr_fail(-ENAMETOOLONG, "%s: the root is longer than a path can be",
+			       function->address);
+	ret = read_file(path, buf, size < CONFIG_MAX ? size : CONFIG_MAX);
+	if (ret < 0)
+		return wr_fail(ret, "%s: its config space (%s) can't be read: %s",
+			       function->address, path, strerror(-ret));
+	return ret;
+}
+
+int weir_host_reset_methods(const struct weir_host *host,
+			    const struct weir_host_function *function, char *buf, size_t size)
+{
+	int ret;
+
+	if (!size)
+		return wr_fail(-EINVAL, "%s: no room for its reset methods", function->address);
+	ret = wr_pci_attr(host->root, function->address, "reset_method", buf, size);
+	if (ret == -ENOENT) {
+		/* It can't be reset, or the kernel is older than 5.15. */
+		buf[0] = '\0';
+		return 0;
+	}
+	if (ret < 0)
+		return wr_fail(ret, "%s: its reset methods (attribute reset_method) can't be "
+			       "read: %s", function->address, strerror(-ret));
+	return ret;
+}
