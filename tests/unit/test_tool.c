@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: MIT */
+/* The command's verbs that look, run in this process over trees, with their output caught. */
+#include <getopt.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Before cmocka.h, which has a macro of the name fail(). */
+#include "clean.h"
+#include "out.h"
+#include "weir.h"
+
+#include <cmocka.h>
+
+#include "tree.h"
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define ADDR "0000:01:00.0"
+#define NONE "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+
+static int new_tree(void **state)
+{
+	*state = tree_new();
+	tree_function(*state, ADDR);
+	return 0;
+}
+
+static int free_tree(void **state)
+{
+	tree_free(*state);
+	return 0;
+}
+
+/* ---- running a verb ---- */
+
+struct outcome {
+	int status;
+	char out[65536];
+	char err[4096];
+};
+
+static int redirect(FILE *stream, int fd, FILE **to)
+{
+	int saved = dup(fd);
+
+	fflush(stream);
+	*to = tmpfile();
+	assert_non_null(*to);
+	assert_true(saved >= 0 && dup2(fileno(*to), fd) == fd);
+	return saved;
+}
+
+static void restore(FILE *stream, int fd, int saved, FILE *from, char *text, size_t size)
+{
+	size_t len;
+
+	fflush(stream);
+	assert_int_equal(dup2(saved, fd), fd);
+	close(saved);
+	rewind(from);
+	len = fread(text, 1, size - 1, from);
+	text[len] = '\0';
+	fclose(from);
+}
+
+/* The arguments end with a NULL; getopt() may change their order. */
+static struct outcome run(int (*verb)(int, char **), ...)
+{
+	static struct outcome outcome;
+	char *argv[16];
+	int argc = 0, saved_out, saved_err;
+	FILE *out, *err;
+	va_list ap;
+
+	va_start(ap, verb);
+	do {
+		assert_true((size_t)argc < ARRAY_SIZE(argv));
+		argv[argc] = va_arg(ap, char *);
+	} while (argv[argc++]);
+	va_end(ap);
+	saved_out = redirect(stdout, STDOUT_FILENO, &out);
+	saved_err = redirect(stderr, STDERR_FILENO, &err);
+	optind = 0;
+	outcome.status = verb(argc - 1, argv);
+	restore(stdout, STDOUT_FILENO, saved_out, out, outcome.out, sizeof(outcome.out));
+	restore(stderr, STDERR_FILENO, saved_err, err, outcome.err, sizeof(outcome.err));
+	return outcome;
+}
+
+/* Exit status 2, nothing on stdout, one sentence on stderr that has @part in it. */
+static void assert_complaint(const struct outcome *outcome, const char *part)
+{
+	assert_int_equal(outcome->status, EXIT_UNKNOWN);
+	assert_string_equal(outcome->out, "");
+	assert_int_equal(strncmp(outcome->err, "weir: ", 6), 0);
+	assert_ptr_equal(strchr(outcome->err, '\n'), outcome->err + strlen(outcome->err) - 1);
+	if (!strstr(outcome->err, part))
+		fail_msg("'%s' isn't in: %s", part, outcome->err);
+}
+
+static struct json_object *parse(const char *text)
+{
+	struct json_tokener *tokener = json_tokener_new();
+	struct json_object *value;
+
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	value = json_tokener_parse_ex(tokener, text, -1);
+	assert_int_equal(json_tokener_get_error(tokener), json_tokener_success);
+	json_tokener_free(tokener);
+	return value;
+}
+
+static struct json_object *get(struct json_object *object, const char *key)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(object, key, &value))
+		fail_msg("the JSON has no '%s'", key);
+	return value;
+}
+
+static const char *get_text(struct json_object *object, const char *key)
+{
+	const char *text = json_object_get_string(get(object, key));
+
+	return text ? text : "null";
+}
+
+/* ---- what is shared ---- */
+
+static void test_clean(void **state)
+{
+	static const char *const texts[][2] = {
+		{ "", "" },
+		{ "vfio-pci", "vfio-pci" },
+		{ "\033[2J", "?[2J" },
+		{ "a\nb\tc\r", "a?b?c?" },
+		{ "\x7f\x01", "??" },
+		{ "\xc2\x9b" "31m", "?31m" },		/* CSI, as UTF-8 */
+		{ "\x9b" "31m", "?31m" },		/* CSI, as one byte */
+		{ "caf\xc3\xa9", "caf\xc3\xa9" },
+		{ "\xe2\x82\xac\xf0\x9f\x98\x80", "\xe2\x82\xac\xf0\x9f\x98\x80" },
+		{ "caf\xc3", "caf?" },			/* cut off */
+		{ "\xe2\x82", "??" },
+		{ "\xc0\x9b[", "??[" },			/* too long a form of ESC */
+		{ "\xe0\x80\x9b", "???" },
+		{ "\xed\xa0\x80", "???" },		/* a surrogate */
+		{ "\xf4\x90\x80\x80", "????" },		/* above the last character */
+		{ "\xff\xfe", "??" },
+		{ "a\xe2\x80\xae" "b", "a?b" },		/* right-to-left override */
+		{ "a\xe2\x81\xa6" "b", "a?b" },		/* isolate */
+		{ "\xe2\x80\xa8", "?" },		/* line separator */
+	};
+	char buf[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		strcpy(buf, texts[i][0]);
+		assert_string_equal(clean(buf), texts[i][1]);
+	}
+}
+
+static void test_size_text(void **state)
+{
+	static const struct {
+		uint64_t bytes;
+		const char *text;
+	} sizes[] = {
+		{ 0, "0 B" }, { 1, "1 B" }, { 1023, "1023 B" }, { 1024, "1 KiB" },
+		{ 1536, "1536 B" }, { 96ULL << 20, "96 MiB" }, { 1ULL << 63, "8 EiB" },
+		{ UINT64_MAX, "18446744073709551615 B" },
+	};
+	char buf[SIZE_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		assert_string_equal(size_text(sizes[i].bytes, buf), sizes[i].text);
+}
+
+static void test_bad_options(void **state)
+{
+	static int (*const verbs[])(int, char **) = { cmd_list, cmd_info };
+	static char *const names[] = { "list", "info" };
+	struct outcome outcome;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		outcome = run(verbs[i], names[i], "--bogus", NULL);
+		assert_complaint(&outcome, "--bogus");
+		outcome = run(verbs[i], names[i], "-x", NULL);
+		assert_complaint(&outcome, "-x");
+		outcome = run(verbs[i], names[i], "--json", "-xh", NULL);
+		assert_complaint(&outcome, "-x");
+		outcome = run(verbs[i], names[i], "--json=3", NULL);
+		assert_complaint(&outcome, "--json");
+		outcome = run(verbs[i], names[i], "--root", NULL);
+		assert_complaint(&outcome, "--root");
+		outcome = run(verbs[i], names[i], "--root", "/nonexistent", ADDR, ADDR, NULL);
+		assert_int_equal(outcome.status, EXIT_UNKNOWN);
+		outcome = run(verbs[i], names[i], "--\033[2J", NULL);
+		assert_complaint(&outcome, "--?[2J");
+		outcome = run(verbs[i], names[i], "--help", NULL);
+		assert_int_equal(outcome.status, EXIT_YES);
+		assert_non_null(strstr(outcome.out, "Example:"));
+		assert_string_equal(outcome.err, "");
+	}
+}
+
+/* ---- list ---- */
+
+static void test_list_bad(void **state)
+{
+	struct outcome outcome;
+	char *root = *state;
+
+	outcome = run(cmd_list, "list", "--root", "/nonexistent", NULL);
+	assert_complaint(&outcome, "/nonexistent");
+	outcome = run(cmd_list, "list", ADDR, NULL);
+	assert_complaint(&outcome, "weir info");
+	tree_attr(root, ADDR, "vendor", "\033[2J\n");
+	outcome = run(cmd_list, "list", "--root", root, NULL);
+	assert_complaint(&outcome, "vendor");
+}
+
+static void test_list_escapes(void **state)
+{
+	struct json_object *list;
+	struct outcome outcome;
+	char *root = *state;
+
+	tree_attr_link(root, ADDR, "driver", "drivers/a\033[2J\xff\nb");
+	outcome = run(cmd_list, "list", "--root", root, NULL);
+	assert_int_equal(outcome.status, EXIT_YES);
+	assert_non_null(strstr(outcome.out, "a?[2J??b"));
+	assert_null(strchr(outcome.out, '\033'));
+	outcome = run(cmd_list, "list", "--json", "--root", root, NULL);
+	list = parse(outcome.out);
+	assert_string_equal(get_text(json_object_array_get_idx(list, 0), "driver"), "a?[2J??b");
+	json_object_put(list);
+}
+
+static void test_list(void **state)
+{
+	struct json_object *list, *first, *second;
+	struct outcome outcome;
+	char *root = *state;
+
+	tree_function(root, "0000:00:01.0");
+	tree_attr(root, ADDR, "numa_node", "0\n");
+	tree_attr_link(root, ADDR, "driver", "drivers/vfio-pci");
+	tree_attr_link(root, ADDR, "iommu_group", "groups/0");
+	tree_attr_link(root, ADDR, "iommu", "iommu/dmar0");
+	tree_text(root, "dev/vfio/0", "");
+	outcome = run(cmd_list, "list", "--root", root, NULL);
+	assert_int_equal(outcome.status, EXIT_YES);
+	assert_non_null(strstr(outcome.out, "0000:00:01.0 1234:11e8"));
+	assert_non_null(strstr(outcome.out, "/dev/vfio/0"));
+
+	outcome = run(cmd_list, "list", "--json", "--root", root, NULL);
+	assert_int_equal(outcome.status, EXIT_YES);
+	list = parse(outcome.out);
+	assert_int_equal(json_object_array_length(list), 2);
+	first = json_object_array_get_idx(list, 0);
+	second = json_object_array_get_idx(list, 1);
+	assert_string_equal(get_text(first, "address"), "0000:00:01.0");
+	assert_string_equal(get_text(first, "vendor"), "0x1234");
+	assert_string_equal(get_text(first, "device"), "0x11e8");
+	assert_string_equal(get_text(first, "class"), "0x00ff00");
+	assert_string_equal(get_text(first, "revision"), "0x10");
+	assert_null(get(first, "driver"));
+	assert_null(get(first, "group"));
+	assert_null(get(first, "iommu"));
+	assert_null(get(first, "numa_node"));
+	assert_null(get(first, "vfio_node"));
+	assert_string_equal(get_text(second, "driver"), "vfio-pci");
+	assert_string_equal(get_text(second, "iommu"), "dmar0");
+	assert_string_equal(get_text(second, "vfio_node"), "/dev/vfio/0");
+	assert_true(json_object_is_type(get(second, "group"), json_type_int));
+	assert_int_equal(json_object_get_int(get(second, "group")), 0);
+	assert_int_equal(json_object_get_int(get(second, "numa_node")), 0);
+	json_object_put(list);
+
+	tree_remove(root, "sys/bus/pci/devices/" ADDR);
+	tree_remove(root, "sys/bus/pci/devices/0000:00:01.0");
+	outcome = run(cmd_list, "list", "--json", "--root", root, NULL);
+	list = parse(outcome.out);
+	assert_int_equal(json_object_array_length(list), 0);
+	json_object_put(list);
+}
+
+/* ---- info ---- */
+
+static void test_info_bad(void **state)
+{
+	static char *const malformed[] = {
+		"00:zz", "", "0000:01:00.8", "eth0", "../0000:01:00.0", "01:00.0 ", "a\033[2J",
+	};
+	struct outcome outcome;
+	char *root = *state;
+
+	tree_folder(root, "sys/bus/platform/devices/serial8250");
+	for (size_t i = 0; i < ARRAY_SIZE(malformed); i++) {
+		outcome = run(cmd_info, "info", "--json", "--root", root, malformed[i], NULL);
+		assert_complaint(&outcome, "0000:01:00.0");	/* what one looks like */
+		assert_null(strchr(outcome.err, '\033'));
+	}
+	outcome = run(cmd_info, "info", "--root", root, "00:zz", NULL);
+	assert_complaint(&outcome, "00:zz");
+	outcome = run(cmd_info, "info", "--root", root, "0000:7f:1f.7", NULL);
+	assert_complaint(&outcome, "0000:7f:1f.7");
+	outcome = run(cmd_info, "info", "--root", root, "serial8250", NULL);
+	assert_complaint(&outcome, "serial8250 is a device of the platform bus");
+	outcome = run(cmd_info, "info", "--root", root, NULL);
+	assert_complaint(&outcome, "weir info");
+	outcome = run(cmd_info, "info", "--root", root, ADDR, ADDR, NULL);
+	assert_complaint(&outcome, "weir info");
+	outcome = run(cmd_info, "info", "--root", root, "soft:edu", NULL);
+	assert_complaint(&outcome, "--root");
+}
+
+/* A config space with MSI for 8 vectors, MSI-X for 2048, ACS, and loops in both chains. */
+static void put_config(const char *root, size_t size)
+{
+	static const struct {
+		unsigned int at;
+		unsigned char byte;
+	} set[] = {
+		{ 0x06, 0x10 }, { 0x34, 0x40 }, { 0x3d, 2 },
+		{ 0x40, 0x05 }, { 0x41, 0x60 }, { 0x42, 3 << 1 },
+		{ 0x60, 0x11 }, { 0x61, 0x41 }, { 0x62, 0xff }, { 0x63, 0x07 },
+		{ 0x100, 0x0d }, { 0x102, 0x01 }, { 0x103, 0x10 },
+	};
+	unsigned char bytes[4096] = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(set); i++)
+		bytes[set[i].at] = set[i].byte;
+	tree_bytes(root, "sys/bus/pci/devices/" ADDR "/config", bytes, size);
+}
+
+static void put_group(const char *root)
+{
+	static const struct {
+		const char *addr, *driver;
+	} members[] = {
+		{ "0000:00:1c.0", "pcieport" }, { "0000:01:00.1", "snd_hda_intel" },
+		{ "0000:01:00.2", "vfio-pci" }, { "0000:01:00.3", NULL },
+		{ "0000:01:00.4", "pci-stub" },
+	};
+
+	tree_attr_link(root, ADDR, "driver", "drivers/nouveau");
+	tree_attr_link(root, ADDR, "iommu_group", "groups/5");
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		tree_function(root, members[i].addr);
+		tree_attr_link(root, members[i].addr, "iommu_group", "groups/5");
+		if (members[i].driver)
+			tree_attr_link(root, members[i].addr, "driver", members[i].driver);
+	}
+	tree_attr(root, "0000:00:1c.0", "class", "0x060400\n");
+	/* Of another group. */
+	tree_function(root, "0000:02:00.0");
+	tree_attr_link(root, "0000:02:00.0", "iommu_group", "groups/55");
+}
+
+static void put_details(const char *root)
+{
+	tree_attr(root, ADDR, "resource",
+		  "0x00000000fe000000 0x00000000fe0fffff 0x0000000000040200\n" NONE NONE NONE
+		  NONE NONE NONE);
+	tree_attr(root, ADDR, "reset_method", "flr \033[2J bus\n");
+}
+
+static void test_info_json(void **state)
+{
+	static const char *const roles[] = {
+		"harmless", "in the way", "in the way", "vfio", "free", "harmless",
+	};
+	struct json_object *info, *list, *item;
+	struct outcome outcome;
+	char *root = *state;
+
+	put_config(root, 4096);
+	put_group(root);
+	put_details(root);
+	outcome = run(cmd_info, "info", "--json", "--root", root, "01:00.0", NULL);
+	assert_string_equal(outcome.err, "");
+	assert_int_equal(outcome.status, EXIT_YES);
+	info = parse(outcome.out);
+	assert_string_equal(get_text(info, "name"), ADDR);
+	assert_string_equal(get_text(info, "address"), ADDR);
+	assert_string_equal(get_text(info, "driver"), "nouveau");
+
+	list = get(info, "group_members");
+	assert_int_equal(json_object_array_length(list), ARRAY_SIZE(roles));
+	for (size_t i = 0; i < ARRAY_SIZE(roles); i++)
+		assert_string_equal(get_text(json_object_array_get_idx(list, i), "role"), roles[i]);
+
+	list = get(info, "regions");
+	assert_int_equal(json_object_array_length(list), 1);
+	item = json_object_array_get_idx(list, 0);
+	assert_string_equal(get_text(item, "region"), "BAR0");
+	assert_int_equal(json_object_get_int(get(item, "size")), 1 << 20);
+	assert_string_equal(get_text(item, "address"), "0xfe000000");
+
+	item = get(info, "interrupts");
+	assert_string_equal(get_text(item, "intx"), "B");
+	assert_int_equal(json_object_get_int(get(item, "msi")), 8);
+	assert_int_equal(json_object_get_int(get(item, "msix")), 2048);
+
+	list = get(info, "capabilities");
+	assert_int_equal(json_object_array_length(list), 3);
+	item = json_object_array_get_idx(list, 2);
+	assert_string_equal(get_text(item, "id"), "0x000d");
+	assert_string_equal(get_text(item, "offset"), "0x100");
+	assert_string_equal(get_text(item, "name"), "Access Control Services");
+
+	list = get(info, "reset_methods");
+	assert_int_equal(json_object_array_length(list), 3);
+	assert_string_equal(json_object_get_string(json_object_array_get_idx(list, 1)), "?[2J");
+
+	item = get(info, "weir");
+	assert_false(json_object_get_boolean(get(item, "opened")));
+	assert_non_null(strstr(get_text(item, "why"), "--root"));
+	json_object_put(info);
+}
+
+static void test_info_text(void **state)
+{
+	static const char *const parts[] = {
+		ADDR "\n", "1234:11e8", "nouveau", "group 5", "harmless bridge", "snd_hda_intel",
+		"in the way", "BAR0", "1 MiB", "at 0xfe000000", "pin B", "8 vectors",
+		"2048 vectors", "0x100 000d Access Control Services", "not opened: --root",
+	};
+	struct outcome outcome;
+	char *root = *state;
+
+	put_config(root, 4096);
+	put_group(root);
+	put_details(root);
+	outcome = run(cmd_info, "info", ADDR, "--root", root, NULL);
+	assert_int_equal(outcome.status, EXIT_YES);
+	assert_string_equal(outcome.err, "");
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		if (!strstr(outcome.out, parts[i]))
+			fail_msg("'%s' isn't in:\n%s", parts[i], outcome.out);
+	assert_null(strstr(outcome.out, "0000:02:00.0"));
+	assert_null(strchr(outcome.out, '\033'));
+}
+
+/* What sysfs shows to users without privilege. */
+static void test_info_short_config(void **state)
+{
+	struct json_object *info, *interrupts;
+	struct outcome outcome;
+	char *root = *state;
+
+	put_config(root, 64);
+	put_details(root);
+	outcome = run(cmd_info, "info", "--json", "--root", root, ADDR, NULL);
+	assert_int_equal(outcome.status, EXIT_YES);
+	info = parse(outcome.out);
+	assert_null(get(info, "capabilities"));
+	interrupts = get(info, "interrupts");
+	assert_string_equal(get_text(interrupts, "intx"), "B");
+	assert_null(get(interrupts, "msi"));
+	assert_null(get(interrupts, "msix"));
+	json_object_put(info);
+	outcome = run(cmd_info, "info", "--root", root, ADDR, NULL);
+	assert_int_equal(outcome.status, EXIT_YES);
+	assert_non_null(strstr(outcome.out, "only root"));
+}
+
+/* What can't be read is said, and the rest is told all the same. */
+static void test_info_damaged(void **state)
+{
+	struct json_object *info;
+	struct outcome outcome;
+	char *root = *state;
+
+	outcome = run(cmd_info, "info", "--json", "--root", root, ADDR, NULL);
+	assert_int_equal(outcome.status, EXIT_UNKNOWN);
+	assert_non_null(strstr(outcome.err, "config"));
+	assert_non_null(strstr(outcome.err, "resource"));
+	info = parse(outcome.out);
+	assert_string_equal(get_text(info, "vendor"), "0x1234");
+	assert_null(get(info, "regions"));
+	assert_null(get(info, "capabilities"));
+	assert_null(get(info, "group_members"));
+	json_object_put(info);
+}
+
+static void test_info_garbage_config(void **state)
+{
+	unsigned char bytes[4096];
+	struct json_object *info;
+	struct outcome outcome;
+	char *root = *state;
+
+	put_details(root);
+	srand(42);
+	for (unsigned int round = 0; round < 50; round++) {
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			bytes[i] = round ? (unsigned char)rand() : 0xff;
+		tree_bytes(root, "sys/bus/pci/devices/" ADDR "/config", bytes,
+			   round % 3 ? 4096 : 256);
+		outcome = run(cmd_info, "info", "--json", "--root", root, ADDR, NULL);
+		assert_int_equal(outcome.status, EXIT_YES);
+		info = parse(outcome.out);
+		json_object_put(info);
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, new_tree, free_tree)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_clean),
+		cmocka_unit_test(test_size_text),
+		cmocka_unit_test(test_bad_options),
+		TEST(test_list_bad),
+		TEST(test_list_escapes),
+		TEST(test_list),
+		TEST(test_info_bad),
+		TEST(test_info_json),
+		TEST(test_info_text),
+		TEST(test_info_short_config),
+		TEST(test_info_damaged),
+		TEST(test_info_garbage_config),
+	};
+
+	return cmocka_run_group_tests_name("tool", tests, NULL, NULL);
+}

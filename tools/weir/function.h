@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* What verbs say of a PCI function: its names, and its part of their JSON. */
+#ifndef WEIR_TOOL_FUNCTION_H
+#define WEIR_TOOL_FUNCTION_H
+
+#include <weir/host.h>
+
+#include "out.h"
+
+#define NAME_TEXT_MAX 256
+
+/* Names from the system's pci.ids; NULL for one that isn't known. */
+struct names;
+
+struct names *names_open(void);
+void names_close(struct names *names);
+const char *vendor_name(struct names *names, const struct weir_host_function *fn,
+			char buf[NAME_TEXT_MAX]);
+const char *device_name(struct names *names, const struct weir_host_function *fn,
+			char buf[NAME_TEXT_MAX]);
+const char *subsystem_name(struct names *names, const struct weir_host_function *fn,
+			   char buf[NAME_TEXT_MAX]);
+const char *class_name(struct names *names, const struct weir_host_function *fn,
+		       char buf[NAME_TEXT_MAX]);
+
+/* Vendor and device in one; the numbers where a name isn't known. */
+const char *full_name(struct names *names, const struct weir_host_function *fn,
+		      char buf[2 * NAME_TEXT_MAX]);
+
+/* Add the members that 'weir list' and 'weir info' have in common: see list.c. */
+void js_add_function(struct json_object *object, struct names *names,
+		       const struct weir_host_function *fn);
+
+#endif

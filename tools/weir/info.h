@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What 'weir info' knows of a device, wherever it comes from: info.c collects it, from the
+ * machine or from an opened device, and info_print.c prints it.
+ */
+#ifndef WEIR_TOOL_INFO_H
+#define WEIR_TOOL_INFO_H
+
+#include <weir/weir.h>
+#include <weir/host.h>
+
+#include "function.h"
+
+struct info_region {
+	unsigned int region;
+	uint64_t start;		/* where it is for the CPU, 0 when unknown */
+	uint64_t size;
+	bool io, is64, prefetchable;
+};
+
+/* What the interface says of the device while it is open. */
+struct info_interface {
+	char backend[32];
+	struct weir_ioas_caps caps;
+	struct weir_iova_range *ranges;
+	int n_ranges;
+	bool can_reset;
+};
+
+struct info {
+	const char *name;
+	bool on_bus;			/* a function of a machine; otherwise a device model */
+	struct weir_host_function fn;	/* who it is; for a model only its ids */
+
+	const struct weir_host_function **members;	/* of its IOMMU group, itself too */
+	int n_members;
+
+	struct info_region regions[WEIR_REGION_ROM + 1];
+	int n_regions;			/* -1: unknown */
+
+	unsigned int header_type;	/* 0: an endpoint, or unknown */
+	int intx_pin;			/* 1 to 4 for A to D, 0: none, -1: unknown */
+	int msi, msix;			/* vectors, 0: none, -1: unknown */
+	struct weir_cap *caps;
+	int n_caps;			/* -1: unknown */
+
+	char reset[256];		/* the kernel's reset methods */
+
+	bool opened;
+	struct info_interface interface;
+	char why[1024];			/* why it isn't open */
+};
+
+/* For people: both halves, or the one that needs no opened device and the one that does. */
+void info_print_text(const struct info *info, struct names *names);
+void info_print_facts(const struct info *info, struct names *names);
+void info_print_interface(const struct info *info);
+
+void info_print_json(const struct info *info, struct names *names);
+
+#endif

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "info.h"
+
+
+#define UNSEEN "unknown: only root may read that part of config space"
+
+static const char *region_name(unsigned int region)
+{
+	static const char *const names[] = {
+		"BAR0", "BAR1", "BAR2", "BAR3", "BAR4", "BAR5", "ROM",
+	};
+
+	return names[region];
+}
+
+static const char *role_name(enum weir_role role)
+{
+	static const char *const names[] = {
+		[WEIR_ROLE_FREE] = "free",
+		[WEIR_ROLE_VFIO] = "vfio",
+		[WEIR_ROLE_HARMLESS] = "harmless",
+		[WEIR_ROLE_IN_THE_WAY] = "in the way",
+	};
+
+	return names[role];
+}
+
+static const char *dirty_name(enum weir_dirty dirty)
+{
+	switch (dirty) {
+	case WEIR_DIRTY_ALL:
+		return "all";
+	case WEIR_DIRTY_EXACT:
+		return "exact";
+	default:
+		return "none";
+	}
+}
+
+static bool is_bridge(const struct weir_host_function *fn)
+{
+	return fn->class_code >> 16 == 0x06;
+}
+
+/* ---- for people ---- */
+
+enum { KEY, VALUE };
+
+static struct libscols_table *pairs(void)
+{
+	static const struct column columns[] = {
+		[KEY] = { "KEY", false, false },
+		[VALUE] = { "VALUE", false, false },
+	};
+
+	return table_new(columns, 2, false);
+}
+
+static struct libscols_line *pair(struct libscols_table *table, const char *key)
+{
+	struct libscols_line *row = table_row(table);
+
+	table_cell(row, KEY, "  %s", key);
+	return row;
+}
+
+static void print_ids(const struct info *info, struct names *names)
+{
+	const struct weir_host_function *fn = &info->fn;
+	struct libscols_table *table = pairs();
+	char buf[2 * NAME_TEXT_MAX];
+	const char *name;
+
+	say_heading("%s", info->name);
+	table_cell(pair(table, "name"), VALUE, "%s", full_name(names, fn, buf));
+	table_cell(pair(table, "ids"), VALUE, "%04x:%04x, revision %02x", fn->vendor, fn->device,
+		   fn->revision);
+	name = subsystem_name(names, fn, buf);
+	if (fn->subsystem_vendor)
+		table_cell(pair(table, "subsystem"), VALUE, "%04x:%04x%s%s", fn->subsystem_vendor,
+			   fn->subsystem_device, name ? ", " : "", name ? name : "");
+	name = class_name(names, fn, buf);
+	table_cell(pair(table, "class"), VALUE, "%06x%s%s", fn->class_code, name ? ", " : "",
+		   name ? name : "");
+	if (info->on_bus) {
+		table_cell(pair(table, "driver"), VALUE, "%s", *fn->driver ? fn->driver : "none");
+		table_cell(pair(table, "IOMMU"), VALUE, "%s", *fn->iommu ? fn->iommu : "none");
+		if (fn->numa_node >= 0)
+			table_cell(pair(table, "NUMA node"), VALUE, "%d", fn->numa_node);
+		if (*fn->vfio_node)
+			table_cell(pair(table, "VFIO node"), VALUE, "%s", fn->vfio_node);
+		table_cell(pair(table, "reset"), VALUE, "%s",
+			   *info->reset ? info->reset : "no method that the kernel names");
+	}
+	table_print(table);
+}
+
+static void print_group(const struct info *info, struct names *names)
+{
+	enum { ADDRESS, DRIVER, NOTE, NAME };
+	static const struct column columns[] = {
+		[ADDRESS] = { "ADDRESS", false, false },
+		[DRIVER] = { "DRIVER", false, false },
+		[NOTE] = { "NOTE", false, false },
+		[NAME] = { "NAME", true, false },
+	};
+	struct libscols_table *table;
+	char buf[2 * NAME_TEXT_MAX];
+
+	if (info->fn.group < 0)
+		return;
+	say_heading("group %d", info->fn.group);
+	table = table_new(columns, 4, false);
+	for (int i = 0; i < info->n_members; i++) {
+		const struct weir_host_function *member = info->members[i];
+		struct libscols_line *row = table_row(table);
+
+		table_cell(row, ADDRESS, "  %s", member->address);
+		table_cell(row, DRIVER, "%s", *member->driver ? member->driver : "-");
+		table_cell(row, NOTE, "%s%s", role_name(member->role),
+			   member->role == WEIR_ROLE_HARMLESS && is_bridge(member) ? " bridge"
+										    : "");
+		table_cell(row, NAME, "%s", full_name(names, member, buf));
+		if (member->role == WEIR_ROLE_IN_THE_WAY)
+			table_colour(row, NOTE, "red");
+	}
+	table_print(table);
+}
+
+static void print_regions(const struct info *info)
+{
+	enum { REGION, SIZE, TYPE };
+	static const struct column columns[] = {
+		[REGION] = { "REGION", false, false },
+		[SIZE] = { "SIZE", false, true },
+		[TYPE] = { "TYPE", false, false },
+	};
+	char size[SIZE_TEXT_MAX], where[32];
+	struct libscols_table *table;
+
+	if (info->n_regions <= 0)
+		return;
+	say_heading("regions");
+	table = table_new(columns, 3, false);
+	for (int i = 0; i < info->n_regions; i++) {
+		const struct info_region *region = &info->regions[i];
+		struct libscols_line *row = table_row(table);
+
+		snprintf(where, sizeof(where), " at 0x%llx", (unsigned long long)region->start);
+		table_cell(row, REGION, "  %s", region_name(region->region));
+		table_cell(row, SIZE, "%s", size_text(region->size, size));
+		table_cell(row, TYPE, "%s%s%s%s", region->io ? "I/O ports" : "memory",
+			   region->is64 ? ", 64 bits" : "",
+			   region->prefetchable ? ", prefetchable" : "",
+			   region->start ? where : "");
+	}
+	table_print(table);
+}
+
+static void print_vectors(struct libscols_table *table, const char *name, int vectors)
+{
+	struct libscols_line *row = pair(table, name);
+
+	if (vectors < 0)
+		table_cell(row, VALUE, UNSEEN);
+	else if (!vectors)
+		table_cell(row, VALUE, "none");
+	else
+		table_cell(row, VALUE, "%d vector%s", vectors, vectors == 1 ? "" : "s");
+}
+
+static void print_interrupts(const struct info *info)
+{
+	struct libscols_table *table = pairs();
+	struct libscols_line *row;
+
+	say_heading("interrupts");
+	row = pair(table, "INTx");
+	if (info->intx_pin < 0)
+		table_cell(row, VALUE, "unknown");
+	else if (!info->intx_pin)
+		table_cell(row, VALUE, "none");
+	else
+		table_cell(row, VALUE, "pin %c", 'A' + info->intx_pin - 1);
+	print_vectors(table, "MSI", info->msi);
+	print_vectors(table, "MSI-X", info->msix);
+	table_print(table);
+}
+
+static void print_caps(const struct info *info)
+{
+	enum { OFFSET, ID, NAME };
+	static const struct column columns[] = {
+		[OFFSET] = { "OFFSET", false, false },
+		[ID] = { "ID", false, false },
+		[NAME] = { "NAME", true, false },
+	};
+	struct libscols_table *table;
+
+	say_heading("capabilities");
+	if (info->n_caps <= 0) {
+		say("  %s", info->n_caps ? UNSEEN : "none");
+		return;
+	}
+	table = table_new(columns, 3, false);
+	for (int i = 0; i < info->n_caps; i++) {
+		const struct weir_cap *cap = &info->caps[i];
+		const char *name = weir_cap_name(cap);
+		struct libscols_line *row = table_row(table);
+
+		table_cell(row, OFFSET, "  0x%03x", cap->offset);
+		table_cell(row, ID, cap->extended ? "%04x" : "%02x", cap->id);
+		table_cell(row, NAME, "%s", name ? name : "unknown");
+	}
+	table_print(table);
+}
+
+/* Page sizes come in long runs where the IOMMU splits as it likes: "4 KiB to 8 EiB". */
+static void page_sizes_text(uint64_t sizes, char *buf, size_t room)
+{
+	char size[SIZE_TEXT_MAX];
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (unsigned int bit = 0; bit < 64; bit++) {
+		unsigned int last = bit;
+
+		if (!(sizes >> bit & 1))
+			continue;
+		while (last < 63 && sizes >> (last + 1) & 1)
+			last++;
+		len += (size_t)snprintf(buf + len, room - len, "%s%s", len ? ", " : "",
+					size_text(1ULL << bit, size));
+		if (last > bit + 1 && len < room) {
+			len += (size_t)snprintf(buf + len, room - len, " to %s",
+						size_text(1ULL << last, size));
+			bit = last;
+		}
+		if (len >= room)
+			return;
+	}
+}
+
+void info_print_interface(const struct info *info)
+{
+	const struct info_interface *itf = &info->interface;
+	struct libscols_table *table;
+	char sizes[1024];
+
+	say_heading("weir");
+	if (!info->opened) {
+		say("  not opened: %s", info->why);
+		return;
+	}
+	table = pairs();
+	table_cell(pair(table, "interface"), VALUE, "%s", itf->backend);
+	table_cell(pair(table, "isolated"), VALUE, "%s", itf->caps.isolation ?
+		   "yes, it reaches only what is mapped" : "NO, it reaches all memory");
+	for (int i = 0; i < itf->n_ranges; i++)
+		table_cell(pair(table, i ? "" : "IOVAs"), VALUE, "0x%llx to 0x%llx",
+			   (unsigned long long)itf->ranges[i].first,
+			   (unsigned long long)itf->ranges[i].last);
+	page_sizes_text(itf->caps.page_sizes, sizes, sizeof(sizes));
+	table_cell(pair(table, "page sizes"), VALUE, "%s", sizes);
+	table_cell(pair(table, "dirty tracking"), VALUE, "%s",
+		   itf->caps.dirty == WEIR_DIRTY_ALL ? "reports every mapped page" :
+		   dirty_name(itf->caps.dirty));
+	table_cell(pair(table, "faults"), VALUE, "%s",
+		   itf->caps.faults ? "told" : "in the kernel's log only");
+	table_cell(pair(table, "reset by weir"), VALUE, "%s", itf->can_reset ? "yes" : "no");
+	table_print(table);
+}
+
+void info_print_facts(const struct info *info, struct names *names)
+{
+	print_ids(info, names);
+	print_group(info, names);
+	print_regions(info);
+	print_interrupts(info);
+	print_caps(info);
+}
+
+void info_print_text(const struct info *info, struct names *names)
+{
+	info_print_facts(info, names);
+	info_print_interface(info);
+}
+
+/* ---- for programs ---- */
+
+static struct json_object *js_members(const struct info *info)
+{
+	struct json_object *list;
+
+	if (info->fn.group < 0)
+		return NULL;
+	list = js_list();
+	for (int i = 0; i < info->n_members; i++) {
+		const struct weir_host_function *member = info->members[i];
+		struct json_object *object = js_object();
+
+		js_add(object, "address", js_text(member->address));
+		js_add(object, "vendor", js_hex(member->vendor, 4));
+		js_add(object, "device", js_hex(member->device, 4));
+		js_add(object, "class", js_hex(member->class_code, 6));
+		js_add(object, "driver", js_text(member->driver));
+		js_add(object, "role", js_text(role_name(member->role)));
+		js_append(list, object);
+	}
+	return list;
+}
+
+static struct json_object *js_regions(const struct info *info)
+{
+	struct json_object *list;
+
+	if (info->n_regions < 0)
+		return NULL;
+	list = js_list();
+	for (int i = 0; i < info->n_regions; i++) {
+		const struct info_region *region = &info->regions[i];
+		struct json_object *object = js_object();
+
+		js_add(object, "region", js_text(region_name(region->region)));
+		js_add(object, "size", js_size(region->size));
+		js_add(object, "type", js_text(region->io ? "io" : "memory"));
+		js_add(object, "bits", js_number(region->is64 ? 64 : 32));
+		js_add(object, "prefetchable", js_bool(region->prefetchable));
+		js_add(object, "address", region->start ? js_hex(region->start, 1) : NULL);
+		js_append(list, object);
+	}
+	return list;
+}
+
+static struct json_object *js_interrupts(const struct info *info)
+{
+	struct json_object *object = js_object();
+	char pin[2] = { (char)('A' + info->intx_pin - 1), '\0' };
+
+	js_add(object, "intx", info->intx_pin > 0 ? js_text(pin) : NULL);
+	js_add(object, "msi", js_number(info->msi));
+	js_add(object, "msix", js_number(info->msix));
+	return object;
+}
+
+static struct json_object *js_caps(const struct info *info)
+{
+	struct json_object *list;
+
+	if (info->n_caps < 0)
+		return NULL;
+	list = js_list();
+	for (int i = 0; i < info->n_caps; i++) {
+		const struct weir_cap *cap = &info->caps[i];
+		struct json_object *object = js_object();
+
+		js_add(object, "id", js_hex(cap->id, 4));
+		js_add(object, "offset", js_hex(cap->offset, 3));
+		js_add(object, "extended", js_bool(cap->extended));
+		js_add(object, "version", js_number(cap->version));
+		js_add(object, "name", js_text(weir_cap_name(cap)));
+		js_append(list, object);
+	}
+	return list;
+}
+
+static struct json_object *js_reset_methods(const struct info *info)
+{
+	struct json_object *list = js_list();
+	char text[sizeof(info->reset)], *rest = NULL;
+
+	memcpy(text, info->reset, sizeof(text));
+	for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+		js_append(list, js_text(word));
+	return list;
+}
+
+static struct json_object *js_interface(const struct info *info)
+{
+	const struct info_interface *itf = &info->interface;
+	struct json_object *object = js_object(), *list;
+
+	js_add(object, "opened", js_bool(info->opened));
+	if (!info->opened) {
+		js_add(object, "why", js_text(info->why));
+		return object;
+	}
+	js_add(object, "backend", js_text(itf->backend));
+	js_add(object, "isolation", js_bool(itf->caps.isolation));
+	list = js_list();
+	for (unsigned int bit = 0; bit < 64; bit++)
+		if (itf->caps.page_sizes >> bit & 1)
+			js_append(list, js_size(1ULL << bit));
+	js_add(object, "page_sizes", list);
+	list = js_list();
+	for (int i = 0; i < itf->n_ranges; i++) {
+		struct json_object *range = js_object();
+
+		js_add(range, "first", js_hex(itf->ranges[i].first, 1));
+		js_add(range, "last", js_hex(itf->ranges[i].last, 1));
+		js_append(list, range);
+	}
+	js_add(object, "iova_ranges", list);
+	js_add(object, "dirty_tracking", js_text(dirty_name(itf->caps.dirty)));
+	js_add(object, "faults", js_bool(itf->caps.faults));
+	js_add(object, "can_reset", js_bool(itf->can_reset));
+	return object;
+}
+
+void info_print_json(const struct info *info, struct names *names)
+{
+	struct json_object *object = js_object();
+
+	js_add(object, "name", js_text(info->name));
+	js_add_function(object, names, &info->fn);
+	js_add(object, "group_members", js_members(info));
+	js_add(object, "regions", js_regions(info));
+	js_add(object, "interrupts", js_interrupts(info));
+	js_add(object, "capabilities", js_caps(info));
+	js_add(object, "reset_methods", js_reset_methods(info));
+	js_add(object, "weir", js_interface(info));
+	js_print(object);
+}

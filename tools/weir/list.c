@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * weir list: the PCI functions of a machine.
+ *
+ * --json prints a list, by address, of
+ *	{"address": "0000:01:00.0",
+ *	 "vendor": "0x144d", "device": "0xa808",
+ *	 "subsystem_vendor": "0x144d", "subsystem_device": "0xa801",
+ *	 "class": "0x010802", "revision": "0x00",
+ *	 "vendor_name", "device_name", "class_name": text, null where pci.ids has none,
+ *	 "driver": text, null when it is bound to none,
+ *	 "group": number, null when it is in no IOMMU group,
+ *	 "iommu": "dmar0", null when it is behind none,
+ *	 "numa_node": number, null for none or unknown,
+ *	 "vfio_node": "/dev/vfio/5", null unless bound to VFIO}
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <weir/error.h>
+
+#include "function.h"
+#include "weir.h"
+
+static void usage(void)
+{
+	puts("usage: weir list [--json] [--root DIR]\n"
+	     "\n"
+	     "Lists the PCI functions of this machine. Looking wakes no device.\n"
+	     "\n"
+	     "      --json      for programs\n"
+	     "      --root DIR  another machine's: the folder in which its sys/ lies\n"
+	     "  -h, --help      this text\n"
+	     "\n"
+	     "Example: weir list --json | jq -r '.[] | select(.group == 5).address'");
+}
+
+static void print_json(const struct weir_host_function *functions, int count, struct names *names)
+{
+	struct json_object *list = js_list();
+
+	for (int i = 0; i < count; i++) {
+		struct json_object *object = js_object();
+
+		js_add_function(object, names, &functions[i]);
+		js_append(list, object);
+	}
+	js_print(list);
+}
+
+static void number_cell(struct libscols_line *row, size_t column, int number)
+{
+	if (number < 0)
+		table_cell(row, column, "-");
+	else
+		table_cell(row, column, "%d", number);
+}
+
+static void text_cell(struct libscols_line *row, size_t column, const char *text)
+{
+	table_cell(row, column, "%s", text && *text ? text : "-");
+}
+
+static void print_table(const struct weir_host_function *functions, int count, struct names *names)
+{
+	enum { ADDRESS, ID, GROUP, IOMMU, NUMA, DRIVER, VFIO, CLASS, NAME, COLUMNS };
+	static const struct column columns[COLUMNS] = {
+		[ADDRESS] = { "ADDRESS", false, false },
+		[ID] = { "ID", false, false },
+		[GROUP] = { "GROUP", false, true },
+		[IOMMU] = { "IOMMU", false, false },
+		[NUMA] = { "NUMA", false, true },
+		[DRIVER] = { "DRIVER", false, false },
+		[VFIO] = { "VFIO", false, false },
+		[CLASS] = { "CLASS", true, false },
+		[NAME] = { "NAME", true, false },
+	};
+	struct libscols_table *table = table_new(columns, COLUMNS, true);
+	char buf[2 * NAME_TEXT_MAX];
+
+	for (int i = 0; i < count; i++) {
+		const struct weir_host_function *fn = &functions[i];
+		struct libscols_line *row = table_row(table);
+
+		table_cell(row, ADDRESS, "%s", fn->address);
+		table_cell(row, ID, "%04x:%04x", fn->vendor, fn->device);
+		number_cell(row, GROUP, fn->group);
+		text_cell(row, IOMMU, fn->iommu);
+		number_cell(row, NUMA, fn->numa_node);
+		text_cell(row, DRIVER, fn->driver);
+		text_cell(row, VFIO, fn->vfio_node);
+		text_cell(row, CLASS, class_name(names, fn, buf));
+		text_cell(row, NAME, full_name(names, fn, buf));
+		if (fn->role == WEIR_ROLE_VFIO) {
+			table_colour(row, DRIVER, "green");
+			table_colour(row, VFIO, "green");
+		}
+	}
+	table_print(table);
+}
+
+int cmd_list(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "root", required_argument, NULL, 'r' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const struct weir_host_function *functions;
+	const char *root = NULL;
+	struct weir_host *host;
+	struct names *names;
+	bool json = false;
+	int option, count;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		switch (option) {
+		case 'h':
+			usage();
+			return EXIT_YES;
+		case 'j':
+			json = true;
+			break;
+		case 'r':
+			root = optarg;
+			break;
+		default:
+			return fail_option(option, argv);
+		}
+	}
+	if (optind < argc)
+		return fail("list takes no '%s'; for one device use 'weir info %s'", argv[optind],
+			    argv[optind]);
+	if (weir_host_open(root, &host) < 0)
+		return fail("%s", weir_errmsg());
+	count = weir_host_functions(host, &functions);
+	names = names_open();
+	if (json)
+		print_json(functions, count, names);
+	else
+		print_table(functions, count, names);
+	names_close(names);
+	weir_host_close(host);
+	return EXIT_YES;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What verbs share to speak: sentences, tables for people, JSON for programs. All text that goes
+ * out passes clean(). Memory that runs out ends the command: there is nothing to undo here.
+ */
+#ifndef WEIR_TOOL_OUT_H
+#define WEIR_TOOL_OUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <json-c/json.h>
+#include <libsmartcols/libsmartcols.h>
+
+/* Print "weir: SENTENCE" to stderr; returns EXIT_UNKNOWN. */
+int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * After getopt_long() said '?' or ':' (with opterr = 0, and ':' first in its options): say which
+ * option of argv[0] is wrong. Returns EXIT_UNKNOWN.
+ */
+int fail_option(int said, char **argv);
+
+/* Print one line to stdout. */
+void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Print a heading to stdout. */
+void say_heading(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Whether colours are wanted: on a terminal that has them, unless NO_COLOR says otherwise. */
+bool coloured(void);
+
+/* Flush stdout at the end; returns @status, or EXIT_UNKNOWN when the output didn't get out. */
+int finish(int status);
+
+/* "4 KiB", "96 MiB", "12345 B": exact, in the greatest unit that divides it. */
+#define SIZE_TEXT_MAX 32
+const char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX]);
+
+struct column {
+	const char *name;
+	bool cut;	/* may be cut where the terminal is narrow */
+	bool wrap;	/* goes on in further lines there */
+	bool right;
+};
+
+struct libscols_table *table_new(const struct column *columns, size_t n, bool headings);
+struct libscols_line *table_row(struct libscols_table *table);
+void table_cell(struct libscols_line *row, size_t column, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* @colour: a name that smartcols knows ("green"). */
+void table_colour(struct libscols_line *row, size_t column, const char *colour);
+/* Print the table and free it. */
+void table_print(struct libscols_table *table);
+
+struct json_object *js_object(void);
+struct json_object *js_list(void);
+/* null for NULL and "". */
+struct json_object *js_text(const char *text);
+struct json_object *js_hex(uint64_t value, int digits);
+struct json_object *js_size(uint64_t value);
+/* null for a negative number. */
+struct json_object *js_number(int value);
+struct json_object *js_bool(bool value);
+void js_add(struct json_object *object, const char *key, struct json_object *value);
+void js_append(struct json_object *list, struct json_object *value);
+/* Print the value and free it. */
+void js_print(struct json_object *value);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command: one file per verb, in the manner of kvmtool. A verb gets its own name as argv[0]
+ * and returns the exit status.
+ */
+#ifndef WEIR_TOOL_WEIR_H
+#define WEIR_TOOL_WEIR_H
+
+enum {
+	EXIT_YES,
+	EXIT_NO,
+	EXIT_UNKNOWN,	/* could not tell, bad input */
+};
+
+int cmd_info(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_selftest(int argc, char **argv);
+
+#endif
