@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: MIT
+"""The cases: what runs in the guest, and what must have come of it.
+
+A case's script runs in busybox's shell with helpers.sh loaded; its check looks at the
+outcome on the host and returns why it is wrong, or nothing. What goes for every case
+(time, kernel trouble, the machine left as it was found) is in verdicts.py.
+"""
+
+import dataclasses
+import functools
+import json
+import re
+from collections.abc import Callable
+
+import expected
+import tap
+
+BDF = r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
+DMAR_FAULT = re.compile(r"DMAR: \[DMA (?:Read|Write)[^\]]*\] Request device \[([0-9a-f:.]+)\] "
+                        r"fault addr (0x[0-9a-f]+)")
+PAGE = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One thing that runs in a machine.
+
+    `split` makes further verdicts, (name, result, why), out of one outcome.
+    """
+
+    name: str
+    script: str
+    check: Callable
+    limit: int = 60
+    split: Callable = None
+    needs: tuple = ("weir",)
+
+
+# What several checks ask.
+
+def ended_well(_machine, outcome):
+    """The script's last word was 0."""
+    if outcome.status:
+        return f"exit status {outcome.status}"
+    return ""
+
+
+def parsed(outcome, *statuses):
+    """(the JSON on stdout, why it isn't there); the exit status must be 0 or one of those."""
+    if outcome.status not in (statuses or (0,)):
+        return None, f"exit status {outcome.status}"
+    try:
+        return json.loads(outcome.stdout), ""
+    except ValueError as error:
+        return None, f"stdout is not JSON: {error}"
+
+
+def strings(value):
+    """Every string and number of a JSON value, numbers also as hex."""
+    if isinstance(value, dict):
+        return [text for item in value.items() for part in item for text in strings(part)]
+    if isinstance(value, list):
+        return [text for item in value for text in strings(item)]
+    return [str(value)] + ([f"{value:#06x}"] if isinstance(value, int) else [])
+
+
+# The machine itself.
+
+def check_kernel(_machine, outcome):
+    """A Debian kernel runs, with VFIO and an IOMMU."""
+    if outcome.status:
+        return f"exit status {outcome.status}"
+    lines = outcome.stdout.split()
+    if not lines or "deb13" not in lines[0]:
+        return f"not a packaged kernel of Debian 13: {lines[:1]}"
+    return ""
+
+
+def check_groups(machine, outcome):
+    """Each device in the group that its slot must give."""
+    groups = {name: set(members.split()) for name, _, members in
+              (line.partition(" ") for line in outcome.stdout.splitlines())}
+    names = machine.devices
+    alone = (("WEIR_TEST_EDU",), ("WEIR_TEST_NVME",),
+             ("WEIR_TEST_PAIR0", "WEIR_TEST_PAIR1"),
+             ("WEIR_TEST_MIXED_EDU", "WEIR_TEST_MIXED_NVME"))
+    for together in alone:
+        want = {names[name] for name in together}
+        for name in together:
+            if groups.get(name) != want:
+                return f"{name}'s group holds {groups.get(name)}, not {want}"
+    return ended_well(machine, outcome)
+
+
+MACHINE_CASES = [
+    Case("kernel", "uname -r; ls /sys/kernel/iommu_groups | grep -q . && [ -c /dev/vfio/vfio ]",
+         check_kernel, needs=()),
+    Case("groups", """
+for name in EDU NVME PAIR0 PAIR1 MIXED_EDU MIXED_NVME; do
+	eval address=\\$WEIR_TEST_$name
+	echo WEIR_TEST_$name $(ls $PCI/$address/iommu_group/devices)
+done
+""", check_groups, needs=()),
+    Case("take-edu", "taken $WEIR_TEST_EDU -- test -c /dev/vfio/$(group_of $WEIR_TEST_EDU)",
+         ended_well, needs=()),
+    Case("take-nvme", "taken $WEIR_TEST_NVME -- test -c /dev/vfio/$(group_of $WEIR_TEST_NVME)",
+         ended_well, needs=()),
+]
+
+
+# weir list, weir info.
+
+def check_list(machine, outcome):
+    """A table that holds every device we put there."""
+    absent = [address for address in machine.devices.values() if address not in outcome.stdout]
+    if absent:
+        return f"the table lacks {', '.join(absent)}"
+    return ended_well(machine, outcome)
+
+
+def check_list_json(machine, outcome):
+    """The same, for programs."""
+    value, why = parsed(outcome)
+    if why:
+        return why
+    absent = set(machine.devices.values()) - set(strings(value))
+    return f"the JSON lacks {', '.join(sorted(absent))}" if absent else ""
+
+
+def check_info(machine, outcome):
+    """The edu's ids are there."""
+    value, why = parsed(outcome)
+    if why:
+        return why
+    text = " ".join(strings(value)).lower()
+    for part in ("1234", "11e8", machine.devices["WEIR_TEST_EDU"]):
+        if part not in text:
+            return f"the JSON lacks {part}"
+    return ""
+
+
+LOOKING_CASES = [
+    Case("list", "unchanged weir list", check_list),
+    Case("list-json", "unchanged weir list --json", check_list_json),
+    Case("info-json", "unchanged weir info $WEIR_TEST_EDU --json", check_info),
+    Case("info-json-nvme", "unchanged weir info $WEIR_TEST_NVME --json",
+         lambda machine, outcome: parsed(outcome)[1]),
+]
+
+
+# weir selftest, over every interface.
+
+def blocked_addresses(report):
+    """The addresses that the step about blocked DMA names."""
+    for step in report["steps"]:
+        if step["name"] == "DMA outside the mapping is blocked":
+            return [int(text, 16) for text in re.findall(r"0x[0-9a-f]+", step["why"], re.I)]
+    return []
+
+
+def fault_missing(report, address, kernel):
+    """Why the kernel's log doesn't confirm that the IOMMU stopped the device; the
+    selftest alone could be fooled, the IOMMU's own report can't."""
+    named = blocked_addresses(report)
+    if not named:
+        return "'DMA outside the mapping is blocked' names no address"
+    faults = [(device, int(text, 16)) for device, text in
+              DMAR_FAULT.findall("\n".join(kernel))]
+    for device, fault in faults:
+        if address.endswith(device) and fault >> PAGE in {value >> PAGE for value in named}:
+            return ""
+    seen = ", ".join(f"{device} at {fault:#x}" for device, fault in faults) or "none"
+    return (f"the kernel reported no DMA fault of {address} at "
+            f"{' or '.join(f'{value:#x}' for value in named)} (reported: {seen})")
+
+
+def check_selftest(test, device, interface, machine, outcome):
+    """All steps pass but the listed ones, and the kernel saw the DMA that was stopped."""
+    report, why = parsed(outcome, 0, 1)
+    if why:
+        return why
+    impossible = expected.load(machine.name).get(test, {})
+    why = expected.judge(report, interface, impossible)
+    if why or outcome.status:
+        return why or "exit status 1 though no step failed"
+    address = machine.devices[device]
+    if report.get("device") != address:
+        return f"the report is about '{report.get('device')}', not {address}"
+    if "DMA outside the mapping is blocked" in impossible:
+        return ""
+    return fault_missing(report, address, outcome.kernel)
+
+
+def selftest_case(kind, device, interface):
+    """One device over one interface."""
+    name = f"selftest-{kind}-{interface}"
+    wait = "fault_log_ready\n" if kind == "edu" else ""
+    script = f"{wait}WEIR_IOMMU={interface} taken ${device} -- weir selftest ${device} --json"
+    return Case(name, script, functools.partial(check_selftest, name, device, interface),
+                limit=120)
+
+
+SELFTEST_CASES = [selftest_case(kind, device, interface)
+                  for interface in ("type1v2", "type1")
+                  for kind, device in (("edu", "WEIR_TEST_EDU"), ("nvme", "WEIR_TEST_NVME"))]
+
+
+# Bad input: exit 2, one sentence that names the thing, the cause and the cure, nothing done.
+
+def complaint(outcome, *parts):
+    """Why stderr isn't that one sentence; `parts` are patterns that must be in it."""
+    if outcome.status != 2:
+        return f"exit status {outcome.status}, not 2"
+    lines = outcome.stderr.strip("\n").split("\n")
+    if len(lines) != 1 or not lines[0].startswith("weir: "):
+        return "stderr is not one sentence that starts with 'weir: '"
+    for part in parts:
+        if not re.search(part, lines[0], re.I):
+            return f"stderr doesn't say '{part}'"
+    return ""
+
+
+def bad_input(name, script, *parts):
+    """A case whose complaint needs only text and the machine's addresses."""
+    def check(machine, outcome):
+        return complaint(outcome, *(re.escape(machine.devices[part]) if part in machine.devices
+                                    else part for part in parts))
+    return Case(f"bad-{name}", script, check)
+
+
+def check_open_elsewhere(machine, outcome):
+    """The complaint names the process that is in the way."""
+    holder = re.search(r"^holder (\d+)$", outcome.stdout, re.M)
+    if not holder:
+        return "the background process did not start"
+    return complaint(outcome, re.escape(machine.devices["WEIR_TEST_EDU"]), rf"\b{holder[1]}\b")
+
+
+BAD_INPUT_CASES = [
+    bad_input("address", "unchanged weir info 00:zz", r"00:zz"),
+    bad_input("absent", "unchanged weir info 0000:7f:1f.7", r"0000:7f:1f\.7"),
+    bad_input("not-pci", "[ -e /sys/bus/platform/devices/serial8250 ] || exit 96\n"
+              "unchanged weir info serial8250", r"serial8250", r"\bPCI\b"),
+    bad_input("not-bound", "unchanged weir selftest $WEIR_TEST_EDU --json",
+              "WEIR_TEST_EDU", "vfio-pci"),
+    bad_input("not-viable", "taken $WEIR_TEST_MIXED_EDU -- "
+              "unchanged weir selftest $WEIR_TEST_MIXED_EDU --json",
+              "WEIR_TEST_MIXED_EDU", "WEIR_TEST_MIXED_NVME", r"\bnvme\b"),
+    bad_input("not-allowed", "taken $WEIR_TEST_EDU -- "
+              "unchanged as_nobody weir selftest $WEIR_TEST_EDU --json",
+              "WEIR_TEST_EDU", r"\broot\b|\bmode\b"),
+    Case("bad-open-elsewhere", """
+blocked() {
+	sleep 1000 3<> /dev/vfio/$(group_of $WEIR_TEST_EDU) &
+	holder=$!
+	echo "holder $holder"
+	usleep 300000
+	unchanged weir selftest $WEIR_TEST_EDU --json
+	blocked_status=$?
+	kill $holder
+	wait $holder 2>/dev/null
+	return $blocked_status
+}
+taken $WEIR_TEST_EDU -- blocked
+""", check_open_elsewhere),
+]
+
+
+# The machine is as it was: the last case.
+
+def check_given_back(machine, outcome):
+    """NVMe on nvme, edu on nothing, no override left."""
+    state = {}
+    for line in outcome.stdout.splitlines():
+        address, _, rest = line.partition(" ")
+        state[address] = rest.split()
+    for name, address in machine.devices.items():
+        want = ["nvme", "(null)"] if name.endswith("NVME") else ["(null)"]
+        if state.get(address) != want:
+            return f"{name} {address}: driver and override are {state.get(address)}, not {want}"
+    return ""
+
+
+LAST_CASES = [Case("given-back", "drivers", check_given_back, needs=())]
+
+
+# Programs of the build that test from inside, one case each, one verdict per test in it.
+
+def split_tap(outcome):
+    """Each test of a cmocka program."""
+    return tap.parse(outcome.stdout)[0]
+
+
+def check_program(_machine, outcome):
+    """The program itself: it ran to its end and reported what it planned."""
+    results, planned = tap.parse(outcome.stdout)
+    why = tap.missing(results, planned)
+    failed = [name for name, result, _ in results if result == "fail"]
+    if outcome.status and not failed:
+        why = f"exit status {outcome.status} though no test failed; {why}".rstrip("; ")
+    if failed and not outcome.status:
+        why = f"exit status 0 though {len(failed)} tests failed"
+    return why
+
+
+def program_case(name):
+    """One program of the build, with every device that it may want at hand."""
+    return Case(f"guest/{name}",
+                "export CMOCKA_MESSAGE_OUTPUT=TAP\n"
+                "taken $WEIR_TEST_EDU $WEIR_TEST_PAIR0 $WEIR_TEST_PAIR1 $WEIR_TEST_NVME -- "
+                f"/tests/{name}", check_program, limit=300, split=split_tap, needs=())
+
+
+def all_cases(programs):
+    """Every case, in the order in which they run."""
+    return (MACHINE_CASES + LOOKING_CASES + SELFTEST_CASES + BAD_INPUT_CASES
+            + [program_case(name) for name in programs] + LAST_CASES)

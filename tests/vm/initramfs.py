@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""The guest's root file system: one cpio archive, written here and kept in memory."""
+
+import gzip
+import io
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+
+class BuildError(Exception):
+    """Something the root file system needs is missing; the text says what to do."""
+
+
+class Cpio:
+    """A newc cpio archive (Documentation/driver-api/early-userspace/buffer-format.rst)."""
+
+    def __init__(self):
+        self._out = io.BytesIO()
+        self._names = set()
+
+    def folder(self, name):
+        """A folder, and those it is in."""
+        name = name.strip("/")
+        if not name or name in self._names:
+            return
+        self.folder(name.rpartition("/")[0])
+        self._entry(name, stat.S_IFDIR | 0o755, b"")
+
+    def file(self, name, data, mode=0o644):
+        """A regular file with its folders; a second one of the same name is dropped."""
+        name = name.strip("/")
+        if name in self._names:
+            return
+        self.folder(name.rpartition("/")[0])
+        self._entry(name, stat.S_IFREG | mode, data.encode() if isinstance(data, str) else data)
+
+    def node(self, name, major, minor):
+        """A character device, such as the console that the first process starts with."""
+        self.folder(name.strip("/").rpartition("/")[0])
+        self._entry(name.strip("/"), stat.S_IFCHR | 0o600, b"", (major, minor))
+
+    def finish(self):
+        """The whole archive, compressed a little: the host writes and TCG reads it fast."""
+        self._entry("TRAILER!!!", 0, b"")
+        return gzip.compress(self._out.getvalue(), compresslevel=1)
+
+    def _entry(self, name, mode, data, device=(0, 0)):
+        self._names.add(name)
+        links = 2 if stat.S_ISDIR(mode) else 1
+        fields = (len(self._names), mode, 0, 0, links, 0, len(data), 0, 0, *device,
+                  len(name.encode()) + 1, 0)
+        self._out.write(b"070701" + b"".join(b"%08x" % field for field in fields))
+        self._out.write(name.encode() + b"\0")
+        self._pad()
+        self._out.write(data)
+        self._pad()
+
+    def _pad(self):
+        self._out.write(b"\0" * (-self._out.tell() % 4))
+
+
+def static_busybox():
+    """The host's busybox, which must need no library."""
+    path = shutil.which("busybox")
+    if not path:
+        raise BuildError("busybox is missing: install busybox-static (scripts/setup does)")
+    data = Path(path).read_bytes()
+    if b"/ld-linux" in data[:4096]:
+        raise BuildError(f"{path} needs shared libraries: install busybox-static")
+    return data
+
+
+def libraries(program):
+    """The shared libraries of a program of this build, as its own loader finds them."""
+    done = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
+    if done.returncode:
+        if "not a dynamic executable" in done.stdout + done.stderr:
+            return []
+        raise BuildError(f"ldd {program} failed: {done.stderr.strip() or done.stdout.strip()}")
+    missing = re.findall(r"^\s*(\S+) => not found", done.stdout, re.M)
+    if missing:
+        raise BuildError(f"{program} needs {', '.join(missing)}, not found: run make")
+    return [Path(path) for path in re.findall(r"(?:=> |^\s*)(/\S+) \(", done.stdout, re.M)]
+
+
+def add_program(archive, program, name):
+    """A program with its libraries: the loader where it expects it, the rest in /usr/lib."""
+    archive.file(name, Path(program).read_bytes(), 0o755)
+    for library in libraries(program):
+        target = str(library) if library.name.startswith("ld-") else f"/usr/lib/{library.name}"
+        archive.file(target, library.read_bytes(), 0o755)
+
+
+def build(machine, cases, modules, programs, folder):
+    """The archive for one run.
+
+    `modules` are (name, content) in loading order, `programs` (guest path, host path),
+    `folder` holds init and helpers.sh.
+    """
+    archive = Cpio()
+    archive.node("/dev/console", 5, 1)
+    archive.file("/bin/busybox", static_busybox(), 0o755)
+    archive.file("/init", (folder / "init").read_bytes(), 0o755)
+    archive.file("/lib/helpers.sh", (folder / "helpers.sh").read_bytes())
+    archive.file("/etc/passwd", "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")
+    archive.file("/etc/group", "root:x:0:\nnogroup:x:65534:\n")
+    ids = Path("/usr/share/misc/pci.ids")
+    if ids.exists():
+        archive.file(str(ids), ids.read_bytes())
+
+    for name, data in modules:
+        archive.file(f"/lib/modules/{name}.ko", data)
+    archive.file("/etc/weir-test/modules", "".join(f"{name}.ko\n" for name, _ in modules))
+    for name, path in programs:
+        add_program(archive, path, name)
+
+    environment = [f"export {name}={address}" for name, address in machine.devices.items()]
+    environment += [f"SETTLE='{' '.join(machine.settle)}'", f"MACHINE_LIMIT={machine.limit}"]
+    archive.file("/etc/weir-test/environment", "\n".join(environment) + "\n")
+    listing = ""
+    for number, case in enumerate(cases):
+        listing += f"{number} {case.limit} {case.name}\n"
+        archive.file(f"/etc/weir-test/cases/{number}", ". /lib/helpers.sh\n" + case.script + "\n")
+    archive.file("/etc/weir-test/cases/list", listing)
+    return archive.finish()

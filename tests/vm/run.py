@@ -1,0 +1,308 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Run weir's tests on real, packaged kernels in QEMU.
+
+Needs no right and no KVM. The first run downloads QEMU and a kernel (about 150 MB)
+into ${XDG_CACHE_HOME:-~/.cache}/weir; later runs use no network.
+"""
+
+import argparse
+import concurrent.futures
+import fcntl
+import fnmatch
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import cases as case_list
+import initramfs
+import kmodules
+import qemu
+import verdicts
+from machines import MACHINES, QEMU
+from packages import Cache, PackageError, say
+
+HERE = Path(__file__).resolve().parent
+PROGRAMS = "tests/vm/guest"
+
+
+class UsageError(Exception):
+    """What was asked for doesn't exist; the text says what does."""
+
+
+def arguments():
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=Path, default=Path("build"), metavar="DIR",
+                        help="meson's build folder (default: build); logs go to DIR/vm")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
+    parser.add_argument("--list", action="store_true", help="list the cases and end")
+    parser.add_argument("--shell", metavar="MACHINE",
+                        help="start a machine with a shell on this terminal; Ctrl-A x ends it")
+    parser.add_argument("--jobs", type=int, metavar="N",
+                        default=max(1, (os.cpu_count() or 2) // 2),
+                        help="machines at a time (default: one per two processors, as many "
+                             "as a machine has)")
+    parser.add_argument("--refresh", action="store_true",
+                        help="look for newer packages before running")
+    parser.add_argument("what", nargs="*", metavar="MACHINE[/CASE-GLOB]",
+                        help="only these (default: everything)")
+    return parser.parse_args()
+
+
+def guest_programs(build):
+    """The executables that test from inside, by name."""
+    folder = build / PROGRAMS
+    if not folder.is_dir():
+        return {}
+    return {path.name: path for path in sorted(folder.iterdir())
+            if path.is_file() and os.access(path, os.X_OK) and ".so" not in path.suffixes}
+
+
+def selection(what, programs):
+    """Machines with the cases that run in them; the order of both is that of the tables."""
+    every = case_list.all_cases(programs)
+    chosen = {name: set() for name in MACHINES}
+    for item in what or MACHINES:
+        name, _, pattern = item.partition("/")
+        if name not in MACHINES:
+            raise UsageError(f"no machine '{name}': there are {', '.join(MACHINES)}")
+        found = {case.name for case in every if fnmatch.fnmatchcase(case.name, pattern or "*")}
+        if not found:
+            raise UsageError(f"no case matches '{item}': --list shows them all")
+        chosen[name] |= found
+    return [(MACHINES[name], [case for case in every if case.name in names])
+            for name, names in chosen.items() if names]
+
+
+class Parts:
+    """What machines are made of, found or fetched before the first one starts."""
+
+    def __init__(self, build, programs, cache):
+        self.build = build
+        self.programs = programs
+        self.cache = cache
+        self._modules = {}
+
+    def fetch(self, machines):
+        """Have everything here before the first machine starts."""
+        self.cache.tree(QEMU)
+        for machine in machines:
+            self.cache.tree(machine.kernel)
+
+    def start(self, machine, cases, extra=""):
+        """QEMU's arguments and environment for these cases."""
+        tree = self.cache.tree(QEMU)
+        return (qemu.command(tree, machine)
+                + qemu.boot_arguments(self.kernel(machine), self.initrd(machine, cases), machine,
+                                      extra), qemu.environment(tree))
+
+    def kernel(self, machine):
+        """The kernel's image."""
+        tree = self.cache.tree(machine.kernel)
+        images = sorted(tree.glob("boot/vmlinu[xz]-*"))
+        if len(images) != 1:
+            raise PackageError(f"{tree} holds {len(images)} kernels, not one: run with --refresh")
+        return images[0]
+
+    def initrd(self, machine, cases):
+        """The root file system for these cases, written to `DIR/vm/MACHINE`."""
+        programs = []
+        weir = self.build / "tools/weir/weir"
+        if weir.exists():
+            programs.append(("/bin/weir", weir))
+        programs += [(f"/tests/{name}", path) for name, path in self.programs.items()]
+        data = initramfs.build(machine, cases, self._kernel_modules(machine), programs, HERE)
+        path = folder_of(self.build, machine) / "initrd.gz"
+        path.write_bytes(data)
+        return path
+
+    def _kernel_modules(self, machine):
+        tree = self.cache.tree(machine.kernel)
+        key = (tree, machine.modules)
+        if key not in self._modules:
+            self._modules[key] = kmodules.closure(machine.modules, kmodules.index(tree))
+        return self._modules[key]
+
+
+def folder_of(build, machine):
+    """Where a machine's logs are."""
+    folder = build / "vm" / machine.name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def need_weir(build, cases):
+    """The tests test what was built; what is missing is the user's to make."""
+    if not build.is_dir():
+        raise UsageError(f"there is no {build}: run make first, or name the build with --build")
+    path = build / "tools/weir/weir"
+    if not path.exists() and any("weir" in case.needs for case in cases):
+        raise UsageError(f"{path} is missing: run make first, or name the build with --build")
+
+
+class Report:
+    """Verdicts as they come: a line each, and all there is to know about a failure."""
+
+    def __init__(self):
+        self.verdicts = []
+        self._lock = threading.Lock()
+
+    def add(self, verdict):
+        """Print one and keep it."""
+        with self._lock:
+            self.verdicts.append(verdict)
+            why = f"  {verdict.why}" if verdict.why else ""
+            print(f"{verdict.result.upper():4}  {verdict.machine}/{verdict.test}  "
+                  f"{verdict.seconds:.1f} s{why}")
+            if verdict.result == "fail" and verdict.outcome:
+                self._details(verdict.outcome)
+            sys.stdout.flush()
+
+    def tail(self, machine, folder, text):
+        """What a guest that went wrong said last."""
+        with self._lock:
+            print(f"{machine.name}: the guest's last output (all of it in {folder}):")
+            for line in text.splitlines():
+                print(f"      console| {line}")
+            sys.stdout.flush()
+
+    @staticmethod
+    def _details(outcome):
+        for title, text in (("stdout", outcome.stdout), ("stderr", outcome.stderr),
+                            ("kernel", "\n".join(outcome.kernel))):
+            lines = text.rstrip().splitlines()
+            if len(lines) > 60:
+                lines = [f"({len(lines) - 60} lines left out)", *lines[-60:]]
+            for line in lines:
+                print(f"      {title}| {line}")
+
+    def write(self, path):
+        """The JSON of all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps([v.record() for v in self.verdicts], indent=1) + "\n")
+
+
+def run_machine(machine, cases, parts, report, stop, start=None):
+    """One machine from start to end, and a verdict on everything that was due in it.
+
+    `start(machine, cases)` gives QEMU's arguments and environment; another one serves
+    the harness's own tests.
+    """
+    folder = folder_of(parts.build, machine)
+    by_name = {case.name: case for case in cases}
+    told = set()
+
+    def tell(name, found):
+        told.add(name)
+        for verdict in found:
+            report.add(verdict)
+
+    def ended(outcome):
+        if outcome.name == "boot":
+            tell("boot", [verdicts.of_boot(machine, outcome)])
+        else:
+            tell(outcome.name, verdicts.of_case(machine, by_name[outcome.name], outcome))
+
+    try:
+        argv, environment = (start or parts.start)(machine, cases)
+        run = qemu.follow(argv, machine, cases, folder, env=environment, stop=stop, ended=ended)
+    except qemu.Stopped:
+        raise
+    except Exception as error:  # whatever it was, the cases must not go missing
+        traceback.print_exc()
+        run = qemu.failed(f"the harness failed: {type(error).__name__}: {error}")
+    if "boot" not in told:
+        tell("boot", [verdicts.of_boot(machine, run.reader.outcomes["boot"], run.why)])
+    tell("lost", verdicts.of_lost(machine, [case for case in cases if case.name not in told],
+                                  run))
+    tell("shutdown", [verdicts.of_end(machine, run)])
+    if run.tail:
+        report.tail(machine, folder, run.tail)
+
+
+def run_all(chosen, parts, jobs):
+    """All machines, `jobs` at a time; the report."""
+    report = Report()
+    stop = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(max(1, jobs)) as pool:
+        futures = [pool.submit(run_machine, machine, cases, parts, report, stop)
+                   for machine, cases in chosen]
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                future.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return report
+
+
+def shell(name, parts):
+    """A machine for a person: its shell on this terminal."""
+    if name not in MACHINES:
+        raise UsageError(f"no machine '{name}': there are {', '.join(MACHINES)}")
+    machine = MACHINES[name]
+    argv, environment = parts.start(machine, [], "quiet weir_shell")
+    say(f"{name}: starting; Ctrl-A x ends it")
+    return subprocess.run([*argv, "-serial", "mon:stdio"], env=environment,
+                          check=False).returncode
+
+
+def only_run(build):
+    """Two runs must not write the same logs: the second waits."""
+    (build / "vm").mkdir(parents=True, exist_ok=True)
+    lock = open(build / "vm/lock", "w", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"waiting for another run in {build}")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def main():
+    """0: all passed; 1: something failed; 2: it could not be tried."""
+    options = arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    programs = guest_programs(options.build)
+    try:
+        chosen = selection(options.what, programs)
+        if options.list:
+            for machine, cases in chosen:
+                print("\n".join(f"{machine.name}/{case.name}" for case in cases))
+            return 0
+        need_weir(options.build, [case for _, cases in chosen for case in cases
+                                  if not options.shell])
+        with only_run(options.build), Cache(refresh=options.refresh) as cache:
+            parts = Parts(options.build, programs, cache)
+            if options.shell:
+                return shell(options.shell, parts)
+            parts.fetch([machine for machine, _ in chosen])
+            start = time.monotonic()
+            report = run_all(chosen, parts, options.jobs)
+    except (UsageError, PackageError, kmodules.ModuleError, initramfs.BuildError,
+            OSError) as error:
+        print(f"tests/vm/run.py: {error}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, qemu.Stopped):
+        print("tests/vm/run.py: interrupted", file=sys.stderr)
+        return 2
+    if options.json:
+        report.write(options.json)
+    counts = {result: sum(v.result == result for v in report.verdicts)
+              for result in ("pass", "fail", "skip")}
+    print(f"{counts['pass']} passed, {counts['fail']} failed, {counts['skip']} skipped "
+          f"in {time.monotonic() - start:.0f} s")
+    return 1 if counts["fail"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
