@@ -195,8 +195,8 @@ int weir_irq_wait(struct weir_device *dev, enum weir_irq irq, unsigned int vecto
 		if (ret && read(pfd.fd, &times, sizeof(times)) == sizeof(times))
 			return times > INT_MAX ? INT_MAX : (int)times;
 		if (!ret || errno != EAGAIN)
-			return wr_fail(-ETIMEDOUT, "%s: no interrupt by %s, vector %u, within %d ms",
-				       dev->name, irq_names[irq], vector, timeout_ms);
+			return wr_fail(-ETIMEDOUT, "%s: no interrupt by %s, vector %u, within "
+				       "%d ms", dev->name, irq_names[irq], vector, timeout_ms);
 		/* Another thread was faster: there is nothing left to be read, wait on. */
 		if (timeout_ms > 0) {
 			int64_t rest = end - now_ms();

@@ -209,8 +209,8 @@ static int choose_domain(struct weir_ioas *as, struct wr_endpoint *ep)
 {
 	const struct wr_domain_ops *forced = ep->group ? as->iommu->forced : NULL;
 	int ret = -ENOTSUP;
+	bool tried = false;
 
-	wr_fail(ret, "no IOMMU interface for such a device");
 	for (size_t i = 0; wr_domains[i] && ret; i++) {
 		const struct wr_domain_ops *ops = wr_domains[i];
 
@@ -221,6 +221,7 @@ static int choose_domain(struct weir_ioas *as, struct wr_endpoint *ep)
 			       ops->name, forced->name);
 			continue;
 		}
+		tried = true;
 		ret = open_domain(as, ops, ep);
 		if (ret)
 			wr_log(WEIR_LOG_INFO, "%s: %s doesn't work: %s", ep->name, ops->name,
@@ -228,7 +229,7 @@ static int choose_domain(struct weir_ioas *as, struct wr_endpoint *ep)
 		else
 			wr_log(WEIR_LOG_INFO, "%s: attached by %s", ep->name, ops->name);
 	}
-	return ret;
+	return tried ? ret : wr_fail(ret, "no IOMMU interface for such a device");
 }
 
 int wr_ioas_check_bracket(void)

@@ -109,8 +109,8 @@ static void soft_leave(struct wr_domain *d, struct wr_endpoint *ep)
 /*
  * Fault the pages in, which is how the kernel's interfaces find out that memory isn't there or
  * may not be written, when they pin it. Kernels before 5.14 don't know these advices, and memory
- * of devices hasn't got pages: then a bad address shows when a device uses it. The same error says
- * that memory may not be written; but then it can be read.
+ * of devices hasn't got pages: then a bad address shows when a device uses it. Memory that may not
+ * be written is refused by the same error, but not when it is to be read.
  */
 static int populate(const struct wr_mapping *m)
 {
@@ -118,7 +118,8 @@ static int populate(const struct wr_mapping *m)
 	int ret = wr_sys->madvise(m->vaddr, m->len, write ? MADV_POPULATE_WRITE
 							   : MADV_POPULATE_READ);
 
-	if (ret == -EINVAL && write && wr_sys->madvise(m->vaddr, m->len, MADV_POPULATE_READ) >= 0)
+	if (ret == -EINVAL && write &&
+	    wr_sys->madvise(m->vaddr, m->len, MADV_POPULATE_READ) != -EINVAL)
 		ret = -EFAULT;
 	if (ret >= 0 || ret == -EINVAL)
 		return 0;

@@ -181,7 +181,6 @@ static struct bracket *find(struct brackets *all, const struct wr_unit *unit)
 	return NULL;
 }
 
-/* In a shared library, where a thread's variables are is a call: made once, here and below. */
 void wr_unit_begin(struct wr_unit *unit)
 {
 	struct brackets *mine = &brackets;

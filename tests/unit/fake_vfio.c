@@ -614,7 +614,8 @@ static int fake_mmap(void *hint, size_t len, int prot, int flags, int fd, off_t 
 	int ret;
 
 	pthread_mutex_lock(&lock);
-	ret = fails() ? fake.fail_with : wr_sys_kernel.mmap(hint, len, prot, flags, fd, offset, out);
+	ret = fails() ? fake.fail_with :
+			wr_sys_kernel.mmap(hint, len, prot, flags, fd, offset, out);
 	if (!ret)
 		fake.mapped += (long)len;
 	pthread_mutex_unlock(&lock);

@@ -232,6 +232,15 @@ static void hostile_chains_end(void **state)
 		*ranges = (struct wr_vfio_cap_iova_range){ .header.id = 1, .nr_iovas = nr };
 		assert_default_ranges(rig, &chain);
 	}
+	/* All there, but where no capability can start. */
+	*ranges = (struct wr_vfio_cap_iova_range){ .header.id = 1, .nr_iovas = 1 };
+	for (uint32_t off = 1; off < 8; off++) {
+		memmove(chain.caps + off, chain.caps + off - 1, sizeof(chain.caps) - off);
+		chain.info.cap_offset = at + off;
+		assert_default_ranges(rig, &chain);
+	}
+	memset(chain.caps, 0, sizeof(chain.caps));
+	*ranges = (struct wr_vfio_cap_iova_range){ .header.id = 1, .nr_iovas = 8 };
 	/* Its header is the last of the structure. */
 	chain.info.cap_offset = sizeof(chain) - 8;
 	memcpy(chain.caps + sizeof(chain.caps) - 8, &ranges->header, 8);
@@ -360,9 +369,13 @@ static void regions_tell_of_sparse_mapping(void **state)
 	assert_true(is_sparse(fd, caps, sizeof(caps), at + 16));
 	caps[0].next = 0;
 	assert_false(is_sparse(fd, caps, sizeof(caps), at));
-	/* Misaligned, outside, cut off by the end, round and round. */
-	for (uint32_t offset = 1; offset < 8; offset++)
-		assert_false(is_sparse(fd, caps, sizeof(caps), at + 16 + offset));
+	/* Where no capability can start, outside, cut off by the end, round and round. */
+	for (uint32_t offset = 1; offset < 8; offset++) {
+		unsigned char moved[32] = { 0 };
+
+		memcpy(moved + offset, &caps[2], sizeof(caps[2]));
+		assert_false(is_sparse(fd, moved, sizeof(moved), at + offset));
+	}
 	assert_false(is_sparse(fd, caps, sizeof(caps), at + sizeof(caps)));
 	assert_false(is_sparse(fd, caps, sizeof(caps), UINT32_MAX - 7));
 	assert_false(is_sparse(fd, caps, 20, at + 16));

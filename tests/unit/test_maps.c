@@ -403,7 +403,8 @@ static void one_random_run(unsigned int steps)
 		weir_iova iova = 0;
 		int ret;
 
-		ret = wr_iova_find(&maps, &ranges, len * PAGE, align * PAGE, limit * PAGE - 1, &iova);
+		ret = wr_iova_find(&maps, &ranges, len * PAGE, align * PAGE, limit * PAGE - 1,
+				   &iova);
 		assert_int_equal(ret, expected ? 0 : -ENOSPC);
 		assert_true(iova == expected * PAGE);
 		if (!ret) {
@@ -415,7 +416,8 @@ static void one_random_run(unsigned int steps)
 				r.owner[expected + i] = (unsigned int)maps.age;
 				r.vaddr[expected + i] = vaddr;
 			}
-			assert_true(wr_maps_find_vaddr(&maps, vaddr + len * PAGE - 1)->iova == iova);
+			m = wr_maps_find_vaddr(&maps, vaddr + len * PAGE - 1);
+			assert_true(m->iova == iova);
 		}
 		if (any(3) && (m = wr_maps_find(&maps, any(PAGES) * PAGE, TOP))) {
 			for (unsigned int i = 0; i < m->len / PAGE; i++)

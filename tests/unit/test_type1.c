@@ -9,156 +9,23 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include <weir/weir.h>
 
-#include "base/err.h"
 #include "base/sys.h"
 #include "fake_vfio.h"
 #include "ioas/ioas.h"
 #include "ioas/iommu.h"
 #include "kernel/group.h"
+#include "rig.h"
 
-#define PAGES 16
 #define BOTH (WR_VFIO_MAP_READ | WR_VFIO_MAP_WRITE)
-
-static size_t page;
-
-struct rig {
-	struct weir_iommu *iommu;
-	struct weir_ioas *as;
-	struct wr_endpoint eps[FAKE_GROUPS];
-	char *memory;
-	struct weir_model *model;
-	struct weir_device *soft;
-};
-
-static uint64_t no_read(struct weir_model *model, unsigned int bar, uint64_t offset,
-			unsigned int width)
-{
-	(void)model, (void)bar, (void)offset, (void)width;
-	return 0;
-}
-
-static void no_write(struct weir_model *model, unsigned int bar, uint64_t offset,
-		     unsigned int width, uint64_t value)
-{
-	(void)model, (void)bar, (void)offset, (void)width, (void)value;
-}
-
-static const struct weir_model_ops model_ops = { .read = no_read, .write = no_write };
-
-static int setup_for(struct rig *rig, const char *interface)
-{
-	const struct weir_iommu_opts opts = { .interface = interface };
-	const struct weir_model_desc desc = { .name = "tiny", .vendor = 1 };
-
-	page = wr_page_size();
-	fake_start();
-	memset(rig, 0, sizeof(*rig));
-	rig->memory = mmap(NULL, PAGES * page, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_true(rig->memory != MAP_FAILED);
-	assert_int_equal(weir_model_create(&desc, &model_ops, NULL, &rig->model), 0);
-	assert_int_equal(weir_iommu_open(&opts, &rig->iommu), 0);
-	assert_int_equal(weir_ioas_open(rig->iommu, &rig->as), 0);
-	for (unsigned int i = 0; i < FAKE_GROUPS; i++)
-		rig->eps[i] = (struct wr_endpoint){ .name = fake.groups[i].device, .dma_bits = 64 };
-	return 0;
-}
-
-static int setup(void **state)
-{
-	static struct rig rig;
-
-	*state = &rig;
-	return setup_for(&rig, NULL);
-}
-
-/* Nothing of a test may be left: no fd, no memory, in the fake kernel's books. */
-static int teardown(void **state)
-{
-	struct rig *rig = *state;
-
-	assert_int_equal(weir_device_close(rig->soft), 0);
-	assert_int_equal(weir_ioas_close(rig->as), 0);
-	assert_int_equal(weir_iommu_close(rig->iommu), 0);
-	assert_int_equal(weir_model_destroy(rig->model), 0);
-	munmap(rig->memory, PAGES * page);
-	assert_int_equal(fake.open_fds, 0);
-	assert_int_equal(fake.mapped, 0);
-	fake_stop();
-	return 0;
-}
-
-static int get_group(struct rig *rig, unsigned int n)
-{
-	return wr_iommu_group_get(rig->iommu, rig->eps[n].name, FAKE_GROUP((int)n),
-				  &rig->eps[n].group);
-}
-
-static int attach(struct rig *rig, unsigned int n)
-{
-	int ret = get_group(rig, n);
-
-	if (ret)
-		return ret;
-	ret = wr_ioas_attach(rig->as, &rig->eps[n]);
-	if (ret)
-		wr_iommu_group_put(rig->iommu, rig->eps[n].group);
-	return ret;
-}
-
-static void detach(struct rig *rig, unsigned int n)
-{
-	wr_ioas_detach(rig->as, &rig->eps[n]);
-	wr_iommu_group_put(rig->iommu, rig->eps[n].group);
-	assert_null(rig->eps[n].domain);
-}
-
-static void attach_soft(struct rig *rig)
-{
-	const struct weir_device_opts opts = { .ioas = rig->as };
-
-	assert_int_equal(weir_device_open_model(rig->iommu, rig->model, &opts, &rig->soft), 0);
-	assert_int_equal(weir_device_bus_master(rig->soft, true), 0);
-}
-
-static int map_at(struct rig *rig, weir_iova iova, void *vaddr, size_t len)
-{
-	const struct weir_map_opts opts = { .fixed = true };
-
-	return weir_ioas_map(rig->as, vaddr, len, &opts, &iova);
-}
-
-static bool is_mapped(struct rig *rig, weir_iova iova)
-{
-	void *vaddr;
-
-	return !weir_ioas_to_vaddr(rig->as, iova, &vaddr, NULL);
-}
-
-static struct weir_ioas_caps caps_of(struct rig *rig)
-{
-	struct weir_ioas_caps caps;
-
-	assert_int_equal(weir_ioas_caps(rig->as, &caps), 0);
-	return caps;
-}
-
-static void assert_says(const char *part)
-{
-	if (!strstr(weir_errmsg(), part))
-		fail_msg("\"%s\" doesn't say \"%s\"\n", weir_errmsg(), part);
-}
 
 /* Refused, with nothing attached and no fd left. */
 static void assert_refused(struct rig *rig, int err, const char *part)
@@ -200,14 +67,14 @@ static void forced_interface_is_used_or_none(void **state)
 	void *r = &rig;
 
 	(void)state;
-	setup_for(&rig, "type1");
+	rig_setup_for(&rig, "type1");
 	assert_string_equal(backend(&rig), "type1");
-	teardown(&r);
-	setup_for(&rig, "type1v2");
+	rig_teardown(&r);
+	rig_setup_for(&rig, "type1v2");
 	assert_string_equal(backend(&rig), "type1v2");
 	fake.no_v2 = true;
 	assert_refused(&rig, -ENOTSUP, "(version 2)");
-	teardown(&r);
+	rig_teardown(&r);
 }
 
 static void no_vfio_is_said_so(void **state)
@@ -447,14 +314,6 @@ static void kernels_limits_are_explained(void **state)
 	detach(rig, 0);
 }
 
-/* Whether the model reaches an IOVA, which the soft domain decides. */
-static int soft_reaches(struct rig *rig, weir_iova iova)
-{
-	char byte;
-
-	return weir_model_dma_read(rig->model, iova, &byte, 1);
-}
-
 static void map_is_on_both_domains_or_on_none(void **state)
 {
 	struct rig *rig = *state;
@@ -616,7 +475,7 @@ static void two_domains_can_what_both_can(void **state)
 	attach_soft(rig);
 	assert_int_equal(caps_of(rig).dirty, WEIR_DIRTY_ALL);
 	assert_true(caps_of(rig).isolation);
-	assert_true(caps_of(rig).page_sizes == (4096 | 1ull << 21 | 1ull << 30));
+	assert_true(caps_of(rig).page_sizes == ((page & 4096) | 1ull << 21 | 1ull << 30));
 	assert_int_equal(map_at(rig, page, rig->memory, page), 0);
 	assert_int_equal(weir_ioas_dirty_start(rig->as), 0);
 	assert_int_equal(weir_ioas_dirty_read(rig->as, page, page, &bits), 1);
@@ -624,6 +483,43 @@ static void two_domains_can_what_both_can(void **state)
 	/* The kernel's refusal stops neither. */
 	fake.fail_at = fake.calls + 1;
 	assert_int_equal(weir_ioas_dirty_start(rig->as), fake.fail_with);
+	assert_int_equal(weir_ioas_dirty_read(rig->as, page, page, &bits), -EINVAL);
+	detach(rig, 0);
+}
+
+/* A domain forgets what it was read: that mustn't be lost with a later one's failure. */
+static void dirty_pages_survive_a_failure(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t bits = 0;
+
+	attach_soft(rig);
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(map_at(rig, page, rig->memory, 4 * page), 0);
+	assert_int_equal(weir_ioas_dirty_start(rig->as), 0);
+	assert_int_equal(weir_model_dma_write(rig->model, 3 * page, "x", 1), 0);
+	fake.fail_at = fake.calls + 1;
+	assert_int_equal(weir_ioas_dirty_read(rig->as, page, 4 * page, &bits), -EIO);
+	assert_true(bits == 1 << 2);
+	detach(rig, 0);
+}
+
+static void domain_that_joins_tracks_too(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t bits = 0;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(map_at(rig, page, rig->memory, page), 0);
+	assert_int_equal(weir_ioas_dirty_start(rig->as), 0);
+	fake.groups[1].alone = true;
+	assert_int_equal(attach(rig, 1), 0);
+	assert_int_equal(caps_of(rig).domains, 2);
+	assert_int_equal(weir_ioas_dirty_read(rig->as, page, page, &bits), 1);
+	detach(rig, 0);
+	detach(rig, 1);
+	/* With the last domain tracking has ended. */
+	assert_int_equal(attach(rig, 0), 0);
 	assert_int_equal(weir_ioas_dirty_read(rig->as, page, page, &bits), -EINVAL);
 	detach(rig, 0);
 }
@@ -650,7 +546,7 @@ static bool life_with_a_failure(unsigned int n, int err, bool with_soft)
 	weir_iova iova;
 	bool reached;
 
-	setup_for(&rig, NULL);
+	rig_setup_for(&rig, NULL);
 	assert_int_equal(map_at(&rig, page, rig.memory, page), 0);
 	if (with_soft)
 		attach_soft(&rig);
@@ -670,7 +566,8 @@ static bool life_with_a_failure(unsigned int n, int err, bool with_soft)
 	if (weir_ioas_map(rig.as, rig.memory + page, 2 * page, NULL, &iova)) {
 		assert_int_equal(fake_mappings(0), 1);
 		assert_false(is_mapped(&rig, 2 * page));
-		assert_int_equal(weir_ioas_map(rig.as, rig.memory + page, 2 * page, NULL, &iova), 0);
+		assert_int_equal(weir_ioas_map(rig.as, rig.memory + page, 2 * page, NULL, &iova),
+				 0);
 	}
 	assert_int_equal(fake_mappings(0), 2);
 	if (weir_ioas_unmap(rig.as, page, page)) {
@@ -686,7 +583,7 @@ static bool life_with_a_failure(unsigned int n, int err, bool with_soft)
 	assert_false(caps_of(&rig).degraded);
 	detach(&rig, 0);
 	reached = fake.calls >= fake.fail_at;
-	teardown(&r);
+	rig_teardown(&r);
 	return reached;
 }
 
@@ -701,7 +598,7 @@ static void every_call_may_fail(void **state)
 
 			while (life_with_a_failure(n, errors[e], with_soft))
 				n++;
-			/* Opening, seven ioctls, mapping three times, unmapping, leaving, closing. */
+			/* Opening, seven ioctls, mapping thrice, unmapping, leaving, closing. */
 			assert_true(n > 12);
 		}
 	}
@@ -759,7 +656,7 @@ static void threads_attach_and_map_at_once(void **state)
 	assert_false(caps_of(rig).degraded);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int main(void)
 {
@@ -783,6 +680,8 @@ int main(void)
 		TEST(version_2_reports_all_pages_dirty),
 		TEST(version_1_has_no_dirty_tracking),
 		TEST(two_domains_can_what_both_can),
+		TEST(dirty_pages_survive_a_failure),
+		TEST(domain_that_joins_tracks_too),
 		cmocka_unit_test(every_call_may_fail),
 		TEST(threads_attach_and_map_at_once),
 	};

@@ -461,18 +461,21 @@ static void detach_waits_for_accesses(void **state)
 /* ---- many threads ---- */
 
 static bool stop;
-static unsigned int inside, mistakes;
+static unsigned int begun, mistakes;
 static time_t started;
 
-/* Where threads take turns on one processor, or under valgrind, fewer rounds must do. */
-static bool late(void)
+static time_t seconds(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (!started)
-		started = now.tv_sec;
-	return now.tv_sec - started > 2;
+	return now.tv_sec;
+}
+
+/* Where threads take turns on one processor, or under valgrind, fewer rounds must do. */
+static bool late(void)
+{
+	return seconds() - started > 2;
 }
 
 static bool stopped(void)
@@ -480,22 +483,17 @@ static bool stopped(void)
 	return __atomic_load_n(&stop, __ATOMIC_RELAXED);
 }
 
-/* Leave a bracket only when another thread is in one: there is never a moment without. */
+/* Leave a bracket only when another thread has begun a later one: never a moment without. */
 static void *relay(void *arg)
 {
+	unsigned int mine;
+
 	(void)arg;
 	while (!stopped()) {
 		wr_unit_begin(rig.unit);
-		__atomic_fetch_add(&inside, 1, __ATOMIC_SEQ_CST);
-		while (!stopped()) {
-			unsigned int n = __atomic_load_n(&inside, __ATOMIC_RELAXED);
-
-			if (n > 1 && __atomic_compare_exchange_n(&inside, &n, n - 1, false,
-								 __ATOMIC_SEQ_CST,
-								 __ATOMIC_RELAXED))
-				break;
+		mine = __atomic_add_fetch(&begun, 1, __ATOMIC_SEQ_CST);
+		while (!stopped() && __atomic_load_n(&begun, __ATOMIC_SEQ_CST) == mine)
 			sched_yield();
-		}
 		wr_unit_end(rig.unit);
 	}
 	return NULL;
@@ -504,7 +502,7 @@ static void *relay(void *arg)
 static void *sync_often(void *arg)
 {
 	(void)arg;
-	for (unsigned int i = 0; i < 200; i++)
+	for (unsigned int i = 0; i < 200 && !late(); i++)
 		wr_unit_sync(rig.unit);
 	return NULL;
 }
@@ -515,7 +513,8 @@ static void sync_returns_amid_new_brackets(void **state)
 
 	(void)state;
 	stop = false;
-	inside = 0;
+	begun = 0;
+	started = seconds();
 	for (unsigned int i = 0; i < 3; i++)
 		assert_int_equal(pthread_create(&relays[i], NULL, relay, NULL), 0);
 	for (unsigned int i = 0; i < 2; i++)
@@ -570,7 +569,7 @@ static void no_reader_sees_memory_after_sync(void **state)
 	(void)state;
 	stop = false;
 	mistakes = 0;
-	started = 0;
+	started = seconds();
 	for (page = 0; page < PAGES; page++)
 		fill(page, GOOD);
 	map(0, 0, PAGES, RW);
@@ -635,7 +634,7 @@ static void copies_of_dirty_pages_are_whole(void **state)
 	(void)state;
 	stop = false;
 	mistakes = 0;
-	started = 0;
+	started = seconds();
 	writes_done = 0;
 	assert_non_null(copy);
 	memcpy(copy, rig.memory, PAGES * K4);
