@@ -24,28 +24,26 @@
  * capabilities, since sysfs shows users the first 64 bytes of config space.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "info.h"
+#include "options.h"
 #include "weir.h"
 
-static void usage(void)
-{
-	puts("usage: weir info [--json] [--root DIR] DEVICE\n"
-	     "\n"
-	     "Says all about one device: a PCI function (0000:01:00.0) or a device model\n"
-	     "(soft:edu). This wakes a sleeping device, and resets one that is bound to VFIO.\n"
-	     "\n"
-	     "      --json      for programs\n"
-	     "      --root DIR  one of another machine: the folder in which its sys/ lies\n"
-	     "  -h, --help      this text\n"
-	     "\n"
-	     "Example: weir info 0000:01:00.0");
-}
+static const char usage[] =
+	"usage: weir info [--json] [--root DIR] DEVICE\n"
+	"\n"
+	"Says all about one device: a PCI function (0000:01:00.0) or a device model\n"
+	"(soft:edu). This wakes a sleeping device, and resets one that is bound to VFIO.\n"
+	"\n"
+	"      --json      for programs\n"
+	"      --root DIR  one of another machine: the folder in which its sys/ lies\n"
+	"  -h, --help      this text\n"
+	"\n"
+	"Example: weir info 0000:01:00.0";
 
 /* Config space that was read as a whole. */
 struct config {
@@ -412,40 +410,20 @@ static int info_function(const char *name, const char *root, bool json)
 
 int cmd_info(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "root", required_argument, NULL, 'r' },
-		{ NULL, 0, NULL, 0 },
-	};
-	const char *name, *root = NULL;
-	bool json = false;
-	int option;
+	struct options options = { 0 };
+	int status = read_options(argc, argv, true, usage, &options);
+	const char *name;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		switch (option) {
-		case 'h':
-			usage();
-			return EXIT_YES;
-		case 'j':
-			json = true;
-			break;
-		case 'r':
-			root = optarg;
-			break;
-		default:
-			return fail_option(option, argv);
-		}
-	}
+	if (status != GO_ON)
+		return status;
 	if (optind != argc - 1)
 		return fail("info wants one device, as in 'weir info 0000:01:00.0'; 'weir list' "
 			    "shows those there are");
 	name = argv[optind];
 	if (strncmp(name, "soft:", 5))
-		return info_function(name, root, json);
-	if (root)
+		return info_function(name, options.root, options.json);
+	if (options.root)
 		return fail("%s is in no tree: it is a device model of this process; leave out "
 			    "--root", name);
-	return info_model(name, json);
+	return info_model(name, options.json);
 }

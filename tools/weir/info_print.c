@@ -52,8 +52,8 @@ enum { KEY, VALUE };
 static struct libscols_table *pairs(void)
 {
 	static const struct column columns[] = {
-		[KEY] = { "KEY", false, false },
-		[VALUE] = { "VALUE", false, false },
+		[KEY] = { .name = "KEY" },
+		[VALUE] = { .name = "VALUE" },
 	};
 
 	return table_new(columns, 2, false);
@@ -102,10 +102,10 @@ static void print_group(const struct info *info, struct names *names)
 {
 	enum { ADDRESS, DRIVER, NOTE, NAME };
 	static const struct column columns[] = {
-		[ADDRESS] = { "ADDRESS", false, false },
-		[DRIVER] = { "DRIVER", false, false },
-		[NOTE] = { "NOTE", false, false },
-		[NAME] = { "NAME", true, false },
+		[ADDRESS] = { .name = "ADDRESS" },
+		[DRIVER] = { .name = "DRIVER" },
+		[NOTE] = { .name = "NOTE" },
+		[NAME] = { .name = "NAME", .cut = true },
 	};
 	struct libscols_table *table;
 	char buf[2 * NAME_TEXT_MAX];
@@ -134,9 +134,9 @@ static void print_regions(const struct info *info)
 {
 	enum { REGION, SIZE, TYPE };
 	static const struct column columns[] = {
-		[REGION] = { "REGION", false, false },
-		[SIZE] = { "SIZE", false, true },
-		[TYPE] = { "TYPE", false, false },
+		[REGION] = { .name = "REGION" },
+		[SIZE] = { .name = "SIZE", .right = true },
+		[TYPE] = { .name = "TYPE" },
 	};
 	char size[SIZE_TEXT_MAX], where[32];
 	struct libscols_table *table;
@@ -194,9 +194,9 @@ static void print_caps(const struct info *info)
 {
 	enum { OFFSET, ID, NAME };
 	static const struct column columns[] = {
-		[OFFSET] = { "OFFSET", false, false },
-		[ID] = { "ID", false, false },
-		[NAME] = { "NAME", true, false },
+		[OFFSET] = { .name = "OFFSET" },
+		[ID] = { .name = "ID" },
+		[NAME] = { .name = "NAME", .cut = true },
 	};
 	struct libscols_table *table;
 

@@ -14,27 +14,25 @@
  *	 "numa_node": number, null for none or unknown,
  *	 "vfio_node": "/dev/vfio/5", null unless bound to VFIO}
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <weir/error.h>
 
 #include "function.h"
+#include "options.h"
 #include "weir.h"
 
-static void usage(void)
-{
-	puts("usage: weir list [--json] [--root DIR]\n"
-	     "\n"
-	     "Lists the PCI functions of this machine. Looking wakes no device.\n"
-	     "\n"
-	     "      --json      for programs\n"
-	     "      --root DIR  another machine's: the folder in which its sys/ lies\n"
-	     "  -h, --help      this text\n"
-	     "\n"
-	     "Example: weir list --json | jq -r '.[] | select(.group == 5).address'");
-}
+static const char usage[] =
+	"usage: weir list [--json] [--root DIR]\n"
+	"\n"
+	"Lists the PCI functions of this machine. Looking wakes no device.\n"
+	"\n"
+	"      --json      for programs\n"
+	"      --root DIR  another machine's: the folder in which its sys/ lies\n"
+	"  -h, --help      this text\n"
+	"\n"
+	"Example: weir list --json | jq -r '.[] | select(.group == 5).address'";
 
 static void print_json(const struct weir_host_function *functions, int count, struct names *names)
 {
@@ -66,15 +64,15 @@ static void print_table(const struct weir_host_function *functions, int count, s
 {
 	enum { ADDRESS, ID, GROUP, IOMMU, NUMA, DRIVER, VFIO, CLASS, NAME, COLUMNS };
 	static const struct column columns[COLUMNS] = {
-		[ADDRESS] = { "ADDRESS", false, false },
-		[ID] = { "ID", false, false },
-		[GROUP] = { "GROUP", false, true },
-		[IOMMU] = { "IOMMU", false, false },
-		[NUMA] = { "NUMA", false, true },
-		[DRIVER] = { "DRIVER", false, false },
-		[VFIO] = { "VFIO", false, false },
-		[CLASS] = { "CLASS", true, false },
-		[NAME] = { "NAME", true, false },
+		[ADDRESS] = { .name = "ADDRESS" },
+		[ID] = { .name = "ID" },
+		[GROUP] = { .name = "GROUP", .right = true },
+		[IOMMU] = { .name = "IOMMU" },
+		[NUMA] = { .name = "NUMA", .right = true },
+		[DRIVER] = { .name = "DRIVER" },
+		[VFIO] = { .name = "VFIO" },
+		[CLASS] = { .name = "CLASS", .cut = true },
+		[NAME] = { .name = "NAME", .cut = true },
 	};
 	struct libscols_table *table = table_new(columns, COLUMNS, true);
 	char buf[2 * NAME_TEXT_MAX];
@@ -102,43 +100,23 @@ static void print_table(const struct weir_host_function *functions, int count, s
 
 int cmd_list(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "root", required_argument, NULL, 'r' },
-		{ NULL, 0, NULL, 0 },
-	};
 	const struct weir_host_function *functions;
-	const char *root = NULL;
+	struct options options = { 0 };
 	struct weir_host *host;
 	struct names *names;
-	bool json = false;
-	int option, count;
+	int count, status;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		switch (option) {
-		case 'h':
-			usage();
-			return EXIT_YES;
-		case 'j':
-			json = true;
-			break;
-		case 'r':
-			root = optarg;
-			break;
-		default:
-			return fail_option(option, argv);
-		}
-	}
+	status = read_options(argc, argv, true, usage, &options);
+	if (status != GO_ON)
+		return status;
 	if (optind < argc)
 		return fail("list takes no '%s'; for one device use 'weir info %s'", argv[optind],
 			    argv[optind]);
-	if (weir_host_open(root, &host) < 0)
+	if (weir_host_open(options.root, &host) < 0)
 		return fail("%s", weir_errmsg());
 	count = weir_host_functions(host, &functions);
 	names = names_open();
-	if (json)
+	if (options.json)
 		print_json(functions, count, names);
 	else
 		print_table(functions, count, names);

@@ -52,22 +52,6 @@ int fail(const char *fmt, ...)
 	return EXIT_UNKNOWN;
 }
 
-int fail_option(int said, char **argv)
-{
-	const char *option = argv[optind - 1];
-
-	if (said == ':')
-		return fail("%s: %s needs a value; see 'weir %s --help'", argv[0], option, argv[0]);
-	/*
-	 * getopt() names a short one. It names a long one too when that came with a value that it
-	 * doesn't take; argv then still has it, while a short one among others (-xy) isn't there.
-	 */
-	if (optopt && (strncmp(option, "--", 2) || !strchr(option, '=')))
-		return fail("%s: there is no option -%c; see 'weir %s --help'", argv[0], optopt,
-			    argv[0]);
-	return fail("%s: there is no option %s; see 'weir %s --help'", argv[0], option, argv[0]);
-}
-
 void say(const char *fmt, ...)
 {
 	va_list ap;

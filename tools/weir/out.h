@@ -16,12 +16,6 @@
 /* Print "weir: SENTENCE" to stderr; returns EXIT_UNKNOWN. */
 int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/*
- * After getopt_long() said '?' or ':' (with opterr = 0, and ':' first in its options): say which
- * option of argv[0] is wrong. Returns EXIT_UNKNOWN.
- */
-int fail_option(int said, char **argv);
-
 /* Print one line to stdout. */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,6 +21,7 @@
 #include <weir/weir.h>
 
 #include "drivers/edu/edu.h"
+#include "options.h"
 #include "out.h"
 #include "weir.h"
 
@@ -605,19 +605,20 @@ static void print_table(const struct test *t, const struct outcome outcomes[STEP
 	    counts[PASS], counts[FAIL], counts[IMPOSSIBLE]);
 }
 
-static int usage(void)
-{
-	say("usage: weir selftest [--json] [DEVICE]");
-	say("Try a device end to end: registers, DMA both ways, an interrupt, DMA that must be "
-	    "blocked.");
-	say("DEVICE is the PCI address of a function bound to vfio-pci, or soft:edu (the default), "
-	    "a model");
-	say("in this process behind a software IOMMU. The device is reset, and what it was doing is "
-	    "lost.");
-	say("Exit status: 0 nothing failed, 1 something failed, 2 the device can't be opened.");
-	say("Example: weir selftest 0000:01:00.0");
-	return EXIT_YES;
-}
+static const char usage[] =
+	"usage: weir selftest [--json] [DEVICE]\n"
+	"\n"
+	"Tries a device end to end: registers, DMA both ways, an interrupt, and DMA that must\n"
+	"be blocked. DEVICE is a PCI function bound to vfio-pci, or soft:edu (the default), a\n"
+	"model in this process behind a software IOMMU. The device is reset, and what it was\n"
+	"doing is lost.\n"
+	"\n"
+	"      --json      for programs\n"
+	"  -h, --help      this text\n"
+	"\n"
+	"Exit status: 0 nothing failed, 1 something failed, 2 the device can't be opened.\n"
+	"\n"
+	"Example: weir selftest 0000:01:00.0";
 
 /* What sysfs says of it: who it is, and so which driver, before it is opened. */
 static int look_up(struct test *t)
@@ -657,30 +658,15 @@ static int selftest(struct test *t, bool json)
 
 int cmd_selftest(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
 	struct test t = { .name = "soft:edu", .page = (size_t)sysconf(_SC_PAGESIZE) };
-	bool json = false;
-	int said;
+	struct options options = { 0 };
+	int status = read_options(argc, argv, false, usage, &options);
 
-	opterr = 0;
-	while ((said = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		switch (said) {
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			return usage();
-		default:
-			return fail_option(said, argv);
-		}
-	}
+	if (status != GO_ON)
+		return status;
 	if (argc - optind > 1)
 		return fail("selftest takes one device, not %d", argc - optind);
 	if (optind < argc)
 		t.name = argv[optind];
-	return selftest(&t, json);
+	return selftest(&t, options.json);
 }
