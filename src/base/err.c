@@ -49,6 +49,16 @@ void wr_message_in(const char *fmt, ...)
 		wr_log(WEIR_LOG_DEBUG, "a message was cut");
 }
 
+void wr_append(char *buf, size_t size, const char *fmt, ...)
+{
+	size_t len = strlen(buf);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf + len, size - len, fmt, ap);
+	va_end(ap);
+}
+
 void weir_log_set(weir_log_fn fn, void *arg, enum weir_log_level max)
 {
 	log_hook.fn = fn;

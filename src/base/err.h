@@ -31,6 +31,10 @@ static inline int wr_error(int err)
 #define wr_fail(err, ...)	(wr_message(__VA_ARGS__), wr_error(err))
 #define wr_fail_in(err, ...)	(wr_message_in(__VA_ARGS__), wr_error(err))
 
+/* Print behind what @buf holds already, cut at its end. For lists in sentences. */
+void wr_append(char *buf, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
 WR_PRIVATE void wr_log(enum weir_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

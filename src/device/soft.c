@@ -37,7 +37,10 @@ struct soft {
 	 * disables them. This lock is a leaf: nothing is called under it.
 	 */
 	pthread_mutex_t irq_lock;
-	struct wr_irqs irqs[WEIR_IRQS];
+	struct {
+		unsigned int count;
+		const int *fds;
+	} irqs[WEIR_IRQS];
 };
 
 int wr_soft_use(struct weir_device *dev, struct weir_model *model)
@@ -55,15 +58,13 @@ int wr_soft_use(struct weir_device *dev, struct weir_model *model)
 int wr_soft_sample(struct weir_device *dev, const char *name)
 {
 	char known[128] = "";
-	size_t len = 0;
 
 	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
 		struct weir_model *model;
 		int ret;
 
 		if (strcmp(name, samples[i].name)) {
-			len += (size_t)snprintf(known + len, sizeof(known) - len, " soft:%s",
-						samples[i].name);
+			wr_append(known, sizeof(known), " soft:%s", samples[i].name);
 			continue;
 		}
 		ret = samples[i].create(&model);
@@ -195,7 +196,8 @@ static int soft_irq_info(struct weir_device *dev, enum weir_irq irq, struct weir
 static void set_fds(struct soft *s, enum weir_irq irq, unsigned int count, const int *fds)
 {
 	pthread_mutex_lock(&s->irq_lock);
-	s->irqs[irq] = (struct wr_irqs){ count, (int *)fds };
+	s->irqs[irq].count = count;
+	s->irqs[irq].fds = fds;
 	pthread_mutex_unlock(&s->irq_lock);
 }
 

@@ -20,7 +20,6 @@ static int choose_interface(struct weir_iommu *iommu, const char *wanted)
 {
 	const char *from = "weir_iommu_opts.interface";
 	char known[128] = "";
-	size_t len = 0;
 
 	if (!wanted) {
 		wanted = getenv("WEIR_IOMMU");
@@ -35,8 +34,7 @@ static int choose_interface(struct weir_iommu *iommu, const char *wanted)
 			iommu->forced = wr_domains[i];
 			return 0;
 		}
-		len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s", len ? ", " : "",
-					wr_domains[i]->name);
+		wr_append(known, sizeof(known), "%s%s", *known ? ", " : "", wr_domains[i]->name);
 	}
 	return wr_fail(-EINVAL, "%s: no IOMMU interface \"%s\"; there are %s", from, wanted, known);
 }

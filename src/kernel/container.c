@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/sys.h"
 #include "kernel/container.h"
+#include "kernel/info.h"
 #include "kernel/uapi.h"
 
 #define CONTAINER "/dev/vfio/vfio"
@@ -79,72 +80,53 @@ int wr_container_set_iommu(int fd, unsigned long type, const struct wr_group *gr
 
 void wr_container_remove(const struct wr_group *group)
 {
-	wr_sys->ioctl(group->fd, WR_VFIO_GROUP_UNSET_CONTAINER, NULL);
+	int ret = wr_sys->ioctl(group->fd, WR_VFIO_GROUP_UNSET_CONTAINER, NULL);
+
+	if (ret < 0)
+		wr_log(WEIR_LOG_WARN, "group %d stays in its container: %s; a device of it is open "
+		       "still, perhaps in a child process", group->number, strerror(-ret));
 }
 
-/*
- * Copy the capability's ranges. The chain is the kernel's, but its offsets and counts are checked
- * as any others from outside.
- */
-static void read_ranges(const char *info, uint32_t size, struct wr_ranges *ranges)
+/* They ascend; one that doesn't is left out. */
+static void add_range(struct wr_ranges *ranges, const struct wr_vfio_iova_range *range)
 {
-	const struct wr_vfio_iommu_info *head = (const void *)info;
-	uint32_t at = head->flags & WR_VFIO_IOMMU_CAPS ? head->cap_offset : 0;
+	if (range->start <= range->end &&
+	    (!ranges->n || ranges->r[ranges->n - 1].last < range->start))
+		wr_ranges_add(ranges, range->start, range->end);
+}
 
-	/* Each capability takes at least its header: a longer walk than this is a loop. */
-	for (uint32_t steps = size / sizeof(struct wr_vfio_cap); at && steps; steps--) {
-		const struct wr_vfio_cap_iova_range *cap = (const void *)(info + at);
-		uint32_t room = size > at ? size - at : 0;
+/* A kernel before 5.4 doesn't say: what no IOMMU has is then refused when it is mapped. */
+static void read_ranges(const struct wr_vfio_iommu_info *info, uint32_t size,
+			struct wr_ranges *ranges)
+{
+	uint32_t first = info->flags & WR_VFIO_IOMMU_CAPS ? info->cap_offset : 0, room;
+	const struct wr_vfio_cap_iova_range *cap;
 
-		if (at % 8 || room < sizeof(cap->header))
-			break;
-		if (cap->header.id == WR_VFIO_IOMMU_CAP_IOVA_RANGE && room >= sizeof(*cap) &&
-		    cap->nr_iovas <= (room - sizeof(*cap)) / sizeof(cap->ranges[0])) {
-			for (uint32_t i = 0; i < cap->nr_iovas; i++)
-				wr_ranges_add(ranges, cap->ranges[i].start, cap->ranges[i].end);
-			return;
-		}
-		at = cap->header.next;
+	cap = wr_vfio_cap(info, size, first, WR_VFIO_IOMMU_CAP_IOVA_RANGE, sizeof(*cap), &room);
+	if (!cap || cap->nr_iovas > (room - sizeof(*cap)) / sizeof(cap->ranges[0])) {
+		*ranges = wr_ranges_default;
+		return;
 	}
-	/* A kernel before 5.4, which doesn't say: what no IOMMU has is refused when mapped. */
-	*ranges = wr_ranges_default;
+	ranges->n = 0;
+	for (uint32_t i = 0; i < cap->nr_iovas; i++)
+		add_range(ranges, &cap->ranges[i]);
 }
 
 int wr_container_info(int fd, uint64_t *page_sizes, struct wr_ranges *ranges)
 {
-	struct wr_vfio_iommu_info *info = NULL;
-	uint32_t size = sizeof(*info);
-	int ret;
+	const struct wr_vfio_iommu_info head = { 0 };
+	struct wr_vfio_iommu_info *info;
+	void *all;
+	int size = wr_vfio_info(fd, WR_VFIO_IOMMU_GET_INFO, &head, sizeof(head), &all);
 
-	/* The size can grow between two calls, when a group joins: repeat until it fits. */
-	for (;;) {
-		struct wr_vfio_iommu_info *bigger = realloc(info, size);
-
-		if (!bigger) {
-			ret = wr_fail(-ENOMEM, "no memory");
-			break;
-		}
-		info = bigger;
-		memset(info, 0, size);
-		info->argsz = size;
-		ret = wr_sys->ioctl(fd, WR_VFIO_IOMMU_GET_INFO, info);
-		if (ret < 0) {
-			wr_fail(ret, "reading the container's IOMMU information: %s",
-				strerror(-ret));
-			break;
-		}
-		if (info->argsz <= size) {
-			*page_sizes = info->flags & WR_VFIO_IOMMU_PGSIZES ? info->iova_pgsizes
-									   : wr_page_size();
-			ranges->n = 0;
-			read_ranges((const char *)info, info->argsz, ranges);
-			ret = 0;
-			break;
-		}
-		size = info->argsz;
-	}
-	free(info);
-	return ret;
+	if (size < 0)
+		return wr_fail(size, "reading the container's IOMMU information: %s",
+			       strerror(-size));
+	info = all;
+	*page_sizes = info->flags & WR_VFIO_IOMMU_PGSIZES ? info->iova_pgsizes : wr_page_size();
+	read_ranges(info, (uint32_t)size, ranges);
+	free(all);
+	return 0;
 }
 
 static int map_failed(const struct wr_mapping *m, int err)

@@ -13,6 +13,8 @@
 #include "kernel/uapi.h"
 #include "pci/sysfs.h"
 
+#define UUID_LEN 36
+
 /* Name the member that is in a kernel driver's hands. */
 static int not_viable(const struct wr_group *group, const char *addr)
 {
@@ -117,9 +119,12 @@ void wr_group_close(struct wr_group *group)
 
 int wr_group_device_fd(struct wr_group *group, const char *addr, const char *vf_token)
 {
-	char name[128];
+	char name[WR_PCI_ADDR_MAX + sizeof(" vf_token=") + UUID_LEN];
 	int fd;
 
+	if (vf_token && strlen(vf_token) != UUID_LEN)
+		return wr_fail(-EINVAL, "%s: a VF token is a UUID of %d characters, this one has "
+			       "%zu", addr, UUID_LEN, strlen(vf_token));
 	if (vf_token)
 		snprintf(name, sizeof(name), "%s vf_token=%s", addr, vf_token);
 	else

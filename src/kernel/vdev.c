@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/sys.h"
+#include "kernel/info.h"
 #include "kernel/vdev.h"
 
 int wr_vdev_info(int fd, struct wr_vfio_device_info *info)
@@ -15,51 +16,23 @@ int wr_vdev_info(int fd, struct wr_vfio_device_info *info)
 	return ret < 0 ? wr_fail(ret, "reading device information: %s", strerror(-ret)) : 0;
 }
 
-/* Whether the capabilities behind a region's information tell of sparse mapping. */
-static bool has_sparse(const char *info, uint32_t size)
-{
-	uint32_t at = ((const struct wr_vfio_region_info *)(const void *)info)->cap_offset;
-
-	for (uint32_t steps = size / sizeof(struct wr_vfio_cap); at && steps; steps--) {
-		const struct wr_vfio_cap *cap = (const void *)(info + at);
-
-		if (at % 8 || at > size || size - at < sizeof(*cap))
-			break;
-		if (cap->id == WR_VFIO_REGION_CAP_SPARSE_MMAP)
-			return true;
-		at = cap->next;
-	}
-	return false;
-}
-
 int wr_vdev_region(int fd, unsigned int region, struct wr_vfio_region_info *info, bool *sparse)
 {
-	struct wr_vfio_region_info *all;
-	uint32_t size;
-	int ret;
+	const struct wr_vfio_region_info head = { .index = region };
+	uint32_t first, room;
+	void *all;
+	int size = wr_vfio_info(fd, WR_VFIO_DEVICE_GET_REGION_INFO, &head, sizeof(head), &all);
 
 	*sparse = false;
-	memset(info, 0, sizeof(*info));
-	info->argsz = sizeof(*info);
-	info->index = region;
-	ret = wr_sys->ioctl(fd, WR_VFIO_DEVICE_GET_REGION_INFO, info);
-	if (ret < 0)
-		return wr_fail(ret, "reading information on region %u: %s", region, strerror(-ret));
-	if (!(info->flags & WR_VFIO_REGION_CAPS) || info->argsz <= sizeof(*info))
-		return 0;
-	size = info->argsz;
-	all = calloc(1, size);
-	if (!all)
-		return wr_fail(-ENOMEM, "no memory");
-	all->argsz = size;
-	all->index = region;
-	ret = wr_sys->ioctl(fd, WR_VFIO_DEVICE_GET_REGION_INFO, all);
-	if (ret < 0)
-		wr_fail(ret, "reading information on region %u: %s", region, strerror(-ret));
-	else
-		*sparse = has_sparse((const char *)all, size);
+	if (size < 0)
+		return wr_fail(size, "reading information on region %u: %s", region,
+			       strerror(-size));
+	memcpy(info, all, sizeof(*info));
+	first = info->flags & WR_VFIO_REGION_CAPS ? info->cap_offset : 0;
+	*sparse = wr_vfio_cap(all, (uint32_t)size, first, WR_VFIO_REGION_CAP_SPARSE_MMAP,
+			      sizeof(struct wr_vfio_cap), &room);
 	free(all);
-	return ret < 0 ? ret : 0;
+	return 0;
 }
 
 int wr_vdev_irq(int fd, unsigned int irq, struct wr_vfio_irq_info *info)

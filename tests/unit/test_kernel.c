@@ -327,7 +327,10 @@ static void token_is_given_or_asked_for(void **state)
 	fake.groups[0].token = TOKEN;
 	assert_int_equal(wr_group_device_fd(rig->group, ADDR, NULL), -EACCES);
 	assert_says("a VF token is needed, and none was given");
-	assert_int_equal(wr_group_device_fd(rig->group, ADDR, "other"), -EACCES);
+	assert_int_equal(wr_group_device_fd(rig->group, ADDR, "short"), -EINVAL);
+	assert_says("a UUID of 36 characters, this one has 5");
+	assert_int_equal(wr_group_device_fd(rig->group, ADDR,
+					    "00000000-0000-0000-0000-000000000000"), -EACCES);
 	assert_says("a VF token is needed, and the one given is wrong");
 	fd = wr_group_device_fd(rig->group, ADDR, TOKEN);
 	assert_true(fd >= 0);
