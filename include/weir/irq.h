@@ -45,13 +45,13 @@ WEIR_API int weir_irq_info(struct weir_device *dev, enum weir_irq irq, struct we
  */
 WEIR_API int weir_irq_enable(struct weir_device *dev, enum weir_irq irq, unsigned int count);
 
-/** weir_irq_disable() - disable all vectors of one kind and close their eventfds; none enabled is
- *  fine. Returns 0, or what the kernel says. */
+/** weir_irq_disable() - disable all vectors of one kind; none enabled is fine. Who waits for one
+ *  goes on waiting. Returns 0, or what the kernel says. */
 WEIR_API int weir_irq_disable(struct weir_device *dev, enum weir_irq irq);
 
 /**
  * weir_irq_fd() - the eventfd of a vector, for the caller's own poll loop. It stays weir's: don't
- * close it; it is non-blocking, and gone with weir_irq_disable().
+ * close it; it is non-blocking, and lives until the device is closed.
  *
  * Returns the fd, or -EINVAL when the vector isn't enabled.
  */

@@ -180,7 +180,7 @@ int weir_device_close(struct weir_device *dev)
 	}
 	/* The kernel clears it at close anyhow, but only when the last fd of the device goes. */
 	weir_device_bus_master(dev, false);
-	wr_irqs_disable_all(dev);
+	wr_irqs_close(dev);
 	dev->transport->close(dev);
 	wr_ioas_detach(dev->as, &dev->ep);
 	give_back(dev);

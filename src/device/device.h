@@ -10,9 +10,13 @@
 
 #include "ioas/ioas.h"
 
-/* Enabled interrupts of one kind. */
+/*
+ * Interrupts of one kind. Their eventfds are kept when they are disabled, until the device is
+ * closed: another thread may be waiting on one, and must not find a stranger's fd in its place.
+ */
 struct wr_irqs {
-	unsigned int count;
+	unsigned int count;	/* enabled */
+	unsigned int made;	/* eventfds, count or more */
 	int *fds;
 };
 
@@ -73,7 +77,7 @@ extern const struct wr_transport wr_transport_soft;
 int wr_soft_use(struct weir_device *dev, struct weir_model *model);
 int wr_soft_sample(struct weir_device *dev, const char *sample);
 
-/* Disable whatever is enabled, at close. */
-void wr_irqs_disable_all(struct weir_device *dev);
+/* At close: disable whatever is enabled, and close the eventfds. */
+void wr_irqs_close(struct weir_device *dev);
 
 #endif

@@ -31,29 +31,24 @@ int weir_irq_info(struct weir_device *dev, enum weir_irq irq, struct weir_irq_in
 	return ret ? wr_fail_in(ret, "%s", dev->name) : 0;
 }
 
-static void close_fds(int *fds, unsigned int count)
+/* Have @count eventfds, without a signal from when they were last enabled. */
+static int make_fds(struct wr_irqs *irqs, unsigned int count)
 {
-	for (unsigned int i = 0; i < count; i++)
-		wr_close(fds[i]);
-	free(fds);
-}
-
-static int make_fds(unsigned int count, int **out)
-{
-	int *fds = calloc(count, sizeof(*fds));
+	int *fds = reallocarray(irqs->fds, count > irqs->made ? count : irqs->made, sizeof(*fds));
+	uint64_t stale;
 
 	if (!fds)
 		return wr_fail(-ENOMEM, "no memory for %u interrupt vectors", count);
-	for (unsigned int i = 0; i < count; i++) {
-		fds[i] = wr_sys->eventfd();
-		if (fds[i] < 0) {
-			int ret = wr_fail(fds[i], "making an eventfd: %s", strerror(-fds[i]));
-
-			close_fds(fds, i);
-			return ret;
-		}
+	irqs->fds = fds;
+	for (; irqs->made < count; irqs->made++) {
+		fds[irqs->made] = wr_sys->eventfd();
+		if (fds[irqs->made] < 0)
+			return wr_fail(fds[irqs->made], "making an eventfd: %s",
+				       strerror(-fds[irqs->made]));
 	}
-	*out = fds;
+	for (unsigned int i = 0; i < count; i++)
+		while (read(fds[i], &stale, sizeof(stale)) == sizeof(stale))
+			;
 	return 0;
 }
 
@@ -81,26 +76,23 @@ static int check_enable(struct weir_device *dev, enum weir_irq irq, unsigned int
 
 int weir_irq_enable(struct weir_device *dev, enum weir_irq irq, unsigned int count)
 {
-	int *fds = NULL;
+	struct wr_irqs *irqs;
 	int ret = check_irq(dev, irq);
 
 	if (ret)
 		return ret;
+	irqs = &dev->irqs[irq];
 	pthread_mutex_lock(&dev->lock);
 	ret = check_enable(dev, irq, count);
-	if (ret)
-		goto unlock;
-	ret = make_fds(count, &fds);
 	if (!ret) {
-		ret = dev->transport->irq_enable(dev, irq, count, fds);
+		ret = make_fds(irqs, count);
 		if (!ret)
-			dev->irqs[irq] = (struct wr_irqs){ count, fds };
+			ret = dev->transport->irq_enable(dev, irq, count, irqs->fds);
+		if (!ret)
+			irqs->count = count;
 		else
-			close_fds(fds, count);
+			wr_fail_in(ret, "%s: %s", dev->name, irq_names[irq]);
 	}
-	if (ret)
-		wr_fail_in(ret, "%s: %s", dev->name, irq_names[irq]);
-unlock:
 	pthread_mutex_unlock(&dev->lock);
 	return ret;
 }
@@ -115,8 +107,7 @@ static int disable_locked(struct weir_device *dev, enum weir_irq irq)
 	ret = dev->transport->irq_disable(dev, irq);
 	if (ret)
 		return wr_fail_in(ret, "%s: %s", dev->name, irq_names[irq]);
-	close_fds(irqs->fds, irqs->count);
-	*irqs = (struct wr_irqs){ 0 };
+	irqs->count = 0;
 	return 0;
 }
 
@@ -132,15 +123,18 @@ int weir_irq_disable(struct weir_device *dev, enum weir_irq irq)
 	return ret;
 }
 
-void wr_irqs_disable_all(struct weir_device *dev)
+void wr_irqs_close(struct weir_device *dev)
 {
 	pthread_mutex_lock(&dev->lock);
 	for (unsigned int irq = 0; irq < WEIR_IRQS; irq++) {
+		struct wr_irqs *irqs = &dev->irqs[irq];
+
 		/* Where the kernel refuses, closing the device's fd will do it. */
-		if (disable_locked(dev, irq)) {
-			close_fds(dev->irqs[irq].fds, dev->irqs[irq].count);
-			dev->irqs[irq] = (struct wr_irqs){ 0 };
-		}
+		disable_locked(dev, irq);
+		for (unsigned int i = 0; i < irqs->made; i++)
+			wr_close(irqs->fds[i]);
+		free(irqs->fds);
+		*irqs = (struct wr_irqs){ 0 };
 	}
 	pthread_mutex_unlock(&dev->lock);
 }
