@@ -51,6 +51,7 @@ struct weir_device_opts {
  *  -EBUSY   its group is open elsewhere, or in another address space of this context
  *  -EPERM   its group isn't viable: a member is in the hands of a kernel driver
  *  -ENOTSUP no interface that is allowed here works
+ *  -EDEADLK called by a device model between weir_model_dma_begin() and _end()
  * and others of the kernel's; the message names the cause and, where known, the cure.
  */
 WEIR_API int weir_device_open(struct weir_iommu *iommu, const char *name,
@@ -71,7 +72,7 @@ WEIR_API int weir_device_open_model(struct weir_iommu *iommu, struct weir_model 
  * Its bars must be closed before.
  *
  * Returns 0; -EBUSY, and nothing done, while a weir_bar of it is open, or while memory or another
- * device uses its private address space.
+ * device uses its private address space; -EDEADLK as weir_device_open().
  */
 WEIR_API int weir_device_close(struct weir_device *dev);
 

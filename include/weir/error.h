@@ -18,8 +18,8 @@ extern "C" {
 /**
  * weir_errmsg() - the calling thread's last failure, in one sentence without a newline.
  *
- * Returns: a string owned by the thread, good until its next weir call that fails; "" when no
- * call of this thread has failed yet. A call that works leaves it alone.
+ * Returns: a string owned by the thread, good until its next weir call; "" when no call of this
+ * thread has failed yet. After a call that worked it means nothing.
  */
 WEIR_API const char *weir_errmsg(void);
 

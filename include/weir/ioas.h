@@ -87,8 +87,8 @@ WEIR_API int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len,
  *
  * Returns 0; -ENOENT when no mapping starts at @iova; -EINVAL when one does but is longer or
  * shorter, or when @iova lies inside one: the message names it, and nothing changes. -EDEADLK as
- * in weir_ioas_map(). -EIO when the kernel unmapped something other than it was asked to: then
- * the address space is degraded and the message says what is left.
+ * in weir_ioas_map(). -EIO when the kernel unmapped something other than it was asked to: then the
+ * mapping is given up, the address space is degraded, and the message says what was unmapped.
  */
 WEIR_API int weir_ioas_unmap(struct weir_ioas *as, weir_iova iova, size_t len);
 
@@ -165,9 +165,11 @@ WEIR_API int weir_ioas_caps(struct weir_ioas *as, struct weir_ioas_caps *caps);
 
 /**
  * weir_ioas_dirty_start(), weir_ioas_dirty_stop() - switch dirty tracking on and off, on every
- * domain. Starting what is started, and stopping what is stopped, does nothing.
+ * domain. Starting what is started, and stopping what is stopped, does nothing. It stops by itself
+ * when the last device leaves.
  *
- * Returns 0; -ENOTSUP when weir_ioas_caps() says WEIR_DIRTY_NONE; -ENODEV without a domain.
+ * Returns 0; -ENOTSUP when weir_ioas_caps() says WEIR_DIRTY_NONE; -ENODEV without a domain;
+ * -EDEADLK as in weir_ioas_map().
  */
 WEIR_API int weir_ioas_dirty_start(struct weir_ioas *as);
 WEIR_API int weir_ioas_dirty_stop(struct weir_ioas *as);

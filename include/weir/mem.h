@@ -17,7 +17,7 @@ struct weir_mem;
 /** weir_mem_opts - all zero: both directions, an automatic IOVA, small pages. */
 struct weir_mem_opts {
 	enum weir_dma_dir dir;
-	/** Align to 2 MiB in memory and IOVA, and ask for transparent hugepages. */
+	/** Align to 2 MiB, in IOVA where there is room, and ask for transparent hugepages. */
 	bool huge;
 	/** As in weir_map_opts. */
 	weir_iova limit;
@@ -43,7 +43,8 @@ WEIR_API int weir_mem_alloc(struct weir_ioas *as, size_t len, const struct weir_
 /**
  * weir_mem_free() - unmap the memory and give it back. NULL is fine.
  *
- * Returns 0, or -errno as weir_ioas_unmap() with the memory as it was.
+ * Returns 0; -EIO as weir_ioas_unmap(), and then it is gone all the same; otherwise -errno as
+ * weir_ioas_unmap(), with the memory as it was.
  */
 WEIR_API int weir_mem_free(struct weir_mem *mem);
 

@@ -50,7 +50,7 @@ struct wr_domain_ops {
 	/* A new domain with @ep as its first device, without mappings. */
 	int (*open)(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out);
 
-	/* One more device; it reaches all that is mapped. An error: it needs a domain of its own. */
+	/* One more device; it reaches all that is mapped. -EINVAL: it needs a domain of its own. */
 	int (*join)(struct wr_domain *d, struct wr_endpoint *ep);
 
 	/* A device leaves. After the last one the domain is freed, with what is mapped. */
@@ -58,7 +58,10 @@ struct wr_domain_ops {
 
 	int (*map)(struct wr_domain *d, const struct wr_mapping *m);
 
-	/* On return no device reaches the memory. -EIO: something else than asked was unmapped. */
+	/*
+	 * On return no device reaches the memory. -EIO: something else than asked was unmapped,
+	 * and there is no way back.
+	 */
 	int (*unmap)(struct wr_domain *d, const struct wr_mapping *m);
 
 	/* Present unless .dirty is WEIR_DIRTY_NONE. @bitmap: a bit per page, zero before. */
@@ -66,7 +69,7 @@ struct wr_domain_ops {
 	int (*dirty_stop)(struct wr_domain *d);
 	int (*dirty_read)(struct wr_domain *d, const struct wr_mapping *m, uint64_t *bitmap);
 
-	/* Take recorded faults out; NULL: the interface doesn't tell. */
+	/* Take recorded faults out; NULL: the interface doesn't tell. Not under that lock. */
 	int (*faults)(struct wr_domain *d, struct weir_fault *faults, size_t n);
 };
 

@@ -37,6 +37,7 @@ int weir_ioas_open(struct weir_iommu *iommu, struct weir_ioas **out)
 		as->private_iommu = true;
 	}
 	pthread_mutex_init(&as->lock, NULL);
+	pthread_mutex_init(&as->books, NULL);
 	as->iommu = iommu;
 	wr_list_init(&as->domains);
 	wr_list_init(&as->endpoints);
@@ -78,6 +79,7 @@ int weir_ioas_close(struct weir_ioas *as)
 	if (as->private_iommu)
 		weir_iommu_close(iommu);
 	wr_maps_free(&as->maps);
+	pthread_mutex_destroy(&as->books);
 	pthread_mutex_destroy(&as->lock);
 	free(as);
 	return 0;
@@ -131,7 +133,9 @@ static void recompute(struct weir_ioas *as)
 /* Record that a domain isn't what the maps say, which only a kernel that half did it can cause. */
 static void degrade(struct weir_ioas *as, const struct wr_domain *d, const struct wr_mapping *m)
 {
+	pthread_mutex_lock(&as->books);
 	as->degraded = true;
+	pthread_mutex_unlock(&as->books);
 	wr_log(WEIR_LOG_ERROR, "address space degraded: on %s, IOVA 0x%" PRIx64 " (%" PRIu64
 	       " bytes) isn't as it should be: %s", d->ops->name, m->iova, m->len, weir_errmsg());
 }
@@ -167,7 +171,9 @@ static int open_domain(struct weir_ioas *as, const struct wr_domain_ops *ops,
 		return ret;
 	}
 	d->endpoints = 1;
+	pthread_mutex_lock(&as->books);
 	wr_list_add_tail(&as->domains, &d->link);
+	pthread_mutex_unlock(&as->books);
 	ep->domain = d;
 	return 0;
 }
@@ -191,10 +197,20 @@ static int follow_group(struct weir_ioas *as, struct wr_endpoint *ep)
 static int join_domain(struct weir_ioas *as, struct wr_endpoint *ep)
 {
 	struct wr_domain *d;
+	int ret;
 
 	wr_list_for_each(d, &as->domains, link) {
-		if (!d->ops->fits(ep) || d->ops->join(d, ep))
+		if (!d->ops->fits(ep))
 			continue;
+		ret = d->ops->join(d, ep);
+		if (ret)
+			wr_log(WEIR_LOG_INFO, "%s: can't join the address space's %s domain: %s",
+			       ep->name, d->ops->name, weir_errmsg());
+		/* How an interface says that a device needs a domain of its own. */
+		if (ret == -EINVAL)
+			continue;
+		if (ret)
+			return ret;
 		d->endpoints++;
 		ep->domain = d;
 		wr_log(WEIR_LOG_INFO, "%s: joins the address space's %s domain", ep->name,
@@ -253,14 +269,16 @@ int wr_ioas_attach(struct weir_ioas *as, struct wr_endpoint *ep)
 		ret = follow_group(as, ep);
 	} else {
 		ret = join_domain(as, ep);
-		if (ret)
+		if (ret == -ENOENT)
 			ret = choose_domain(as, ep);
 	}
 	if (!ret) {
 		if (ep->group)
 			ep->group->attached++;
+		pthread_mutex_lock(&as->books);
 		wr_list_add_tail(&as->endpoints, &ep->link);
 		recompute(as);
+		pthread_mutex_unlock(&as->books);
 	}
 	pthread_mutex_unlock(&as->lock);
 	pthread_mutex_unlock(&as->iommu->attach_lock);
@@ -273,16 +291,20 @@ void wr_ioas_detach(struct weir_ioas *as, struct wr_endpoint *ep)
 
 	pthread_mutex_lock(&as->iommu->attach_lock);
 	pthread_mutex_lock(&as->lock);
+	pthread_mutex_lock(&as->books);
 	wr_list_del(&ep->link);
+	if (!--d->endpoints)
+		wr_list_del(&d->link);
+	pthread_mutex_unlock(&as->books);
 	ep->domain = NULL;
 	if (ep->group)
 		ep->group->attached--;
-	if (!--d->endpoints)
-		wr_list_del(&d->link);
 	d->ops->leave(d, ep);
+	pthread_mutex_lock(&as->books);
 	if (wr_list_empty(&as->domains))
 		as->tracking = false;
 	recompute(as);
+	pthread_mutex_unlock(&as->books);
 	pthread_mutex_unlock(&as->lock);
 	pthread_mutex_unlock(&as->iommu->attach_lock);
 }
@@ -315,41 +337,31 @@ static int check_fixed(struct weir_ioas *as, weir_iova iova, uint64_t len)
 		return wr_fail(-EEXIST, "IOVA 0x%" PRIx64 " to 0x%" PRIx64 " overlaps the mapping "
 			       "at 0x%" PRIx64 " (%" PRIu64 " bytes)", iova, last, m->iova, m->len);
 	if (!wr_ranges_hold(&as->ranges, iova, last)) {
-		char text[256] = "none";
-		size_t at = 0;
+		char text[256] = "";
 
-		for (size_t i = 0; i < as->ranges.n && at < sizeof(text); i++)
-			at += (size_t)snprintf(text + at, sizeof(text) - at,
-					       "%s0x%" PRIx64 "-0x%" PRIx64, i ? ", " : "",
-					       as->ranges.r[i].first, as->ranges.r[i].last);
+		for (size_t i = 0; i < as->ranges.n; i++)
+			wr_append(text, sizeof(text), "%s0x%" PRIx64 "-0x%" PRIx64, i ? ", " : "",
+				  as->ranges.r[i].first, as->ranges.r[i].last);
 		return wr_fail(-EINVAL, "IOVA 0x%" PRIx64 " to 0x%" PRIx64 " doesn't lie within a "
-			       "usable range: %s", iova, last, text);
+			       "usable range: %s", iova, last, *text ? text : "there is none");
 	}
 	return 0;
 }
 
-/* Whether pages of that size are possible in memory: then they should be in IOVA. */
-static bool allows(uint64_t size, const void *vaddr, uint64_t len)
-{
-	return len >= size && (uintptr_t)vaddr % size == 0;
-}
-
+/* Where large pages are possible in memory, make them possible in IOVA, if there is room. */
 static int choose_iova(struct weir_ioas *as, const void *vaddr, uint64_t len, weir_iova limit,
 		       weir_iova *iova)
 {
-	uint64_t align = allows(WR_HUGE_PAGE, vaddr, len) ? WR_HUGE_PAGE : wr_page_size();
-	int ret = -ENOSPC;
+	const uint64_t sizes[] = { LARGEST_PAGE, WR_HUGE_PAGE, wr_page_size() };
 
 	if (!limit || limit > as->limit)
 		limit = as->limit;
-	if (allows(LARGEST_PAGE, vaddr, len))
-		ret = wr_iova_find(&as->maps, &as->ranges, len, LARGEST_PAGE, limit, iova);
-	if (ret)
-		ret = wr_iova_find(&as->maps, &as->ranges, len, align, limit, iova);
-	if (ret)
-		return wr_fail(ret, "no free IOVA for %" PRIu64 " bytes below 0x%" PRIx64
-			       ", which the attached devices and the options allow", len, limit);
-	return 0;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		if (len >= sizes[i] && (uintptr_t)vaddr % sizes[i] == 0 &&
+		    !wr_iova_find(&as->maps, &as->ranges, len, sizes[i], limit, iova))
+			return 0;
+	return wr_fail(-ENOSPC, "no free IOVA for %" PRIu64 " bytes up to 0x%" PRIx64 ", which the "
+		       "attached devices and the options allow", len, limit);
 }
 
 /* Undoing failed as well. The caller is told why it had to be done, and of this. */
@@ -385,21 +397,28 @@ static int map_domains(struct weir_ioas *as, const struct wr_mapping *m)
 	return ret;
 }
 
+/*
+ * Where the kernel unmapped something other than it was asked to (-EIO) there is nothing to go back
+ * to: the mapping is given up everywhere. A domain that refuses leaves it as it was.
+ */
 static int unmap_domains(struct weir_ioas *as, const struct wr_mapping *m)
 {
 	struct wr_domain *d, *undo;
 	char cause[512];
-	int ret = 0;
+	int ret = 0, gone = 0;
 
 	wr_list_for_each(d, &as->domains, link) {
 		ret = d->ops->unmap(d, m);
+		if (ret == -EIO) {
+			degrade(as, d, m);
+			gone = ret;
+			ret = 0;
+		}
 		if (ret)
 			break;
 	}
 	if (!ret)
-		return 0;
-	if (ret == -EIO)
-		degrade(as, d, m);
+		return gone;
 	snprintf(cause, sizeof(cause), "%s", weir_errmsg());
 	wr_list_for_each(undo, &as->domains, link) {
 		if (undo == d)
@@ -420,12 +439,18 @@ static int map_locked(struct weir_ioas *as, struct wr_mapping *m, const struct w
 		ret = choose_iova(as, m->vaddr, m->len, opts->limit, &m->iova);
 	if (ret)
 		return ret;
-	if (wr_maps_reserve(&as->maps))
-		return wr_fail(-ENOMEM, "no memory to record a mapping");
+	pthread_mutex_lock(&as->books);
+	ret = wr_maps_reserve(&as->maps);
+	pthread_mutex_unlock(&as->books);
+	if (ret)
+		return wr_fail(ret, "no memory to record a mapping");
 	ret = map_domains(as, m);
-	if (!ret)
-		wr_maps_add(&as->maps, m);
-	return ret;
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&as->books);
+	wr_maps_add(&as->maps, m);
+	pthread_mutex_unlock(&as->books);
+	return 0;
 }
 
 int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len, const struct weir_map_opts *opts,
@@ -489,8 +514,11 @@ int weir_ioas_unmap(struct weir_ioas *as, weir_iova iova, size_t len)
 	ret = find_exact(as, iova, len, &m);
 	if (!ret)
 		ret = unmap_domains(as, m);
-	if (!ret)
+	if (!ret || ret == -EIO) {
+		pthread_mutex_lock(&as->books);
 		wr_maps_remove(&as->maps, m);
+		pthread_mutex_unlock(&as->books);
+	}
 	pthread_mutex_unlock(&as->lock);
 	return ret;
 }
@@ -515,9 +543,9 @@ int weir_ioas_to_iova(struct weir_ioas *as, const void *vaddr, weir_iova *iova, 
 {
 	int ret;
 
-	pthread_mutex_lock(&as->lock);
+	pthread_mutex_lock(&as->books);
 	ret = to_iova_locked(as, vaddr, iova, len);
-	pthread_mutex_unlock(&as->lock);
+	pthread_mutex_unlock(&as->books);
 	return ret;
 }
 
@@ -526,7 +554,7 @@ int weir_ioas_to_vaddr(struct weir_ioas *as, weir_iova iova, void **vaddr, size_
 	const struct wr_mapping *m;
 	int ret = 0;
 
-	pthread_mutex_lock(&as->lock);
+	pthread_mutex_lock(&as->books);
 	m = wr_maps_find(&as->maps, iova, iova);
 	if (m) {
 		*vaddr = m->vaddr + (iova - m->iova);
@@ -535,7 +563,7 @@ int weir_ioas_to_vaddr(struct weir_ioas *as, weir_iova iova, void **vaddr, size_
 	} else {
 		ret = wr_fail(-ENOENT, "nothing is mapped at IOVA 0x%" PRIx64, iova);
 	}
-	pthread_mutex_unlock(&as->lock);
+	pthread_mutex_unlock(&as->books);
 	return ret;
 }
 
@@ -548,7 +576,7 @@ int weir_ioas_segs(struct weir_ioas *as, const void *vaddr, size_t len, struct w
 
 	if (!len || (uintptr_t)vaddr > UINTPTR_MAX - (len - 1))
 		return wr_fail(-EINVAL, "a buffer of %zu bytes at %p is empty or wraps", len, vaddr);
-	pthread_mutex_lock(&as->lock);
+	pthread_mutex_lock(&as->books);
 	while (len) {
 		weir_iova iova;
 		size_t run;
@@ -569,7 +597,7 @@ int weir_ioas_segs(struct weir_ioas *as, const void *vaddr, size_t len, struct w
 		if ((size_t)count <= n)
 			segs[count - 1] = last;
 	}
-	pthread_mutex_unlock(&as->lock);
+	pthread_mutex_unlock(&as->books);
 	return ret ? ret : count;
 }
 
@@ -577,11 +605,11 @@ int weir_ioas_ranges(struct weir_ioas *as, struct weir_iova_range *ranges, size_
 {
 	int count;
 
-	pthread_mutex_lock(&as->lock);
+	pthread_mutex_lock(&as->books);
 	count = (int)as->ranges.n;
 	for (size_t i = 0; i < n && i < as->ranges.n; i++)
 		ranges[i] = as->ranges.r[i];
-	pthread_mutex_unlock(&as->lock);
+	pthread_mutex_unlock(&as->books);
 	return count;
 }
 
@@ -608,9 +636,9 @@ static void caps_locked(struct weir_ioas *as, struct weir_ioas_caps *caps)
 
 int weir_ioas_caps(struct weir_ioas *as, struct weir_ioas_caps *caps)
 {
-	pthread_mutex_lock(&as->lock);
+	pthread_mutex_lock(&as->books);
 	caps_locked(as, caps);
-	pthread_mutex_unlock(&as->lock);
+	pthread_mutex_unlock(&as->books);
 	return 0;
 }
 
@@ -626,28 +654,58 @@ static int check_dirty(struct weir_ioas *as)
 	return 0;
 }
 
-static int track_locked(struct weir_ioas *as, bool on)
+static void set_tracking(struct weir_ioas *as, bool on)
+{
+	pthread_mutex_lock(&as->books);
+	as->tracking = on;
+	pthread_mutex_unlock(&as->books);
+}
+
+static int start_tracking(struct weir_ioas *as)
 {
 	struct wr_domain *d, *undo;
-	int ret = check_dirty(as);
+	int ret = 0;
 
-	if (ret || as->tracking == on)
-		return ret;
 	wr_list_for_each(d, &as->domains, link) {
-		ret = on ? d->ops->dirty_start(d) : d->ops->dirty_stop(d);
+		ret = d->ops->dirty_start(d);
 		if (ret)
 			break;
 	}
 	if (!ret) {
-		as->tracking = on;
+		set_tracking(as, true);
 		return 0;
 	}
 	wr_list_for_each(undo, &as->domains, link) {
 		if (undo == d)
 			break;
-		(void)(on ? undo->ops->dirty_stop(undo) : undo->ops->dirty_start(undo));
+		undo->ops->dirty_stop(undo);
 	}
 	return ret;
+}
+
+/* A domain without tracking may have joined meanwhile: the others are stopped all the same. */
+static int stop_tracking(struct weir_ioas *as)
+{
+	struct wr_domain *d;
+
+	wr_list_for_each(d, &as->domains, link) {
+		int ret = d->dirty != WEIR_DIRTY_NONE ? d->ops->dirty_stop(d) : 0;
+
+		if (ret)
+			return ret;
+	}
+	set_tracking(as, false);
+	return 0;
+}
+
+static int track_locked(struct weir_ioas *as, bool on)
+{
+	int ret;
+
+	if (as->tracking && !on)
+		return stop_tracking(as);
+	ret = check_dirty(as);
+	return ret || as->tracking == on ? ret : start_tracking(as);
 }
 
 static int track(struct weir_ioas *as, bool on)
@@ -753,7 +811,7 @@ int weir_ioas_faults(struct weir_ioas *as, struct weir_fault *faults, size_t n)
 	int count = -ENOTSUP;
 	struct wr_domain *d;
 
-	pthread_mutex_lock(&as->lock);
+	pthread_mutex_lock(&as->books);
 	wr_list_for_each(d, &as->domains, link) {
 		if (!d->ops->faults)
 			continue;
@@ -761,7 +819,7 @@ int weir_ioas_faults(struct weir_ioas *as, struct weir_fault *faults, size_t n)
 			count = 0;
 		count += d->ops->faults(d, faults + count, n - (size_t)count);
 	}
-	pthread_mutex_unlock(&as->lock);
+	pthread_mutex_unlock(&as->books);
 	if (count < 0)
 		return wr_fail(count, "no attached IOMMU interface records faults; those of the "
 			       "kernel are in its log");

@@ -7,10 +7,14 @@
 #include "ioas/domain.h"
 
 struct weir_ioas {
-	pthread_mutex_t lock;
 	struct weir_iommu *iommu;
 	bool private_iommu;		/* made for this address space, closed with it */
-	/* all that follows under the lock */
+	/*
+	 * Who changes what follows holds both locks; to read it either will do. The first is held
+	 * while domains are called, and so while the kernel pins memory or an unmap waits for a
+	 * model's bracket. The second never is: look-ups take it alone, inside a bracket too.
+	 */
+	pthread_mutex_t lock, books;
 	struct wr_maps maps;
 	struct wr_list domains;
 	struct wr_list endpoints;

@@ -64,12 +64,13 @@ int weir_mem_free(struct weir_mem *mem)
 	if (!mem)
 		return 0;
 	ret = weir_ioas_unmap(mem->as, mem->iova, mem->len);
-	if (ret)
+	if (ret && ret != -EIO)
 		return ret;
+	/* What the kernel didn't unmap it keeps pinned: a device reaches no memory of others. */
 	wr_ioas_hold(mem->as, -1);
 	wr_pages_free(mem->pages, mem->len);
 	free(mem);
-	return 0;
+	return ret;
 }
 
 void *weir_mem_ptr(const struct weir_mem *mem)

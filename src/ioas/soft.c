@@ -108,20 +108,17 @@ static void soft_leave(struct wr_domain *d, struct wr_endpoint *ep)
 
 /*
  * Fault the pages in, which is how the kernel's interfaces find out that memory isn't there or
- * may not be written, when they pin it. Kernels before 5.14 don't know these advices, and memory
- * of devices hasn't got pages: then a bad address shows when a device uses it. Memory that may not
- * be written is refused by the same error, but not when it is to be read.
+ * may not be accessed, when they pin it. Memory of devices hasn't got pages and is refused as well.
+ * Kernels before 5.14 don't know these advices, not even for no pages: there a bad address shows
+ * when a device uses it.
  */
 static int populate(const struct wr_mapping *m)
 {
 	bool write = m->dir != WEIR_DMA_TO_DEVICE;
-	int ret = wr_sys->madvise(m->vaddr, m->len, write ? MADV_POPULATE_WRITE
-							   : MADV_POPULATE_READ);
+	int advice = write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
 
-	if (ret == -EINVAL && write &&
-	    wr_sys->madvise(m->vaddr, m->len, MADV_POPULATE_READ) != -EINVAL)
-		ret = -EFAULT;
-	if (ret >= 0 || ret == -EINVAL)
+	if (wr_sys->madvise(m->vaddr, m->len, advice) >= 0 ||
+	    wr_sys->madvise(m->vaddr, 0, advice) < 0)
 		return 0;
 	return wr_fail(-EFAULT, "mapping %" PRIu64 " bytes at %p: not all of it is memory that can "
 		       "be %s", m->len, (void *)m->vaddr, write ? "written" : "read");
@@ -158,10 +155,11 @@ static int soft_dirty_start(struct wr_domain *d)
 
 	if (ret)
 		return wr_fail(ret, "dirty tracking: no memory to split large pages");
+	/* Marks of an earlier tracking go first: what is marked from here on must stay. */
+	wr_vtdss_dirty(s->tables, 0, last + 1, NULL);
 	s->tracking = true;
 	wr_unit_track_dirty(s->unit, true);
 	wr_unit_sync(s->unit);
-	wr_vtdss_dirty(s->tables, 0, last + 1, NULL);
 	return 0;
 }
 

@@ -33,8 +33,8 @@ unsigned int wr_vtdss_levels(const struct wr_vtdss *pt);
  * Map [iova, iova + len) to [addr, addr + len), with the largest leaves that both allow and that
  * aren't larger than 1 << @max_shift. All is a multiple of 4 KiB; nothing of it is mapped yet.
  *
- * Returns 0, or with nothing changed: -EINVAL (unaligned, outside the tables' width, or an
- * address that an entry can't hold, above 52 bits), -ENOMEM.
+ * Returns 0, or with nothing changed: -EINVAL (unaligned, outside the tables' width, no access, or
+ * an address that an entry can't hold, above 52 bits), -EEXIST, -ENOMEM.
  *
  * Entries are written as one 64-bit store each, a table before the entry that points at it, so
  * that a walker in another thread never sees a half-built one. One builder call at a time.
@@ -60,7 +60,8 @@ int wr_vtdss_split(struct wr_vtdss *pt, uint64_t iova, uint64_t len);
 /*
  * For each 4 KiB page of [iova, iova + len), set bit (page number from @iova) of @bitmap if its
  * leaf is dirty, and clear the leaf's dirty bit. @bitmap NULL only clears. Returns the number of
- * pages that were dirty.
+ * pages that were dirty. A write that set a bit may still be under way: invalidate before reading
+ * the pages. A large leaf that reaches out of the range is reported but stays dirty.
  */
 size_t wr_vtdss_dirty(struct wr_vtdss *pt, uint64_t iova, uint64_t len, uint64_t *bitmap);
 
@@ -84,6 +85,7 @@ enum wr_vtd_reason {
 	WR_VTD_NO_READ = 0x6,
 	WR_VTD_TABLE_ACCESS = 0x7,
 	WR_VTD_RESERVED_BITS = 0xc,
+	WR_VTD_INTERRUPT_RANGE = 0xe,
 };
 
 /* A reason in words, for any of the specification's codes that weir reports; never NULL. */

@@ -121,7 +121,7 @@ const char *wr_vtd_reason_text(unsigned int reason)
 		return "a page table lies where it can't be accessed";
 	case WR_VTD_RESERVED_BITS:
 		return "a page-table entry has reserved bits set";
-	case 0xe:
+	case WR_VTD_INTERRUPT_RANGE:
 		return "0xfee00000-0xfeefffff is for interrupt messages and never translated";
 	default:
 		return "a reason that weir has no words for";

@@ -41,7 +41,6 @@
  */
 #define INTERRUPT_FIRST	0xfee00000ull
 #define INTERRUPT_SIZE	0x00100000ull
-#define INTERRUPT_FAULT	0xe
 
 struct count {
 	unsigned long n;
@@ -325,7 +324,7 @@ static inline unsigned int translate(struct wr_unit *unit, uint16_t requester, u
 	int reason;
 
 	if (iova - INTERRUPT_FIRST < INTERRUPT_SIZE)
-		return INTERRUPT_FAULT;
+		return WR_VTD_INTERRUPT_RANGE;
 	if (!context)
 		return WR_VTD_CONTEXT_NOT_PRESENT;
 	reason = wr_vtdss_walk(&wr_pt_here, context & ~CONTEXT_LEVELS, context & CONTEXT_LEVELS,

@@ -20,7 +20,7 @@ void wr_unit_destroy(struct wr_unit *unit);
 
 /*
  * Let @requester translate by the second-stage table at @root (pgtable/vtdss.h, in this process's
- * memory). Returns 0, -EEXIST, or -ENOMEM.
+ * memory). Returns 0, -EEXIST, -EINVAL (no such table) or -ENOMEM.
  */
 int wr_unit_attach(struct wr_unit *unit, uint16_t requester, uint64_t root, unsigned int levels);
 
