@@ -34,6 +34,10 @@ class Machine:
     grace: int = 45
 
 
+# Emulated processors' time stamps can differ by minutes: Linux takes them for time until it
+# notices, and its cryptographic self-tests, which collect randomness from them, can fail.
+EMULATED = "tsc=unstable cryptomgr.notests"
+
 EDU = "edu,dma_mask=0xffffffffffffffff"
 
 # One of each kind on the root bus: an edu and an NVMe alone, and two slots with two
@@ -68,7 +72,7 @@ def _vtd(name, options=""):
         arguments=("-M", "q35,kernel-irqchip=split", "-cpu", "max", "-smp", "2", "-m", "2G",
                    "-device", f"intel-iommu,intremap=on,caching-mode=on{options}",
                    *X86_DEVICES),
-        append="console=ttyS0 intel_iommu=on",
+        append=f"console=ttyS0 {EMULATED} intel_iommu=on",
         modules=("vfio-pci", "vfio_iommu_type1", "nvme"),
         devices=X86_NAMES,
         settle=("0000:00:05.0", "0000:00:07.1"),
