@@ -4,9 +4,9 @@
  * it, and reached by calls where they don't. The accessors are the same for both, so that drivers
  * need no second path.
  *
- * Registers are little-endian unless the accessor says _be. Accesses are volatile and single: one
- * bus access of that width, in program order among themselves. They are no barriers for DMA
- * memory: see the end of this file.
+ * Registers are little-endian unless the accessor says _be. Accesses are made in program order
+ * among themselves. Mapped, each is a single volatile access of that width; by calls, the kernel
+ * may split one of 8 bytes in two. They are no barriers for DMA memory: see the end of this file.
  *
  * Mapped registers raise SIGBUS when touched while the device doesn't decode (during a reset, in
  * D3, unplugged); a bar that is opened unmapped never does, and then reads all ones.

@@ -44,12 +44,13 @@ struct weir_device_opts {
  * @out: the device; close it with weir_device_close().
  *
  * Returns 0, or, with everything as it was:
- *  -EINVAL  malformed name; not a PCI device; @iommu isn't the context of opts.ioas
+ *  -EINVAL  no or a malformed name; not a PCI device; @iommu isn't the context of opts.ioas
  *  -ENOENT  no such device
  *  -ENODEV  the device isn't bound to vfio-pci, has no IOMMU group, or VFIO isn't loaded
- *  -EACCES  its group's node may not be opened by this user
+ *  -EACCES  its group's node may not be opened by this user; a VF token is wrong or missing
  *  -EBUSY   its group is open elsewhere, or in another address space of this context
  *  -EPERM   its group isn't viable: a member is in the hands of a kernel driver
+ *  -EAGAIN  the kernel is busy resetting it: try again
  *  -ENOTSUP no interface that is allowed here works
  *  -EDEADLK called by a device model between weir_model_dma_begin() and _end()
  * and others of the kernel's; the message names the cause and, where known, the cure.
@@ -76,7 +77,7 @@ WEIR_API int weir_device_open_model(struct weir_iommu *iommu, struct weir_model 
  */
 WEIR_API int weir_device_close(struct weir_device *dev);
 
-/** weir_device_ioas() - the address space it is attached to, its private one included; never NULL. */
+/** weir_device_ioas() - the address space it is attached to, be it a private one; never NULL. */
 WEIR_API struct weir_ioas *weir_device_ioas(struct weir_device *dev);
 
 struct weir_device_info {
@@ -90,6 +91,8 @@ struct weir_device_info {
 	uint8_t revision;
 	bool can_reset;		/**< weir_device_reset() works */
 	uint16_t requester;	/**< as in weir_fault */
+	/** For later versions; zero. */
+	uint64_t reserved[4];
 };
 
 /** weir_device_info() - who it is, from config space. Returns 0, or -EIO when it can't be read. */
@@ -131,6 +134,8 @@ struct weir_region_info {
 	bool readable;
 	bool writable;
 	bool mappable;		/**< at least a part of it can be mapped */
+	/** For later versions; zero. */
+	uint64_t reserved[4];
 };
 
 /** weir_region_info() - returns 0; -EINVAL for a number that isn't a weir_region. */

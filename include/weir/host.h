@@ -19,8 +19,8 @@ struct weir_host;
 enum weir_role {
 	WEIR_ROLE_FREE,		/**< it has none */
 	WEIR_ROLE_VFIO,		/**< it is in VFIO's hands */
-	WEIR_ROLE_HARMLESS,	/**< its driver does no DMA of its own: bridges on pcieport, stubs */
-	WEIR_ROLE_IN_THE_WAY,	/**< the kernel uses it: as long as it does, the group isn't viable */
+	WEIR_ROLE_HARMLESS,	/**< its driver does no DMA: bridges on pcieport, stubs */
+	WEIR_ROLE_IN_THE_WAY,	/**< the kernel uses it: meanwhile the group isn't viable */
 };
 
 /** weir_host_function - one PCI function. The scan's, good until it is closed. */
@@ -37,7 +37,7 @@ struct weir_host_function {
 	char driver[64];	/**< the driver it is bound to, "" for none */
 	enum weir_role role;
 	char iommu[64];		/**< the IOMMU it is behind ("dmar0"), "" for none */
-	char vfio_node[64];	/**< "/dev/vfio/5", the node of its group when bound to VFIO; or "" */
+	char vfio_node[64];	/**< its group's node ("/dev/vfio/5") when bound to VFIO, or "" */
 };
 
 /**
@@ -54,9 +54,12 @@ WEIR_API int weir_host_open(const char *root, struct weir_host **out);
 /** weir_host_close() - NULL is fine. Returns 0. */
 WEIR_API int weir_host_close(struct weir_host *host);
 
-/** weir_host_functions() - all functions, by address. Stores the array; returns their number. */
-WEIR_API int weir_host_functions(const struct weir_host *host,
-				 const struct weir_host_function **functions);
+/** weir_host_count() - how many functions there are. */
+WEIR_API unsigned int weir_host_count(const struct weir_host *host);
+
+/** weir_host_function() - the n-th function, by address; NULL from weir_host_count() on. */
+WEIR_API const struct weir_host_function *weir_host_function(const struct weir_host *host,
+							     unsigned int n);
 
 /**
  * weir_host_find() - a function by its address; the domain may be left out.

@@ -157,7 +157,9 @@ struct weir_ioas_caps {
 	bool isolation;		/**< a device can't reach what isn't mapped */
 	bool faults;		/**< weir_ioas_faults() tells of blocked accesses */
 	enum weir_dirty dirty;
-	bool degraded;		/**< the kernel half did something: mappings may differ, see the log */
+	bool degraded;		/**< the kernel half did something, as the log tells */
+	/** For later versions; zero. */
+	uint64_t reserved[4];
 };
 
 /** weir_ioas_caps() - returns 0. */
@@ -192,8 +194,14 @@ struct weir_fault {
 	weir_iova iova;		/**< the address of the first byte that was blocked */
 	uint16_t requester;	/**< bus << 8 | device << 3 | function */
 	bool write;		/**< the device wanted to write; otherwise to read */
-	uint8_t reason;		/**< the fault reason of VT-d's specification, section 7.1.3 */
+	/**
+	 * What it was, by the numbers of the IOMMU's own specification; on the software IOMMU
+	 * those of VT-d's, section 7.1.3.
+	 */
+	uint32_t reason;
 	const char *text;	/**< the reason in words; constant */
+	/** For later versions; zero. */
+	uint64_t reserved[4];
 };
 
 /**

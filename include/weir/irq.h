@@ -31,6 +31,8 @@ struct weir_irq_info {
 	bool maskable;		/**< weir_irq_mask() and weir_irq_unmask() work */
 	bool automasked;	/**< masked each time it fires: unmask it to get the next one */
 	bool resizable;		/**< vectors can be added while others are in use */
+	/** For later versions; zero. */
+	uint64_t reserved[4];
 };
 
 /** weir_irq_info() - returns 0; -EINVAL when @irq isn't a weir_irq. */

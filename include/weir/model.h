@@ -34,6 +34,8 @@ struct weir_model_ops {
 	 * and the device has no function-level reset.
 	 */
 	void (*reset)(struct weir_model *model);
+	/** For later versions; must be NULL. */
+	void (*reserved[8])(void);
 };
 
 struct weir_model_bar {
@@ -84,8 +86,9 @@ WEIR_API void *weir_model_priv(const struct weir_model *model);
  * @buf, @len: the device's side; @len 0 does nothing.
  *
  * Returns 0; -EFAULT when the IOMMU blocked it: the fault is recorded, and bytes before the
- * blocked page may have been copied, as on hardware; -EPERM while the driver has bus mastering
- * off; -ENODEV while no driver has the device open.
+ * blocked page may have been copied, as on hardware; -EFAULT, without a record, when @iova is
+ * beyond the address bits that the device drives, and so never reached the IOMMU; -EPERM while
+ * the driver has bus mastering off; -ENODEV while no driver has the device open.
  */
 WEIR_API int weir_model_dma_read(struct weir_model *model, weir_iova iova, void *buf, size_t len);
 WEIR_API int weir_model_dma_write(struct weir_model *model, weir_iova iova, const void *buf,
@@ -111,7 +114,7 @@ WEIR_API void weir_model_dma_end(struct weir_model *model);
  * @write: the device will write; otherwise it will only read.
  * @ptr: the memory; @run: how many bytes from there are contiguous, 1 to @len.
  *
- * Returns 0; -EFAULT, recorded, as above; -ENOTSUP when the memory can't be reached by pointer
+ * Returns 0; -EFAULT as above; -ENOTSUP when the memory can't be reached by pointer
  * here (the driver may be behind a socket): use weir_model_dma_read() and _write(), which work
  * everywhere; -EINVAL outside a bracket.
  */

@@ -105,9 +105,12 @@ int weir_device_open(struct weir_iommu *iommu, const char *name,
 	char address[WR_PCI_ADDR_MAX];
 	struct weir_device *dev;
 	struct wr_pci_addr addr;
-	bool soft = !strncmp(name, "soft:", 5);
+	bool soft;
 	int ret;
 
+	if (!name)
+		return wr_fail(-EINVAL, "no device is named");
+	soft = !strncmp(name, "soft:", 5);
 	if (!opts)
 		opts = &automatic;
 	ret = check_opts(opts, name, iommu);

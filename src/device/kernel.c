@@ -36,10 +36,10 @@ static int find_group(const char *addr, int *group)
 		return ret;
 	if (wr_pci_link("", addr, "driver", driver))
 		return wr_fail(-ENODEV, "%s: no driver is bound to it: bind it to vfio-pci first "
-			       "(driver_override and drivers_probe in sysfs)", addr);
-	if (wr_pci_driver_role(driver) != WEIR_ROLE_VFIO)
+			       "('weir info %s' shows how)", addr, addr);
+	if (wr_pci_role("", addr, driver) != WEIR_ROLE_VFIO)
 		return wr_fail(-ENODEV, "%s: it is bound to %s: bind it to vfio-pci first "
-			       "(driver_override, unbind and drivers_probe in sysfs)", addr, driver);
+			       "('weir info %s' shows how)", addr, driver, addr);
 	if (wr_pci_link("", addr, "iommu_group", number))
 		return wr_fail(-ENODEV, "%s: it is in no IOMMU group: this machine's IOMMU is off "
 			       "or missing (intel_iommu=on, firmware settings)", addr);
@@ -85,7 +85,7 @@ static int read_regions(struct kernel *k)
 		struct wr_vfio_region_info info;
 		int ret = wr_vdev_region(k->fd, i, &info, &k->regions[i].sparse);
 
-		/* The kernel says so of VGA, when the device isn't or VGA support isn't built in. */
+		/* That is said of VGA, when the device isn't, or support for it isn't built in. */
 		if (ret == -EINVAL)
 			continue;
 		if (ret)

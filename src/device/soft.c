@@ -158,8 +158,8 @@ static int soft_open(struct weir_device *dev, const struct weir_device_opts *opt
 	struct soft *s = dev->t;
 
 	if (opts->vf_token)
-		return wr_fail(-EINVAL, "%s: a model isn't a virtual function and takes no VF token",
-			       dev->name);
+		return wr_fail(-EINVAL, "%s: a model isn't a virtual function and takes no VF "
+			       "token", dev->name);
 	s->unit = wr_domain_unit(dev->ep.domain);
 	s->requester = dev->ep.requester;
 	return wr_model_attach(s->model, &bus, s);

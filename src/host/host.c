@@ -143,10 +143,14 @@ int weir_host_close(struct weir_host *host)
 	return 0;
 }
 
-int weir_host_functions(const struct weir_host *host, const struct weir_host_function **functions)
+unsigned int weir_host_count(const struct weir_host *host)
 {
-	*functions = host->functions;
-	return host->count;
+	return (unsigned int)host->count;
+}
+
+const struct weir_host_function *weir_host_function(const struct weir_host *host, unsigned int n)
+{
+	return n < weir_host_count(host) ? &host->functions[n] : NULL;
 }
 
 int weir_host_find(const struct weir_host *host, const char *address,

@@ -133,21 +133,6 @@ static int read_group(const char *root, struct weir_host_function *fn)
 }
 
 /*
- * Whether the function is bound to a VFIO driver. Since kernel 6.1 VFIO says so itself, by a
- * folder vfio-dev (drivers/vfio/vfio_main.c). Before that, by the driver's name.
- */
-static void find_role(const char *root, struct weir_host_function *fn)
-{
-	char path[WR_PCI_PATH_MAX];
-
-	fn->role = wr_pci_driver_role(fn->driver);
-	if (fn->driver[0] &&
-	    snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/vfio-dev", root,
-		     fn->address) < (int)sizeof(path) && !access(path, F_OK))
-		fn->role = WEIR_ROLE_VFIO;
-}
-
-/*
  * The group's node is there while any of its members is bound to VFIO. The kernel's own list of
  * nodes is as good a witness as /dev, which a container may hide and a captured tree may lack.
  */
@@ -191,7 +176,7 @@ int wr_host_scan(const char *root, struct weir_host_function *fn)
 	if (!ret)
 		ret = read_group(root, fn);
 	if (!ret) {
-		find_role(root, fn);
+		fn->role = wr_pci_role(root, fn->address, fn->driver);
 		find_node(root, fn);
 	}
 	return ret;

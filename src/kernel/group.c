@@ -27,7 +27,7 @@ static int not_viable(const struct wr_group *group, const char *addr)
 	dir = opendir(path);
 	while (dir && !ret && (entry = readdir(dir))) {
 		if (wr_pci_link("", entry->d_name, "driver", driver) ||
-		    wr_pci_driver_role(driver) != WEIR_ROLE_IN_THE_WAY)
+		    wr_pci_role("", entry->d_name, driver) != WEIR_ROLE_IN_THE_WAY)
 			continue;
 		ret = wr_fail(-EPERM, "%s: group %d is not viable: %s is bound to %s; bind it to "
 			      "vfio-pci too, or unbind it from %s", addr, group->number,

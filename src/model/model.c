@@ -198,6 +198,10 @@ int weir_model_create(const struct weir_model_desc *desc, const struct weir_mode
 	if (!ops || !ops->read || !ops->write)
 		return wr_fail(-EINVAL, "%s: a model must have read and write operations",
 			       desc->name);
+	for (size_t i = 0; i < sizeof(ops->reserved) / sizeof(ops->reserved[0]); i++)
+		if (ops->reserved[i])
+			return wr_fail(-EINVAL, "%s: weir_model_ops.reserved[%zu] isn't NULL: use "
+				       "a newer libweir", desc->name, i);
 	model = calloc(1, sizeof(*model));
 	if (!model)
 		return wr_fail(-ENOMEM, "%s: no memory for the model", desc->name);

@@ -169,3 +169,19 @@ int wr_pci_link(const char *root, const char *addr, const char *link, char name[
 	strcpy(name, last);
 	return 0;
 }
+
+enum weir_role wr_pci_role(const char *root, const char *addr, const char *driver)
+{
+	char path[WR_PCI_PATH_MAX];
+
+	if (!*driver)
+		return WEIR_ROLE_FREE;
+	if (strstr(driver, "vfio") ||
+	    (snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/vfio-dev", root, addr) <
+	     (int)sizeof(path) && !access(path, F_OK)))
+		return WEIR_ROLE_VFIO;
+	if (!strcmp(driver, "pcieport") || !strcmp(driver, "pci-stub") ||
+	    !strcmp(driver, "pci-pf-stub"))
+		return WEIR_ROLE_HARMLESS;
+	return WEIR_ROLE_IN_THE_WAY;
+}

@@ -45,20 +45,11 @@ WR_PRIVATE int wr_pci_link(const char *root, const char *addr, const char *link,
 			   char name[WR_PCI_NAME_MAX]);
 
 /*
- * What a driver of one function means for giving away its IOMMU group, by the kernel's rules
- * (driver_managed_dma in drivers/pci/pcie/portdrv.c, pci-stub.c, pci-pf-stub.c and
- * drivers/vfio/pci/, whose variant drivers all have "vfio" in their names).
+ * What the driver of a function ("" for none) means for giving away its IOMMU group, by the
+ * kernel's rules: driver_managed_dma in drivers/pci/pcie/portdrv.c, pci-stub.c, pci-pf-stub.c and
+ * drivers/vfio/pci/. Since 6.1 VFIO itself says that it has a function, by a folder vfio-dev;
+ * before, the names of its drivers do, which all have "vfio" in them.
  */
-static inline enum weir_role wr_pci_driver_role(const char *driver)
-{
-	if (!*driver)
-		return WEIR_ROLE_FREE;
-	if (strstr(driver, "vfio"))
-		return WEIR_ROLE_VFIO;
-	if (!strcmp(driver, "pcieport") || !strcmp(driver, "pci-stub") ||
-	    !strcmp(driver, "pci-pf-stub"))
-		return WEIR_ROLE_HARMLESS;
-	return WEIR_ROLE_IN_THE_WAY;
-}
+WR_PRIVATE enum weir_role wr_pci_role(const char *root, const char *addr, const char *driver);
 
 #endif

@@ -282,7 +282,7 @@ static int blocked(struct wr_unit *unit, uint16_t requester, weir_iova iova, boo
 		.iova = iova,
 		.requester = requester,
 		.write = write,
-		.reason = (uint8_t)reason,
+		.reason = reason,
 		.text = wr_vtd_reason_text(reason),
 	};
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PRIVATE = 'WEIR_PRIVATE'
+PRIVATE = 'WEIR_PRIVATE_0.1.0'
 
 COMMENT = re.compile(r'/\*.*?\*/|//[^\n]*', re.DOTALL)
 DIRECTIVE = re.compile(r'^[ \t]*#(?:\\\n|.)*$', re.MULTILINE)

@@ -36,25 +36,23 @@ static int free_tree(void **state)
 /* Scan a tree that has one function, as a copy. */
 static struct weir_host_function scan_one(const char *root)
 {
-	const struct weir_host_function *functions;
 	struct weir_host_function fn;
 	struct weir_host *host;
 
 	assert_int_equal(weir_host_open(root, &host), 0);
-	assert_int_equal(weir_host_functions(host, &functions), 1);
-	fn = functions[0];
+	assert_int_equal(weir_host_count(host), 1);
+	fn = *weir_host_function(host, 0);
 	weir_host_close(host);
 	return fn;
 }
 
 static int count(const char *root)
 {
-	const struct weir_host_function *functions;
 	struct weir_host *host;
 	int n;
 
 	assert_int_equal(weir_host_open(root, &host), 0);
-	n = weir_host_functions(host, &functions);
+	n = (int)weir_host_count(host);
 	weir_host_close(host);
 	return n;
 }
@@ -89,7 +87,8 @@ static void test_empty_bus(void **state)
 
 	tree_remove(root, "sys/bus/pci/devices/" ADDR);
 	assert_int_equal(weir_host_open(root, &host), 0);
-	assert_int_equal(weir_host_functions(host, &fn), 0);
+	assert_int_equal(weir_host_count(host), 0);
+	assert_null(weir_host_function(host, 0));
 	assert_int_equal(weir_host_find(host, ADDR, &fn), -ENOENT);
 	weir_host_close(host);
 }
@@ -304,20 +303,19 @@ static void test_order(void **state)
 		"0000:0a:00.0", "0000:ff:00.0", "0001:00:00.0", "2000:00:00.0", "10000:00:00.0",
 		"10000:e1:00.0", "fffff:00:00.0", "ffffffff:00:00.0",
 	};
-	const struct weir_host_function *functions;
 	const char *root = *state;
 	struct weir_host *host;
 
 	for (size_t i = ARRAY_SIZE(sorted); i-- > 0;)
 		tree_function(root, sorted[i]);
 	assert_int_equal(weir_host_open(root, &host), 0);
-	assert_int_equal(weir_host_functions(host, &functions), ARRAY_SIZE(sorted));
+	assert_int_equal(weir_host_count(host), ARRAY_SIZE(sorted));
 	for (size_t i = 0; i < ARRAY_SIZE(sorted); i++) {
 		const struct weir_host_function *found = NULL;
 
-		assert_string_equal(functions[i].address, sorted[i]);
 		assert_int_equal(weir_host_find(host, sorted[i], &found), 0);
-		assert_ptr_equal(found, &functions[i]);
+		assert_string_equal(found->address, sorted[i]);
+		assert_ptr_equal(found, weir_host_function(host, (unsigned int)i));
 	}
 	weir_host_close(host);
 }

@@ -130,17 +130,16 @@ static int learn_config(struct info *info, weir_config_reader read, void *arg, u
 
 static int learn_group(struct info *info, const struct weir_host *host)
 {
-	const struct weir_host_function *functions;
-	int count = weir_host_functions(host, &functions);
+	const struct weir_host_function *fn;
 
 	if (info->fn.group < 0)
 		return 0;
-	info->members = calloc((size_t)count, sizeof(*info->members));
+	info->members = calloc(weir_host_count(host), sizeof(*info->members));
 	if (!info->members)
 		return fail("no memory for the group's members");
-	for (int i = 0; i < count; i++)
-		if (functions[i].group == info->fn.group)
-			info->members[info->n_members++] = &functions[i];
+	for (unsigned int i = 0; (fn = weir_host_function(host, i)); i++)
+		if (fn->group == info->fn.group)
+			info->members[info->n_members++] = fn;
 	return 0;
 }
 
@@ -220,7 +219,7 @@ static bool not_ready(struct info *info, const char *root)
 	} else {
 		snprintf(cause, sizeof(cause), "it is bound to no driver, so not to vfio-pci");
 	}
-	snprintf(info->why, sizeof(info->why), "%s; to give it away: "
+	snprintf(info->why, sizeof(info->why), "%s; to give it away: modprobe vfio-pci; "
 		 "echo vfio-pci > /sys/bus/pci/devices/%s/driver_override; %s"
 		 "echo %s > /sys/bus/pci/drivers_probe", cause, fn->address, unbind, fn->address);
 	return true;

@@ -34,14 +34,15 @@ static const char usage[] =
 	"\n"
 	"Example: weir list --json | jq -r '.[] | select(.group == 5).address'";
 
-static void print_json(const struct weir_host_function *functions, int count, struct names *names)
+static void print_json(const struct weir_host *host, struct names *names)
 {
+	const struct weir_host_function *fn;
 	struct json_object *list = js_list();
 
-	for (int i = 0; i < count; i++) {
+	for (unsigned int i = 0; (fn = weir_host_function(host, i)); i++) {
 		struct json_object *object = js_object();
 
-		js_add_function(object, names, &functions[i]);
+		js_add_function(object, names, fn);
 		js_append(list, object);
 	}
 	js_print(list);
@@ -60,7 +61,7 @@ static void text_cell(struct libscols_line *row, size_t column, const char *text
 	table_cell(row, column, "%s", text && *text ? text : "-");
 }
 
-static void print_table(const struct weir_host_function *functions, int count, struct names *names)
+static void print_table(const struct weir_host *host, struct names *names)
 {
 	enum { ADDRESS, ID, GROUP, IOMMU, NUMA, DRIVER, VFIO, CLASS, NAME, COLUMNS };
 	static const struct column columns[COLUMNS] = {
@@ -75,10 +76,10 @@ static void print_table(const struct weir_host_function *functions, int count, s
 		[NAME] = { .name = "NAME", .cut = true },
 	};
 	struct libscols_table *table = table_new(columns, COLUMNS, true);
+	const struct weir_host_function *fn;
 	char buf[2 * NAME_TEXT_MAX];
 
-	for (int i = 0; i < count; i++) {
-		const struct weir_host_function *fn = &functions[i];
+	for (unsigned int i = 0; (fn = weir_host_function(host, i)); i++) {
 		struct libscols_line *row = table_row(table);
 
 		table_cell(row, ADDRESS, "%s", fn->address);
@@ -100,11 +101,10 @@ static void print_table(const struct weir_host_function *functions, int count, s
 
 int cmd_list(int argc, char **argv)
 {
-	const struct weir_host_function *functions;
 	struct options options = { 0 };
 	struct weir_host *host;
 	struct names *names;
-	int count, status;
+	int status;
 
 	status = read_options(argc, argv, true, usage, &options);
 	if (status != GO_ON)
@@ -114,12 +114,11 @@ int cmd_list(int argc, char **argv)
 			    argv[optind]);
 	if (weir_host_open(options.root, &host) < 0)
 		return fail("%s", weir_errmsg());
-	count = weir_host_functions(host, &functions);
 	names = names_open();
 	if (options.json)
-		print_json(functions, count, names);
+		print_json(host, names);
 	else
-		print_table(functions, count, names);
+		print_table(host, names);
 	names_close(names);
 	weir_host_close(host);
 	return EXIT_YES;
