@@ -19,7 +19,7 @@ struct wr_unit;
 struct wr_endpoint {
 	const char *name;		/* for messages */
 	unsigned int dma_bits;		/* that it drives, 1 to 64 */
-	struct wr_group *group;		/* a kernel device's VFIO group; NULL: a model, in-process */
+	struct wr_group *group;		/* a kernel device's VFIO group; NULL: an own model */
 	uint16_t requester;		/* soft: given at attach */
 	/* while attached */
 	struct wr_domain *domain;

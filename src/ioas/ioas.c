@@ -227,7 +227,8 @@ static int choose_domain(struct weir_ioas *as, struct wr_endpoint *ep)
 	int ret = -ENOTSUP;
 	bool tried = false;
 
-	for (size_t i = 0; wr_domains[i] && ret; i++) {
+	/* Interfaces can lack or be refused to a device; other errors are the same on all. */
+	for (size_t i = 0; wr_domains[i] && (ret == -ENOTSUP || ret == -EINVAL); i++) {
 		const struct wr_domain_ops *ops = wr_domains[i];
 
 		if (!ops->fits(ep))
@@ -311,13 +312,13 @@ void wr_ioas_detach(struct weir_ioas *as, struct wr_endpoint *ep)
 
 /* ---- map and unmap ---- */
 
-static int check_range(uint64_t start, uint64_t len, const char *what)
+int wr_ioas_check_range(uint64_t start, uint64_t len, const char *what)
 {
 	size_t page = wr_page_size();
 
 	if (!len || len % page)
-		return wr_fail(-EINVAL, "a length of %" PRIu64 " bytes isn't a positive multiple of "
-			       "the page size, %zu", len, page);
+		return wr_fail(-EINVAL, "a length of %" PRIu64 " bytes isn't a positive multiple "
+			       "of the page size, %zu", len, page);
 	if (start % page)
 		return wr_fail(-EINVAL, "%s 0x%" PRIx64 " isn't a multiple of the page size, %zu",
 			       what, start, page);
@@ -468,10 +469,10 @@ int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len, const struct we
 		return ret;
 	if ((unsigned int)opts->dir > WEIR_DMA_FROM_DEVICE)
 		return wr_fail(-EINVAL, "%d is no weir_dma_dir", (int)opts->dir);
-	ret = check_range((uintptr_t)vaddr, len, "address");
+	ret = wr_ioas_check_range((uintptr_t)vaddr, len, "address");
 	if (!ret && opts->fixed) {
 		m.iova = *iova;
-		ret = check_range(m.iova, len, "IOVA");
+		ret = wr_ioas_check_range(m.iova, len, "IOVA");
 	}
 	if (ret)
 		return ret;
@@ -575,7 +576,8 @@ int weir_ioas_segs(struct weir_ioas *as, const void *vaddr, size_t len, struct w
 	int count = 0, ret = 0;
 
 	if (!len || (uintptr_t)vaddr > UINTPTR_MAX - (len - 1))
-		return wr_fail(-EINVAL, "a buffer of %zu bytes at %p is empty or wraps", len, vaddr);
+		return wr_fail(-EINVAL, "a buffer of %zu bytes at %p is empty or wraps", len,
+			       vaddr);
 	pthread_mutex_lock(&as->books);
 	while (len) {
 		weir_iova iova;
@@ -613,7 +615,7 @@ int weir_ioas_ranges(struct weir_ioas *as, struct weir_iova_range *ranges, size_
 	return count;
 }
 
-/* ---- capabilities, dirty tracking, faults ---- */
+/* ---- capabilities, faults ---- */
 
 static void caps_locked(struct weir_ioas *as, struct weir_ioas_caps *caps)
 {
@@ -640,170 +642,6 @@ int weir_ioas_caps(struct weir_ioas *as, struct weir_ioas_caps *caps)
 	caps_locked(as, caps);
 	pthread_mutex_unlock(&as->books);
 	return 0;
-}
-
-static int check_dirty(struct weir_ioas *as)
-{
-	struct wr_domain *d;
-
-	if (wr_list_empty(&as->domains))
-		return wr_fail(-ENODEV, "dirty tracking: no device is attached");
-	wr_list_for_each(d, &as->domains, link)
-		if (d->dirty == WEIR_DIRTY_NONE)
-			return wr_fail(-ENOTSUP, "%s has no dirty tracking", d->ops->name);
-	return 0;
-}
-
-static void set_tracking(struct weir_ioas *as, bool on)
-{
-	pthread_mutex_lock(&as->books);
-	as->tracking = on;
-	pthread_mutex_unlock(&as->books);
-}
-
-static int start_tracking(struct weir_ioas *as)
-{
-	struct wr_domain *d, *undo;
-	int ret = 0;
-
-	wr_list_for_each(d, &as->domains, link) {
-		ret = d->ops->dirty_start(d);
-		if (ret)
-			break;
-	}
-	if (!ret) {
-		set_tracking(as, true);
-		return 0;
-	}
-	wr_list_for_each(undo, &as->domains, link) {
-		if (undo == d)
-			break;
-		undo->ops->dirty_stop(undo);
-	}
-	return ret;
-}
-
-/* A domain without tracking may have joined meanwhile: the others are stopped all the same. */
-static int stop_tracking(struct weir_ioas *as)
-{
-	struct wr_domain *d;
-
-	wr_list_for_each(d, &as->domains, link) {
-		int ret = d->dirty != WEIR_DIRTY_NONE ? d->ops->dirty_stop(d) : 0;
-
-		if (ret)
-			return ret;
-	}
-	set_tracking(as, false);
-	return 0;
-}
-
-static int track_locked(struct weir_ioas *as, bool on)
-{
-	int ret;
-
-	if (as->tracking && !on)
-		return stop_tracking(as);
-	ret = check_dirty(as);
-	return ret || as->tracking == on ? ret : start_tracking(as);
-}
-
-static int track(struct weir_ioas *as, bool on)
-{
-	int ret;
-
-	ret = wr_ioas_check_bracket();
-	if (ret)
-		return ret;
-	pthread_mutex_lock(&as->lock);
-	ret = track_locked(as, on);
-	pthread_mutex_unlock(&as->lock);
-	return ret;
-}
-
-int weir_ioas_dirty_start(struct weir_ioas *as)
-{
-	return track(as, true);
-}
-
-int weir_ioas_dirty_stop(struct weir_ioas *as)
-{
-	return track(as, false);
-}
-
-/*
- * OR the pages of one mapping, over all domains, into @bitmap from bit @first on. A domain forgets
- * what it was read: if a later one fails, what is known is in @bitmap all the same, or else it
- * would be lost.
- */
-static int read_mapping(struct weir_ioas *as, const struct wr_mapping *m, uint64_t *bitmap,
-			size_t first)
-{
-	size_t pages = m->len / wr_page_size(), words = (pages + 63) / 64, count = 0;
-	uint64_t *all = calloc(words, 2 * sizeof(*all)), *one;
-	struct wr_domain *d;
-	int ret = 0;
-
-	if (!all)
-		return wr_fail(-ENOMEM, "no memory for a bitmap of %zu pages", pages);
-	one = all + words;
-	wr_list_for_each(d, &as->domains, link) {
-		memset(one, 0, words * sizeof(*one));
-		ret = d->ops->dirty_read(d, m, one);
-		if (ret)
-			break;
-		for (size_t i = 0; i < words; i++)
-			all[i] |= one[i];
-	}
-	for (size_t i = 0; i < pages; i++) {
-		if (all[i / 64] >> (i % 64) & 1) {
-			bitmap[(first + i) / 64] |= 1ull << ((first + i) % 64);
-			count++;
-		}
-	}
-	free(all);
-	return ret ? ret : (int)count;
-}
-
-/* The mappings that make up the range, which must be whole ones. */
-static int dirty_read_locked(struct weir_ioas *as, weir_iova iova, uint64_t len, uint64_t *bitmap)
-{
-	weir_iova last = iova + (len - 1), at = iova;
-	const struct wr_mapping *m, *end;
-	int ret = check_dirty(as), count = 0;
-
-	if (!ret && !as->tracking)
-		ret = wr_fail(-EINVAL, "dirty tracking is off: weir_ioas_dirty_start() first");
-	if (ret)
-		return ret;
-	m = wr_maps_find(&as->maps, iova, last);
-	end = wr_maps_find(&as->maps, last, last);
-	if (!m || m->iova < iova || (end && end->iova + (end->len - 1) > last))
-		return wr_fail(-EINVAL, "IOVA 0x%" PRIx64 " to 0x%" PRIx64 " doesn't consist of "
-			       "whole mappings", iova, last);
-	for (; m; m = at - 1 < last ? wr_maps_find(&as->maps, at, last) : NULL) {
-		ret = read_mapping(as, m, bitmap, (m->iova - iova) / wr_page_size());
-		if (ret < 0)
-			return ret;
-		count += ret;
-		at = m->iova + m->len;
-	}
-	return count;
-}
-
-int weir_ioas_dirty_read(struct weir_ioas *as, weir_iova iova, size_t len, uint64_t *bitmap)
-{
-	int ret = check_range(iova, len, "IOVA");
-
-	if (ret)
-		return ret;
-	ret = wr_ioas_check_bracket();
-	if (ret)
-		return ret;
-	pthread_mutex_lock(&as->lock);
-	ret = dirty_read_locked(as, iova, len, bitmap);
-	pthread_mutex_unlock(&as->lock);
-	return ret;
 }
 
 int weir_ioas_faults(struct weir_ioas *as, struct weir_fault *faults, size_t n)

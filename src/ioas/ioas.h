@@ -19,7 +19,7 @@ struct weir_ioas {
 	struct wr_list domains;
 	struct wr_list endpoints;
 	struct wr_ranges ranges;	/* usable on every domain */
-	weir_iova limit;		/* highest automatic IOVA: what devices drive, tables reach */
+	weir_iova limit;		/* of automatic IOVAs: as far as all devices reach */
 	unsigned int mems;		/* weir_mem alive */
 	bool tracking;			/* dirty tracking is on */
 	bool degraded;			/* a domain differs from the maps: see the log */
@@ -39,6 +39,9 @@ int wr_ioas_in_use(struct weir_ioas *as, const char *name);
 
 /* Refuse what would wait for this thread's own bracket. Returns 0, or -EDEADLK. */
 int wr_ioas_check_bracket(void);
+
+/* Whether [start, start + len) is made of pages of the system; @what it is said to be. */
+int wr_ioas_check_range(uint64_t start, uint64_t len, const char *what);
 
 /* Count a weir_mem in or out. */
 void wr_ioas_hold(struct weir_ioas *as, int mems);

@@ -47,7 +47,10 @@ static int choose_soft_bits(struct weir_iommu *iommu, unsigned int bits)
 		char *end;
 		unsigned long value = strtoul(env, &end, 10);
 
-		bits = *end || value > 64 ? 1 : (unsigned int)value;
+		if (*end || env[0] < '0' || env[0] > '9' || value > 64)
+			return wr_fail(-EINVAL, "WEIR_SOFT_BITS is \"%s\": the software IOMMU is "
+				       "39, 48 or 57 bits wide", env);
+		bits = (unsigned int)value;
 	}
 	if (!bits)
 		bits = 48;
