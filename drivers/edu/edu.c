@@ -246,8 +246,9 @@ int edu_irq_enable(struct edu *edu)
 		return ret;
 	/* A machine may have no MSI to give although the device has it. */
 	if (info.count && !edu_irq_enable_kind(edu, WEIR_IRQ_MSI))
-		return 0;
-	return edu_irq_enable_kind(edu, WEIR_IRQ_INTX);
+		return WEIR_IRQ_MSI;
+	ret = edu_irq_enable_kind(edu, WEIR_IRQ_INTX);
+	return ret ? ret : WEIR_IRQ_INTX;
 }
 
 int edu_irq_disable(struct edu *edu)

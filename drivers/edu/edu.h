@@ -60,9 +60,9 @@ int edu_factorial(struct edu *edu, uint32_t n, uint32_t *result);
  * edu_irq_enable() - end waits by interrupt: MSI if the device has it, else INTx. Without it the
  * driver polls.
  *
- * edu_irq_enable_kind() - that kind and no other; for tests.
+ * Returns the kind, WEIR_IRQ_MSI or WEIR_IRQ_INTX; or -errno as weir_irq_enable().
  *
- * Returns 0, or as weir_irq_enable().
+ * edu_irq_enable_kind() - that kind and no other; for tests. Returns 0, or -errno.
  */
 int edu_irq_enable(struct edu *edu);
 int edu_irq_enable_kind(struct edu *edu, enum weir_irq kind);

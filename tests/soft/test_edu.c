@@ -200,7 +200,7 @@ static void with_each_kind(struct fixture *f, void (*test)(struct fixture *f))
 	test(f);
 	assert_int_equal(edu_irq_disable(f->edu), 0);
 	assert_int_equal(edu_irq_disable(f->edu), 0);
-	assert_int_equal(edu_irq_enable(f->edu), 0);
+	assert_int_equal(edu_irq_enable(f->edu), WEIR_IRQ_MSI);
 	assert_true(weir_irq_fd(f->dev, WEIR_IRQ_MSI, 0) >= 0);
 	test(f);
 	assert_int_equal(edu_irq_disable(f->edu), 0);
@@ -350,7 +350,7 @@ static void test_interrupts(void **state)
 	interrupts(f, WEIR_IRQ_INTX);
 	assert_int_equal(edu_irq_disable(f->edu), 0);
 	assert_int_equal(edu_irq_raise(f->edu, 1), 0);
-	assert_int_equal(edu_irq_enable(f->edu), 0);
+	assert_int_equal(edu_irq_enable(f->edu), WEIR_IRQ_MSI);
 	interrupts(f, WEIR_IRQ_MSI);
 }
 
@@ -360,7 +360,7 @@ static void test_msi_needs_bus_master(void **state)
 	struct fixture *f = *state;
 	uint32_t bits;
 
-	assert_int_equal(edu_irq_enable(f->edu), 0);
+	assert_int_equal(edu_irq_enable(f->edu), WEIR_IRQ_MSI);
 	assert_int_equal(weir_device_bus_master(f->dev, false), 0);
 	assert_int_equal(edu_irq_raise(f->edu, 1), 0);
 	assert_int_equal(edu_irq_wait(f->edu, 20, &bits), -ETIMEDOUT);
@@ -482,7 +482,7 @@ static void test_reset(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(edu_irq_enable(f->edu), 0);
+	assert_int_equal(edu_irq_enable(f->edu), WEIR_IRQ_MSI);
 	fill(f->data, 64, 3);
 	assert_int_equal(edu_write(f->edu, f->data, 64, 0), 0);
 	assert_int_equal(weir_device_reset(f->dev), 0);
@@ -550,7 +550,7 @@ static void test_two_devices(void **state)
 		assert_ptr_equal(weir_device_ioas(dev[i]), as);
 		assert_int_equal(weir_device_info(dev[i], &info[i]), 0);
 		assert_int_equal(edu_open(dev[i], &edu[i]), 0);
-		assert_int_equal(edu_irq_enable(edu[i]), 0);
+		assert_int_equal(edu_irq_enable(edu[i]), WEIR_IRQ_MSI);
 	}
 	assert_int_not_equal(info[0].requester, info[1].requester);
 

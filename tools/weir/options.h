@@ -14,7 +14,7 @@ struct options {
 #define GO_ON (-1)
 
 /*
- * Read a verb's options, up to argv[optind]. @rooted: it takes --root. @usage is what --help prints.
+ * Read a verb's options, up to argv[optind]. @rooted: it takes --root. @usage: what --help prints.
  * Returns GO_ON, or the exit status when there is nothing more to do.
  */
 int read_options(int argc, char **argv, bool rooted, const char *usage, struct options *options);

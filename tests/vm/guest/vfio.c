@@ -235,6 +235,34 @@ static void replay_conflict(void **state)
 	MUST(weir_ioas_close(as));
 }
 
+/* The last page that the IOMMU's tables reach works, and the next one is refused. */
+static void top_of_the_address_space(void **state)
+{
+	struct opened a = open_edu(NULL, device("WEIR_TEST_EDU"), NULL);
+	struct weir_ioas *as = weir_device_ioas(a.dev);
+	struct weir_map_opts fixed = { .fixed = true };
+	struct weir_iova_range ranges[8];
+	unsigned char *pages = page_of(0xcc, 2);
+	int n = MUST(weir_ioas_ranges(as, ranges, 8));
+	weir_iova top, beyond;
+
+	(void)state;
+	assert_in_range(n, 1, 8);
+	top = ranges[n - 1].last - (PAGE - 1);
+	beyond = ranges[n - 1].last + 1;
+	assert_true(top > 1ull << 38);
+	must_fail(weir_ioas_map(as, pages, PAGE, &fixed, &beyond), -EINVAL, "usable range");
+	MUST(weir_ioas_map(as, pages, PAGE, &fixed, &top));
+	/* The machines' edu drives all address bits, whatever is said to weir. */
+	MUST(edu_dma(a.edu, top, 0, PAGE, true));
+	memset(pages, 0, PAGE);
+	MUST(edu_dma(a.edu, top, 0, PAGE, false));
+	memset(pages + PAGE, 0xcc, PAGE);
+	assert_memory_equal(pages, pages + PAGE, PAGE);
+	MUST(weir_ioas_unmap(as, top, PAGE));
+	close_edu(a);
+}
+
 /* Whatever is refused, the mapping goes on working. */
 static void refusals(void **state)
 {
@@ -400,7 +428,7 @@ static void killed(void **state)
 	if (!pid) {
 		a = open_edu(NULL, device("WEIR_TEST_EDU"), NULL);
 		if (weir_mem_alloc(weir_device_ioas(a.dev), 2 * PAGE, NULL, &mem) ||
-		    edu_irq_enable(a.edu) || write(ready[1], "r", 1) != 1)
+		    edu_irq_enable(a.edu) < 0 || write(ready[1], "r", 1) != 1)
 			_exit(1);
 		pause();
 		_exit(1);
@@ -451,6 +479,7 @@ int main(void)
 		cmocka_unit_test(two_groups),
 		cmocka_unit_test(group_belongs_together),
 		cmocka_unit_test(replay_conflict),
+		cmocka_unit_test(top_of_the_address_space),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(direction),
 		cmocka_unit_test(intx),
