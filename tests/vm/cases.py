@@ -83,7 +83,8 @@ def check_groups(machine, outcome):
     names = machine.devices
     alone = (("WEIR_TEST_EDU",), ("WEIR_TEST_NVME",),
              ("WEIR_TEST_PAIR0", "WEIR_TEST_PAIR1"),
-             ("WEIR_TEST_MIXED_EDU", "WEIR_TEST_MIXED_NVME"))
+             ("WEIR_TEST_MIXED_EDU", "WEIR_TEST_MIXED_NVME"),
+             ("WEIR_TEST_PORT", "WEIR_TEST_BEHIND"))
     for together in alone:
         want = {names[name] for name in together}
         for name in together:
@@ -96,7 +97,7 @@ MACHINE_CASES = [
     Case("kernel", "uname -r; ls /sys/kernel/iommu_groups | grep -q . && [ -c /dev/vfio/vfio ]",
          check_kernel, needs=()),
     Case("groups", """
-for name in EDU NVME PAIR0 PAIR1 MIXED_EDU MIXED_NVME; do
+for name in EDU NVME PAIR0 PAIR1 MIXED_EDU MIXED_NVME PORT BEHIND; do
 	eval address=\\$WEIR_TEST_$name
 	echo WEIR_TEST_$name $(ls $PCI/$address/iommu_group/devices)
 done
@@ -139,7 +140,38 @@ def check_info(machine, outcome):
     return ""
 
 
+def check_interface(machine, outcome):
+    """What the IOMMU can do: by the kernel, through weir, as the machine was built."""
+    value, why = parsed(outcome)
+    if why:
+        return why
+    weir = value["weir"]
+    want = {"opened": True, "backend": "type1v2", "isolation": True, "dirty_tracking": "all",
+            "faults": False}
+    for key, expect in want.items():
+        if weir.get(key) != expect:
+            return f"weir.{key} is {weir.get(key)}, not {expect}"
+    last = int(weir["iova_ranges"][-1]["last"], 16)
+    if last != machine.iova_last:
+        return f"IOVAs end at {last:#x}, not at {machine.iova_last:#x}"
+    return ""
+
+
+def check_choice(_machine, outcome):
+    """-v says which interface it was, and why not another."""
+    if outcome.status:
+        return f"exit status {outcome.status}"
+    for part in ("type1v2 not tried: type1 is asked for", "attached by type1"):
+        if part not in outcome.stderr:
+            return f"stderr doesn't say '{part}'"
+    return ""
+
+
 LOOKING_CASES = [
+    Case("info-taken", "taken $WEIR_TEST_EDU -- weir info $WEIR_TEST_EDU --json",
+         check_interface),
+    Case("choice", "WEIR_IOMMU=type1 taken $WEIR_TEST_EDU -- weir -v info $WEIR_TEST_EDU",
+         check_choice),
     Case("list", "unchanged weir list", check_list),
     Case("list-json", "unchanged weir list --json", check_list_json),
     Case("info-json", "unchanged weir info $WEIR_TEST_EDU --json", check_info),
@@ -194,7 +226,7 @@ def check_selftest(test, device, interface, machine, outcome):
 def selftest_case(kind, device, interface):
     """One device over one interface."""
     name = f"selftest-{kind}-{interface}"
-    wait = "fault_log_ready\n" if kind == "edu" else ""
+    wait = "" if kind == "nvme" else "fault_log_ready\n"
     script = f"{wait}WEIR_IOMMU={interface} taken ${device} -- weir selftest ${device} --json"
     return Case(name, script, functools.partial(check_selftest, name, device, interface),
                 limit=120)
@@ -202,7 +234,8 @@ def selftest_case(kind, device, interface):
 
 SELFTEST_CASES = [selftest_case(kind, device, interface)
                   for interface in ("type1v2", "type1")
-                  for kind, device in (("edu", "WEIR_TEST_EDU"), ("nvme", "WEIR_TEST_NVME"))]
+                  for kind, device in (("edu", "WEIR_TEST_EDU"), ("nvme", "WEIR_TEST_NVME"),
+                                       ("behind", "WEIR_TEST_BEHIND"))]
 
 
 # Bad input: exit 2, one sentence that names the thing, the cause and the cure, nothing done.
@@ -220,11 +253,25 @@ def complaint(outcome, *parts):
     return ""
 
 
+def unopened(outcome):
+    """A program is told the same: the step 'open' failed, and no other was tried."""
+    try:
+        steps = json.loads(outcome.stdout)["steps"]
+    except ValueError as error:
+        return f"stdout is not JSON: {error}"
+    if steps[0]["result"] != "fail" or f"weir: {steps[0]['why']}" != outcome.stderr.strip():
+        return f"the step 'open' is {steps[0]}"
+    if any(step["result"] != "impossible" for step in steps[1:]):
+        return "a step after 'open' was tried"
+    return ""
+
+
 def bad_input(name, script, *parts):
     """A case whose complaint needs only text and the machine's addresses."""
     def check(machine, outcome):
-        return complaint(outcome, *(re.escape(machine.devices[part]) if part in machine.devices
-                                    else part for part in parts))
+        why = complaint(outcome, *(re.escape(machine.devices[part]) if part in machine.devices
+                                   else part for part in parts))
+        return why or (unopened(outcome) if "--json" in script else "")
     return Case(f"bad-{name}", script, check)
 
 
@@ -243,6 +290,8 @@ BAD_INPUT_CASES = [
               "unchanged weir info serial8250", r"serial8250", r"\bPCI\b"),
     bad_input("not-bound", "unchanged weir selftest $WEIR_TEST_EDU --json",
               "WEIR_TEST_EDU", "vfio-pci"),
+    bad_input("other-driver", "unchanged weir selftest $WEIR_TEST_NVME --json",
+              "WEIR_TEST_NVME", r"\bbound to nvme\b", "vfio-pci"),
     bad_input("not-viable", "taken $WEIR_TEST_MIXED_EDU -- "
               "unchanged weir selftest $WEIR_TEST_MIXED_EDU --json",
               "WEIR_TEST_MIXED_EDU", "WEIR_TEST_MIXED_NVME", r"\bnvme\b"),
@@ -275,7 +324,8 @@ def check_given_back(machine, outcome):
         address, _, rest = line.partition(" ")
         state[address] = rest.split()
     for name, address in machine.devices.items():
-        want = ["nvme", "(null)"] if name.endswith("NVME") else ["(null)"]
+        drivers = {"NVME": ["nvme"], "PORT": ["pcieport"]}
+        want = drivers.get(name.rpartition("_")[2], []) + ["(null)"]
         if state.get(address) != want:
             return f"{name} {address}: driver and override are {state.get(address)}, not {want}"
     return ""

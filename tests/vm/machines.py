@@ -17,6 +17,7 @@ class Machine:
 
     `devices` are the addresses that the guest's environment and the cases know by name,
     `settle` those that get a driver by themselves, waited for before the first case.
+    `iova_last` is the highest IOVA that its IOMMU translates.
     `limit` and `boot_limit` are seconds; `grace` is how long the guest may stay silent
     beyond what it was granted, since an emulated machine on a busy host is slow.
     """
@@ -29,6 +30,7 @@ class Machine:
     modules: tuple
     devices: dict
     settle: tuple
+    iova_last: int = 0
     limit: int = 900
     boot_limit: int = 180
     grace: int = 45
@@ -43,6 +45,7 @@ EDU = "edu,dma_mask=0xffffffffffffffff"
 # One of each kind on the root bus: an edu and an NVMe alone, and two slots with two
 # functions each. Functions of one slot without ACS share a group, so the second of
 # these slots has a group that stays unviable while its NVMe is on its own driver.
+# And an edu behind a root port without ACS, whose group the port is in, on its driver.
 X86_DEVICES = (
     "-device", f"{EDU},addr=4",
     "-drive", "if=none,id=disk0,file=null-co://,file.read-zeroes=on,format=raw",
@@ -52,6 +55,8 @@ X86_DEVICES = (
     "-device", f"{EDU},addr=7.0,multifunction=on",
     "-drive", "if=none,id=disk1,file=null-co://,file.read-zeroes=on,format=raw",
     "-device", "nvme,drive=disk1,serial=weir1,addr=7.1,multifunction=on",
+    "-device", "ioh3420,id=port0,slot=1,chassis=1,addr=8",
+    "-device", f"{EDU},bus=port0",
 )
 X86_NAMES = {
     "WEIR_TEST_EDU": "0000:00:04.0",
@@ -60,11 +65,13 @@ X86_NAMES = {
     "WEIR_TEST_PAIR1": "0000:00:06.1",
     "WEIR_TEST_MIXED_EDU": "0000:00:07.0",
     "WEIR_TEST_MIXED_NVME": "0000:00:07.1",
+    "WEIR_TEST_PORT": "0000:00:08.0",
+    "WEIR_TEST_BEHIND": "0000:01:00.0",
 }
 
 
-def _vtd(name, options=""):
-    """A q35 with Intel's VT-d."""
+def _vtd(name, bits, options=""):
+    """A q35 with Intel's VT-d, whose tables have that many bits of IOVA."""
     return Machine(
         name=name,
         kernel=LINUX_DEBIAN,
@@ -76,10 +83,11 @@ def _vtd(name, options=""):
         modules=("vfio-pci", "vfio_iommu_type1", "nvme"),
         devices=X86_NAMES,
         settle=("0000:00:05.0", "0000:00:07.1"),
+        iova_last=(1 << bits) - 1,
     )
 
 
 MACHINES = {machine.name: machine for machine in (
-    _vtd("vtd"),
-    _vtd("vtd39", ",aw-bits=39"),
+    _vtd("vtd", 48),
+    _vtd("vtd39", 39, ",aw-bits=39"),
 )}
