@@ -2,7 +2,7 @@
 #
 # Short names for what meson, ninja and tests/check.py do. Nothing is decided here.
 
-PREFIX  ?=
+PREFIX  ?= /usr/local
 DESTDIR ?=
 MACHINE ?=
 
@@ -41,10 +41,10 @@ check:
 	@scripts/setup test
 	@python3 tests/check.py
 
-# Without PREFIX, build/ keeps the one it was configured with (meson's own is /usr/local).
-# DESTDIR is made absolute because meson would take it relative to build/.
+# build/ would keep the prefix of the last time. DESTDIR is made absolute because meson would take
+# it relative to build/.
 install: configure
-	@[ -z "$(PREFIX)" ] || meson configure $(BUILD) -Dprefix="$(PREFIX)"
+	@meson configure $(BUILD) -Dprefix="$(PREFIX)"
 	@ninja -C $(BUILD)
 	@DESTDIR="$(abspath $(DESTDIR))" meson install -C $(BUILD) --no-rebuild
 

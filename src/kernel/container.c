@@ -18,7 +18,8 @@ int wr_container_open(unsigned long type)
 	int ret;
 
 	if (fd == -ENOENT || fd == -ENODEV || fd == -ENXIO)
-		return wr_fail(-ENOTSUP, "%s doesn't work: the module vfio isn't loaded", CONTAINER);
+		return wr_fail(-ENOTSUP, "%s doesn't work: the module vfio isn't loaded",
+			       CONTAINER);
 	if (fd < 0)
 		return wr_fail(fd, "opening %s: %s", CONTAINER, strerror(-fd));
 	ret = wr_sys->ioctl(fd, WR_VFIO_GET_API_VERSION, NULL);
@@ -137,8 +138,8 @@ static int map_failed(const struct wr_mapping *m, int err)
 	case -ENOMEM:
 		if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY)
 			break;
-		return wr_fail(err, "mapping %" PRIu64 " KiB: the kernel may not pin that much: the "
-			       "limit of locked memory is %" PRIu64 " KiB in all; raise it "
+		return wr_fail(err, "mapping %" PRIu64 " KiB: the kernel may not pin that much: "
+			       "the limit of locked memory is %" PRIu64 " KiB in all; raise it "
 			       "(ulimit -l, LimitMEMLOCK=)", m->len >> 10,
 			       (uint64_t)limit.rlim_cur >> 10);
 	case -EFAULT:
@@ -185,8 +186,8 @@ int wr_container_unmap(int fd, const struct wr_mapping *m)
 			       m->len, m->iova, strerror(-ret));
 	/* Success with nothing done is how the kernel says that nothing was mapped there. */
 	if (unmap.size != m->len)
-		return wr_fail(-EIO, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the kernel "
-			       "unmapped %" PRIu64, m->len, m->iova, (uint64_t)unmap.size);
+		return wr_fail(-EIO, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the "
+			       "kernel unmapped %" PRIu64, m->len, m->iova, (uint64_t)unmap.size);
 	return 0;
 }
 
