@@ -98,6 +98,9 @@ WEIR_API int weir_ioas_unmap(struct weir_ioas *as, weir_iova iova, size_t len);
  * @iova: its IOVA. Memory mapped more than once answers with its oldest mapping.
  * @len: if not NULL, how many bytes from there on are contiguous in IOVA, in that mapping.
  *
+ * Takes no lock, and may be called beside map and unmap in other threads: what it answers was true
+ * at some moment during the call.
+ *
  * Returns 0, or -ENOENT.
  */
 WEIR_API int weir_ioas_to_iova(struct weir_ioas *as, const void *vaddr, weir_iova *iova,

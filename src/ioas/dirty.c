@@ -133,26 +133,25 @@ static int read_mapping(struct weir_ioas *as, const struct wr_mapping *m, uint64
 /* The mappings that make up the range, which must be whole ones. */
 static int dirty_read_locked(struct weir_ioas *as, weir_iova iova, uint64_t len, uint64_t *bitmap)
 {
-	weir_iova last = iova + (len - 1), at = iova;
-	const struct wr_mapping *m, *end;
+	weir_iova last = iova + (len - 1), at;
 	int ret = check_dirty(as), count = 0;
+	struct wr_mapping m, end;
 
 	if (!ret && !as->tracking)
 		ret = wr_fail(-EINVAL, "dirty tracking is off: weir_ioas_dirty_start() first");
 	if (ret)
 		return ret;
-	m = wr_maps_find(&as->maps, iova, last);
-	end = wr_maps_find(&as->maps, last, last);
-	if (!m || m->iova < iova || (end && end->iova + (end->len - 1) > last))
+	if (!wr_maps_next(&as->maps, iova, last, &m) || m.iova < iova ||
+	    (wr_maps_next(&as->maps, last, last, &end) && end.iova + (end.len - 1) > last))
 		return wr_fail(-EINVAL, "IOVA 0x%" PRIx64 " to 0x%" PRIx64 " doesn't consist of "
 			       "whole mappings", iova, last);
-	for (; m; m = at - 1 < last ? wr_maps_find(&as->maps, at, last) : NULL) {
-		ret = read_mapping(as, m, bitmap, (m->iova - iova) / wr_page_size());
+	do {
+		ret = read_mapping(as, &m, bitmap, (m.iova - iova) / wr_page_size());
 		if (ret < 0)
 			return ret;
 		count += ret;
-		at = m->iova + m->len;
-	}
+		at = m.iova + m.len;
+	} while (at && at <= last && wr_maps_next(&as->maps, at, last, &m));
 	return count;
 }
 

@@ -12,13 +12,13 @@ struct weir_ioas {
 	/*
 	 * Who changes what follows holds both locks; to read it either will do. The first is held
 	 * while domains are called, and so while the kernel pins memory or an unmap waits for a
-	 * model's bracket. The second never is: look-ups take it alone, inside a bracket too.
+	 * model's bracket. The second never is: calls that only ask take it alone, inside a bracket
+	 * too. The mappings need the first alone, and look-ups in them none.
 	 */
 	pthread_mutex_t lock, books;
 	struct wr_maps maps;
 	struct wr_list domains;
 	struct wr_list endpoints;
-	struct wr_ranges ranges;	/* usable on every domain */
 	weir_iova limit;		/* of automatic IOVAs: as far as all devices reach */
 	unsigned int mems;		/* weir_mem alive */
 	bool tracking;			/* dirty tracking is on */

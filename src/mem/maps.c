@@ -1,89 +1,411 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A sorted array: exact, small, and as simple as it can be. Adding and removing move what lies
- * above, and vaddr→IOVA looks at every mapping.
- */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sys.h"
 #include "mem/maps.h"
+
+/* What the owner's bits of a leaf mean in by_iova. */
+#define DIR_SHIFT 4
+
+int wr_maps_init(struct wr_maps *maps)
+{
+	int ret;
+
+	memset(maps, 0, sizeof(*maps));
+	wr_space_init(&maps->space);
+	ret = wr_radix_init(&maps->by_iova);
+	if (ret)
+		return ret;
+	ret = wr_radix_init(&maps->by_vaddr);
+	if (ret)
+		wr_radix_free(&maps->by_iova);
+	return ret;
+}
 
 void wr_maps_free(struct wr_maps *maps)
 {
-	free(maps->v);
+	wr_radix_free(&maps->by_iova);
+	wr_radix_free(&maps->by_vaddr);
+	wr_space_free(&maps->space);
+	free(maps->hidden);
 	memset(maps, 0, sizeof(*maps));
 }
 
-int wr_maps_reserve(struct wr_maps *maps)
-{
-	size_t room = maps->room ? 2 * maps->room : 16;
-	struct wr_mapping *v;
+/* ---- free IOVAs ---- */
 
-	if (maps->n < maps->room)
+/* Page 0 is nobody's, so that 0 is no automatic IOVA. */
+static weir_iova without_page_0(weir_iova first)
+{
+	return first ? first : wr_page_size();
+}
+
+/* The whole pages of a range, without page 0. */
+static bool whole_pages(const struct weir_iova_range *range, struct weir_iova_range *whole)
+{
+	uint64_t page = wr_page_size();
+
+	if (range->first > UINT64_MAX - (page - 1))
+		return false;
+	whole->first = without_page_0((range->first + page - 1) & ~(page - 1));
+	whole->last = ((range->last + 1) & ~(page - 1)) - 1;	/* 2^64 is 0 */
+	return range->last >= page - 1 && whole->first <= whole->last;
+}
+
+static int give(struct wr_space *space, weir_iova first, weir_iova last)
+{
+	int ret;
+
+	if (first > last)
 		return 0;
-	v = reallocarray(maps->v, room, sizeof(*v));
-	if (!v)
-		return -ENOMEM;
-	maps->v = v;
-	maps->room = room;
+	ret = wr_space_reserve(space, 1);
+	if (!ret)
+		wr_space_give(space, first, last, first, last);
+	return ret;
+}
+
+/* What of a range no mapping has. */
+static int give_gaps(struct wr_maps *maps, struct wr_space *space,
+		     const struct weir_iova_range *range)
+{
+	struct weir_iova_range whole;
+	struct wr_mapping m;
+	weir_iova at;
+	int ret;
+
+	if (!whole_pages(range, &whole))
+		return 0;
+	at = whole.first;
+	while (at <= whole.last && wr_maps_next(maps, at, whole.last, &m)) {
+		ret = m.iova > at ? give(space, at, m.iova - 1) : 0;
+		if (ret)
+			return ret;
+		at = m.iova + m.len;
+		if (!at)
+			return 0;	/* it ends with the last byte there is */
+	}
+	return give(space, at, whole.last);
+}
+
+int wr_maps_set_ranges(struct wr_maps *maps, const struct wr_ranges *ranges)
+{
+	struct wr_space space;
+
+	if (ranges->n == maps->ranges.n &&
+	    !memcmp(ranges->r, maps->ranges.r, ranges->n * sizeof(ranges->r[0])))
+		return 0;
+	wr_space_init(&space);
+	for (size_t i = 0; i < ranges->n; i++) {
+		int ret = give_gaps(maps, &space, &ranges->r[i]);
+
+		if (ret) {
+			wr_space_free(&space);
+			return ret;
+		}
+	}
+	wr_space_free(&maps->space);
+	maps->space = space;
+	maps->ranges = *ranges;
 	return 0;
 }
 
-/* The index of the first mapping whose last byte isn't below @iova. */
-static size_t lower_bound(const struct wr_maps *maps, weir_iova iova)
+int wr_maps_find_free(const struct wr_maps *maps, uint64_t len, enum wr_space_align align,
+		      weir_iova limit, weir_iova *iova)
 {
-	size_t lo = 0, hi = maps->n;
+	uint64_t start;
+	int ret = wr_space_find(&maps->space, len, align, limit, &start);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
+	if (!ret)
+		*iova = start;
+	return ret;
+}
 
-		if (maps->v[mid].iova + (maps->v[mid].len - 1) < iova)
-			lo = mid + 1;
-		else
-			hi = mid;
+/* ---- mappings ---- */
+
+static void hide(struct wr_maps *maps, const struct wr_mapping *m)
+{
+	maps->hidden[maps->n_hidden++] = *m;
+}
+
+static int reserve_hidden(struct wr_maps *maps)
+{
+	size_t room = maps->hidden_room ? 2 * maps->hidden_room : 16;
+	struct wr_mapping *hidden;
+
+	if (maps->n_hidden < maps->hidden_room)
+		return 0;
+	hidden = reallocarray(maps->hidden, room, sizeof(*hidden));
+	if (!hidden)
+		return -ENOMEM;
+	maps->hidden = hidden;
+	maps->hidden_room = room;
+	return 0;
+}
+
+int wr_maps_add(struct wr_maps *maps, const struct wr_mapping *m)
+{
+	weir_iova first = without_page_0(m->iova), last = m->iova + (m->len - 1);
+	bool hidden;
+	int ret = reserve_hidden(maps);
+
+	if (!ret)
+		ret = wr_space_reserve(&maps->space, 1);
+	__atomic_store_n(&maps->adds, maps->adds + 1, __ATOMIC_RELEASE);
+	if (!ret)
+		ret = wr_radix_set(&maps->by_iova, m->iova, (uintptr_t)m->vaddr, m->len,
+				   WR_RADIX_FIRST | (uint64_t)m->dir << DIR_SHIFT, &hidden);
+	if (ret)
+		return ret;
+	ret = wr_radix_set(&maps->by_vaddr, (uintptr_t)m->vaddr, m->iova, m->len, 0, &hidden);
+	if (ret) {
+		wr_radix_clear(&maps->by_iova, m->iova, (uintptr_t)m->vaddr, m->len);
+		return ret;
 	}
-	return lo;
-}
-
-void wr_maps_add(struct wr_maps *maps, const struct wr_mapping *mapping)
-{
-	size_t at = lower_bound(maps, mapping->iova);
-
-	memmove(&maps->v[at + 1], &maps->v[at], (maps->n - at) * sizeof(maps->v[0]));
-	maps->v[at] = *mapping;
-	maps->v[at].age = ++maps->age;
+	if (hidden)
+		hide(maps, m);
+	if (first <= last)
+		wr_space_take(&maps->space, first, last);
 	maps->n++;
+	return 0;
 }
 
-void wr_maps_remove(struct wr_maps *maps, const struct wr_mapping *mapping)
+static bool share_memory(const struct wr_mapping *a, const struct wr_mapping *b)
 {
-	size_t at = (size_t)(mapping - maps->v);
+	uint64_t a_at = (uintptr_t)a->vaddr, b_at = (uintptr_t)b->vaddr;
 
-	memmove(&maps->v[at], &maps->v[at + 1], (maps->n - at - 1) * sizeof(maps->v[0]));
+	return a_at - b_at < b->len || b_at - a_at < a->len;
+}
+
+/*
+ * May it hide another, or is it in the list of the hidden itself? Its leaves say so, those also
+ * that show since another went.
+ */
+static bool is_shared(struct wr_maps *maps, const struct wr_mapping *m)
+{
+	return maps->n_hidden &&
+	       wr_radix_shares(&maps->by_vaddr, (uintptr_t)m->vaddr, m->iova, m->len);
+}
+
+/* How many pages of that size @h begins or ends in the middle of, where @m is. */
+static size_t cuts(const struct wr_mapping *h, const struct wr_mapping *m, uint64_t size)
+{
+	uint64_t first = (uintptr_t)h->vaddr, end = first + h->len, at = (uintptr_t)m->vaddr;
+	bool cuts_first = first % size && first - at < m->len;
+	bool cuts_end = end % size && end - at < m->len;
+
+	if (cuts_first && cuts_end && first / size == end / size)
+		return 1;
+	return (size_t)cuts_first + cuts_end;
+}
+
+/* How many tables, at most, it takes to uncover what @m hides: where its large pages are cut. */
+static size_t tables_below(const struct wr_maps *maps, const struct wr_mapping *m)
+{
+	static const uint64_t sizes[] = { 2ul << 20, 1ul << 30 };
+	size_t all = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		size_t n = 0, most = m->len / sizes[i];
+
+		for (size_t j = 0; j < maps->n_hidden && n < most; j++)
+			n += cuts(&maps->hidden[j], m, sizes[i]);
+		all += n < most ? n : most;
+	}
+	return all;
+}
+
+/* How many ranges have a part of @m: one, unless they were changed since it was made. */
+static size_t free_pieces(const struct wr_maps *maps, const struct wr_mapping *m)
+{
+	weir_iova last = m->iova + (m->len - 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < maps->ranges.n; i++)
+		n += maps->ranges.r[i].first <= last && m->iova <= maps->ranges.r[i].last;
+	return n;
+}
+
+int wr_maps_prepare_remove(struct wr_maps *maps, const struct wr_mapping *m)
+{
+	int ret = 0;
+
+	if (m->len >= 2ul << 20 && is_shared(maps, m))
+		ret = wr_radix_reserve(&maps->by_vaddr, tables_below(maps, m));
+	return ret ? ret : wr_space_reserve(&maps->space, free_pieces(maps, m));
+}
+
+/* Only what lies in a range is free then; and nothing free crosses from one into the next. */
+static void give_back(struct wr_maps *maps, const struct wr_mapping *m)
+{
+	weir_iova last = m->iova + (m->len - 1);
+
+	for (size_t i = 0; i < maps->ranges.n; i++) {
+		struct weir_iova_range whole;
+		weir_iova from, to;
+
+		if (!whole_pages(&maps->ranges.r[i], &whole) || whole.last < m->iova)
+			continue;
+		if (whole.first > last)
+			break;
+		from = m->iova > whole.first ? m->iova : whole.first;
+		to = last < whole.last ? last : whole.last;
+		wr_space_give(&maps->space, from, to, whole.first, whole.last);
+	}
+}
+
+/*
+ * Take the mapping out of by_vaddr, and let those that it hid show, the oldest first. Look-ups wait
+ * meanwhile: memory that stays mapped must not seem unmapped.
+ */
+static void uncover(struct wr_maps *maps, const struct wr_mapping *m)
+{
+	size_t kept = 0;
+	bool hidden;
+
+	wr_radix_hold(&maps->by_vaddr);
+	wr_radix_clear(&maps->by_vaddr, (uintptr_t)m->vaddr, m->iova, m->len);
+	for (size_t i = 0; i < maps->n_hidden; i++) {
+		struct wr_mapping h = maps->hidden[i];
+
+		if (h.iova == m->iova)
+			continue;
+		maps->hidden[kept++] = h;
+		if (share_memory(&h, m))
+			wr_radix_set(&maps->by_vaddr, (uintptr_t)h.vaddr, h.iova, h.len,
+				     WR_RADIX_COVERS, &hidden);
+	}
+	maps->n_hidden = kept;
+	wr_radix_release(&maps->by_vaddr);
+}
+
+void wr_maps_remove(struct wr_maps *maps, const struct wr_mapping *m)
+{
+	if (is_shared(maps, m))
+		uncover(maps, m);
+	else
+		wr_radix_clear(&maps->by_vaddr, (uintptr_t)m->vaddr, m->iova, m->len);
+	wr_radix_clear(&maps->by_iova, m->iova, (uintptr_t)m->vaddr, m->len);
+	give_back(maps, m);
 	maps->n--;
 }
 
-const struct wr_mapping *wr_maps_find(const struct wr_maps *maps, weir_iova first, weir_iova last)
+/* The first leaf of the mapping that @leaf belongs to. */
+static void go_to_first(struct wr_maps *maps, struct wr_radix_leaf *leaf)
 {
-	size_t at = lower_bound(maps, first);
+	while (!(leaf->entry & WR_RADIX_FIRST)) {
+		uint64_t before = leaf->key - 1;
 
-	return at < maps->n && maps->v[at].iova <= last ? &maps->v[at] : NULL;
-}
-
-const struct wr_mapping *wr_maps_find_vaddr(const struct wr_maps *maps, const void *vaddr)
-{
-	const struct wr_mapping *oldest = NULL;
-
-	for (size_t i = 0; i < maps->n; i++) {
-		const struct wr_mapping *m = &maps->v[i];
-
-		if ((uintptr_t)vaddr - (uintptr_t)m->vaddr < m->len &&
-		    (!oldest || m->age < oldest->age))
-			oldest = m;
+		leaf->entry = wr_radix_find(&maps->by_iova, before, &leaf->shift);
+		leaf->key = before & ~((1ull << leaf->shift) - 1);
 	}
-	return oldest;
 }
+
+bool wr_maps_next(struct wr_maps *maps, weir_iova first, weir_iova last, struct wr_mapping *m)
+{
+	struct wr_radix_leaf leaf;
+	void *vaddr;
+	size_t len;
+
+	if (!wr_radix_next(&maps->by_iova, first, last, &leaf))
+		return false;
+	go_to_first(maps, &leaf);
+	if (!wr_maps_to_vaddr(maps, leaf.key, &vaddr, &len))
+		return false;
+	*m = (struct wr_mapping){
+		.iova = leaf.key,
+		.len = len,
+		.vaddr = vaddr,
+		.dir = (enum weir_dma_dir)((leaf.entry & WR_RADIX_USER) >> DIR_SHIFT),
+	};
+	return true;
+}
+
+/* ---- look-ups ---- */
+
+/*
+ * A leaf is read as it is at one moment; several aren't, and between two of them their mapping may
+ * be replaced by another. Then they are read again, but not for ever: so many new mappings during
+ * one look-up are taken for others'.
+ */
+#define TRIES 64
+
+enum followed { WHOLE, IN_DOUBT, BROKEN };
+
+/* From @iova on to the mapping's end. BROKEN: it is being added or removed. */
+static enum followed follow(const struct wr_maps *maps, weir_iova iova, void **vaddr, size_t *len)
+{
+	uint64_t adds = __atomic_load_n(&maps->adds, __ATOMIC_ACQUIRE), value, run = 0;
+	unsigned int shift;
+	uint64_t entry = wr_radix_find(&maps->by_iova, iova, &shift);
+
+	if (!entry)
+		return BROKEN;
+	value = wr_radix_value(entry, iova);
+	for (;;) {
+		run += wr_radix_run(entry, shift, iova + run);
+		if (!(entry & WR_RADIX_MORE))
+			break;
+		entry = wr_radix_find(&maps->by_iova, iova + run, &shift);
+		if (!entry || entry & WR_RADIX_FIRST ||
+		    wr_radix_value(entry, iova + run) != value + run)
+			return BROKEN;
+	}
+	*vaddr = (void *)(uintptr_t)value;
+	*len = run;
+	return __atomic_load_n(&maps->adds, __ATOMIC_RELAXED) == adds ? WHOLE : IN_DOUBT;
+}
+
+bool wr_maps_to_vaddr(const struct wr_maps *maps, weir_iova iova, void **vaddr, size_t *len)
+{
+	enum followed followed = BROKEN;
+	unsigned int shift;
+	uint64_t entry;
+
+	if (!len) {
+		entry = wr_radix_find(&maps->by_iova, iova, &shift);
+		if (entry)
+			*vaddr = (void *)(uintptr_t)wr_radix_value(entry, iova);
+		return entry;
+	}
+	for (int tries = 0; tries < TRIES && followed != WHOLE; tries++) {
+		if (!wr_radix_find(&maps->by_iova, iova, &shift))
+			return false;
+		followed = follow(maps, iova, vaddr, len);
+	}
+	return followed != BROKEN;
+}
+
+/*
+ * Behind a leaf's run, another mapping of the same memory may show: by IOVA none does. A mapping is
+ * there before its memory is here, and after: if it isn't, the memory's leaf has gone as well.
+ */
+bool wr_maps_to_iova(const struct wr_maps *maps, const void *vaddr, weir_iova *iova, size_t *len)
+{
+	uint64_t key = (uintptr_t)vaddr, entry;
+	unsigned int shift;
+	void *same;
+	size_t run;
+
+	for (int tries = 0; tries < TRIES; tries++) {
+		entry = wr_radix_find(&maps->by_vaddr, key, &shift);
+		if (!entry)
+			return false;
+		*iova = wr_radix_value(entry, key);
+		if (!len)
+			return true;
+		*len = wr_radix_run(entry, shift, key);
+		if (!(entry & WR_RADIX_MORE))
+			return true;
+		if (wr_maps_to_vaddr(maps, *iova, &same, &run) && same == vaddr) {
+			*len = run;
+			return true;
+		}
+	}
+	return true;
+}
+
+/* ---- ranges ---- */
 
 const struct wr_ranges wr_ranges_default = {
 	.n = 3,
@@ -128,39 +450,4 @@ bool wr_ranges_hold(const struct wr_ranges *ranges, weir_iova first, weir_iova l
 		if (ranges->r[i].first <= first && last <= ranges->r[i].last)
 			return true;
 	return false;
-}
-
-/* Round up to a multiple of @align; false when there is none in 64 bits. */
-static bool align_up(weir_iova *iova, uint64_t align)
-{
-	weir_iova up = (*iova + align - 1) & ~(align - 1);
-
-	if (up < *iova)
-		return false;
-	*iova = up;
-	return true;
-}
-
-int wr_iova_find(const struct wr_maps *maps, const struct wr_ranges *ranges, uint64_t len,
-		 uint64_t align, weir_iova limit, weir_iova *iova)
-{
-	for (size_t i = 0; i < ranges->n; i++) {
-		weir_iova last = ranges->r[i].last < limit ? ranges->r[i].last : limit;
-		weir_iova at = ranges->r[i].first ? ranges->r[i].first : 1;
-
-		while (align_up(&at, align) && at <= last && last - at >= len - 1) {
-			const struct wr_mapping *in_the_way;
-
-			in_the_way = wr_maps_find(maps, at, at + (len - 1));
-			if (!in_the_way) {
-				*iova = at;
-				return 0;
-			}
-			at = in_the_way->iova + (in_the_way->len - 1);
-			if (at == UINT64_MAX)
-				break;
-			at++;
-		}
-	}
-	return -ENOSPC;
 }

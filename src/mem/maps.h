@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The translation map: which memory lies behind which IOVA, and the other way round. And the
- * choice of a free IOVA, since what is free is what the map doesn't hold.
- *
- * The caller locks.
+ * The translation map: which memory lies behind which IOVA, and the other way round; and which
+ * IOVAs are free. Look-ups (wr_maps_to_…) take no lock and may run in any thread beside one that
+ * changes the map; for all else the caller locks.
  */
 #ifndef WR_MEM_MAPS_H
 #define WR_MEM_MAPS_H
 
 #include <weir/ioas.h>
+
+#include "mem/radix.h"
+#include "mem/space.h"
 
 /* One mapping. What made it is the unit that unmaps it. */
 struct wr_mapping {
@@ -16,27 +18,7 @@ struct wr_mapping {
 	uint64_t len;
 	char *vaddr;
 	enum weir_dma_dir dir;
-	uint64_t age;		/* a younger mapping has a larger one */
 };
-
-struct wr_maps {
-	struct wr_mapping *v;	/* by IOVA, ascending */
-	size_t n, room;
-	uint64_t age;		/* of the youngest */
-};
-
-void wr_maps_free(struct wr_maps *maps);
-
-/* Make room, so that the next wr_maps_add() can't fail. Returns 0 or -ENOMEM. */
-int wr_maps_reserve(struct wr_maps *maps);
-void wr_maps_add(struct wr_maps *maps, const struct wr_mapping *mapping);
-void wr_maps_remove(struct wr_maps *maps, const struct wr_mapping *mapping);
-
-/* The lowest mapping that has a byte in [first, last], or NULL. Good until the map changes. */
-const struct wr_mapping *wr_maps_find(const struct wr_maps *maps, weir_iova first, weir_iova last);
-
-/* The oldest mapping of the memory at @vaddr, or NULL. */
-const struct wr_mapping *wr_maps_find_vaddr(const struct wr_maps *maps, const void *vaddr);
 
 /* Ranges in which IOVAs are usable: ascending, apart. */
 #define WR_RANGES_MAX 64
@@ -45,6 +27,58 @@ struct wr_ranges {
 	size_t n;
 	struct weir_iova_range r[WR_RANGES_MAX];
 };
+
+struct wr_maps {
+	struct wr_radix by_iova;
+	struct wr_radix by_vaddr;	/* has the oldest mapping of each page */
+	struct wr_space space;		/* what is free of the ranges, but page 0 */
+	struct wr_ranges ranges;
+	/* Mappings of memory that an older one has, at least in part; by age. */
+	struct wr_mapping *hidden;
+	size_t n_hidden, hidden_room;
+	size_t n;			/* mappings */
+	uint64_t adds;			/* mappings there ever were; for look-ups */
+};
+
+/* No mappings, no ranges. Returns 0 or -ENOMEM; so do the others below that return an int. */
+int wr_maps_init(struct wr_maps *maps);
+void wr_maps_free(struct wr_maps *maps);
+
+/* Where wr_maps_find_free() may choose from now on; the mappings lie within. */
+int wr_maps_set_ranges(struct wr_maps *maps, const struct wr_ranges *ranges);
+
+/* The lowest free place, not IOVA 0, that doesn't end above @limit. Returns 0 or -ENOSPC. */
+int wr_maps_find_free(const struct wr_maps *maps, uint64_t len, enum wr_space_align align,
+		      weir_iova limit, weir_iova *iova);
+
+/* Add a mapping where none is, inside a range and of at most WR_RADIX_LEN_MAX bytes. */
+int wr_maps_add(struct wr_maps *maps, const struct wr_mapping *m);
+
+/* Have the memory that removing it needs, so that wr_maps_remove() can't fail. */
+int wr_maps_prepare_remove(struct wr_maps *maps, const struct wr_mapping *m);
+void wr_maps_remove(struct wr_maps *maps, const struct wr_mapping *m);
+
+/* The lowest mapping that has a byte in [first, last]. */
+bool wr_maps_next(struct wr_maps *maps, weir_iova first, weir_iova last, struct wr_mapping *m);
+
+/* As weir_ioas_to_iova() and weir_ioas_to_vaddr(), without a message; @len may be NULL. */
+bool wr_maps_to_iova(const struct wr_maps *maps, const void *vaddr, weir_iova *iova, size_t *len);
+bool wr_maps_to_vaddr(const struct wr_maps *maps, weir_iova iova, void **vaddr, size_t *len);
+
+/* One try, which answers most look-ups; false: ask those above. */
+static inline bool wr_maps_try(const struct wr_radix *r, uint64_t key, uint64_t *value, size_t *len)
+{
+	unsigned int shift;
+	uint64_t entry = wr_radix_try(r, key, &shift);
+
+	if (__builtin_expect(!entry, 0))
+		return false;
+	*value = wr_radix_value(entry, key);
+	if (!len)
+		return true;
+	*len = wr_radix_run(entry, shift, key);
+	return !(entry & WR_RADIX_MORE);
+}
 
 /* Everything but the interrupt windows of x86 and Arm, which no domain has told us of yet. */
 extern const struct wr_ranges wr_ranges_default;
@@ -57,12 +91,5 @@ void wr_ranges_intersect(struct wr_ranges *ranges, const struct wr_ranges *other
 
 /* Whether [first, last] lies within one range. */
 bool wr_ranges_hold(const struct wr_ranges *ranges, weir_iova first, weir_iova last);
-
-/*
- * The lowest free IOVA, not 0, for @len bytes at a multiple of @align (a power of two), within one
- * range, with its last byte not above @limit. Returns 0 or -ENOSPC, without a message.
- */
-int wr_iova_find(const struct wr_maps *maps, const struct wr_ranges *ranges, uint64_t len,
-		 uint64_t align, weir_iova limit, weir_iova *iova);
 
 #endif

@@ -1,325 +1,282 @@
 /* SPDX-License-Identifier: MIT */
-/* The translation map, ranges of IOVAs, and the choice of a free one. */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+/* The translation map: what is mapped, in both directions, and memory mapped several times. */
+#include "maps_rig.h"
 
-#include <cmocka.h>
-
-#include "mem/maps.h"
-
-#define PAGE 4096ull
-#define K64 0x10000ull
-#define TOP UINT64_MAX
-
-static const struct wr_ranges everything = { 1, { { 0, TOP } } };
-
-static void add_at(struct wr_maps *maps, weir_iova iova, uint64_t len, void *vaddr)
+static void assert_iova(const struct wr_maps *maps, uint64_t vaddr, weir_iova iova, uint64_t len)
 {
-	const struct wr_mapping m = { .iova = iova, .len = len, .vaddr = vaddr };
+	weir_iova found = 7;
+	size_t run = 7;
 
-	assert_int_equal(wr_maps_reserve(maps), 0);
-	wr_maps_add(maps, &m);
+	assert_true(wr_maps_to_iova(maps, (void *)(uintptr_t)vaddr, &found, &run));
+	assert_true(found == iova);
+	assert_true(run == len);
+	found = 7;
+	assert_true(wr_maps_to_iova(maps, (void *)(uintptr_t)vaddr, &found, NULL));
+	assert_true(found == iova);
 }
 
-static void add(struct wr_maps *maps, weir_iova iova, uint64_t len)
+static void assert_vaddr(const struct wr_maps *maps, weir_iova iova, uint64_t vaddr, uint64_t len)
 {
-	add_at(maps, iova, len, NULL);
+	void *found = NULL;
+	size_t run = 7;
+
+	assert_true(wr_maps_to_vaddr(maps, iova, &found, &run));
+	assert_true((uintptr_t)found == vaddr);
+	assert_true(run == len);
+	assert_true(wr_maps_to_vaddr(maps, iova, &found, NULL));
+	assert_true((uintptr_t)found == vaddr);
+}
+
+static void assert_no_iova(const struct wr_maps *maps, uint64_t vaddr)
+{
+	weir_iova iova = 7;
+	size_t len = 7;
+
+	assert_false(wr_maps_to_iova(maps, (void *)(uintptr_t)vaddr, &iova, &len));
+	assert_true(iova == 7 && len == 7);
+}
+
+static void assert_next(struct wr_maps *maps, weir_iova first, weir_iova last, weir_iova iova,
+			uint64_t len)
+{
+	struct wr_mapping m = { 0 };
+
+	assert_true(wr_maps_next(maps, first, last, &m));
+	assert_true(m.iova == iova && m.len == len);
+}
+
+static void assert_no_next(struct wr_maps *maps, weir_iova first, weir_iova last)
+{
+	struct wr_mapping m;
+
+	assert_false(wr_maps_next(maps, first, last, &m));
 }
 
 /* ---- the map ---- */
 
 static void empty_map_finds_nothing(void **state)
 {
-	struct wr_maps maps = { 0 };
+	void *vaddr;
 
-	(void)state;
-	assert_null(wr_maps_find(&maps, 0, TOP));
-	assert_null(wr_maps_find_vaddr(&maps, &maps));
-	wr_maps_free(&maps);
+	assert_no_next(*state, 0, TOP);
+	assert_no_iova(*state, 0);
+	assert_no_iova(*state, TOP);
+	assert_false(wr_maps_to_vaddr(*state, 0, &vaddr, NULL));
+	assert_false(wr_maps_to_vaddr(*state, TOP, &vaddr, NULL));
 }
 
-static void find_knows_bounds_to_the_byte(void **state)
+static void bounds_are_to_the_byte(void **state)
 {
-	struct wr_maps maps = { 0 };
+	struct wr_maps *maps = *state;
+	struct wr_mapping m = mapping(2 * PAGE, MEMORY, 2 * PAGE);
+	void *vaddr;
 
-	(void)state;
-	add(&maps, 2 * PAGE, 2 * PAGE);
-	assert_null(wr_maps_find(&maps, 0, 2 * PAGE - 1));
-	assert_null(wr_maps_find(&maps, 4 * PAGE, TOP));
-	assert_non_null(wr_maps_find(&maps, 0, 2 * PAGE));
-	assert_non_null(wr_maps_find(&maps, 2 * PAGE, 2 * PAGE));
-	assert_non_null(wr_maps_find(&maps, 3 * PAGE + 1, 3 * PAGE + 1));
-	assert_non_null(wr_maps_find(&maps, 4 * PAGE - 1, TOP));
-	assert_non_null(wr_maps_find(&maps, 0, TOP));
-	wr_maps_free(&maps);
+	m.dir = WEIR_DMA_FROM_DEVICE;
+	assert_int_equal(wr_maps_add(maps, &m), 0);
+	assert_no_next(maps, 0, 2 * PAGE - 1);
+	assert_no_next(maps, 4 * PAGE, TOP);
+	assert_next(maps, 0, 2 * PAGE, 2 * PAGE, 2 * PAGE);
+	assert_next(maps, 3 * PAGE + 1, 3 * PAGE + 1, 2 * PAGE, 2 * PAGE);
+	assert_next(maps, 4 * PAGE - 1, TOP, 2 * PAGE, 2 * PAGE);
+	m.dir = WEIR_DMA_BOTH;
+	assert_true(wr_maps_next(maps, 0, TOP, &m));
+	assert_int_equal(m.dir, WEIR_DMA_FROM_DEVICE);
+	assert_true((uintptr_t)m.vaddr == MEMORY);
+	assert_vaddr(maps, 2 * PAGE, MEMORY, 2 * PAGE);
+	assert_vaddr(maps, 4 * PAGE - 1, MEMORY + 2 * PAGE - 1, 1);
+	assert_iova(maps, MEMORY + 5, 2 * PAGE + 5, 2 * PAGE - 5);
+	assert_no_iova(maps, MEMORY - 1);
+	assert_no_iova(maps, MEMORY + 2 * PAGE);
+	assert_false(wr_maps_to_vaddr(maps, 4 * PAGE, &vaddr, NULL));
 }
 
-static void find_gives_the_lowest_of_neighbours(void **state)
+static void neighbours_stay_apart(void **state)
 {
-	struct wr_maps maps = { 0 };
+	struct wr_maps *maps = *state;
 
-	(void)state;
-	/* Not in order, adjacent, and the last byte of 64 bits. */
-	add(&maps, 2 * PAGE, PAGE);
-	add(&maps, TOP - PAGE + 1, PAGE);
-	add(&maps, 1 * PAGE, PAGE);
-	add(&maps, 0, PAGE);
-	assert_int_equal(maps.n, 4);
-	for (weir_iova iova = 0; iova < 3; iova++)
-		assert_true(wr_maps_find(&maps, iova * PAGE, TOP)->iova == iova * PAGE);
-	assert_true(wr_maps_find(&maps, 3 * PAGE, TOP)->iova == TOP - PAGE + 1);
-	assert_true(wr_maps_find(&maps, TOP, TOP)->iova == TOP - PAGE + 1);
-	assert_null(wr_maps_find(&maps, 3 * PAGE, TOP - PAGE));
-	wr_maps_remove(&maps, wr_maps_find(&maps, PAGE, PAGE));
-	assert_int_equal(maps.n, 3);
-	assert_null(wr_maps_find(&maps, PAGE, 2 * PAGE - 1));
-	assert_true(wr_maps_find(&maps, PAGE, TOP)->iova == 2 * PAGE);
-	wr_maps_remove(&maps, wr_maps_find(&maps, TOP, TOP));
-	assert_null(wr_maps_find(&maps, 3 * PAGE, TOP));
-	wr_maps_free(&maps);
+	/* Not in order, adjacent in both directions, and the first and last byte of 64 bits. */
+	add_at(maps, 2 * PAGE, MEMORY + 2 * PAGE, PAGE);
+	add_at(maps, TOP - PAGE + 1, MEMORY - PAGE, PAGE);
+	add_at(maps, 1 * PAGE, MEMORY + 1 * PAGE, PAGE);
+	add_at(maps, 0, MEMORY, PAGE);
+	assert_int_equal(maps->n, 4);
+	for (weir_iova n = 0; n < 3; n++) {
+		assert_next(maps, n * PAGE, TOP, n * PAGE, PAGE);
+		assert_vaddr(maps, n * PAGE + 1, MEMORY + n * PAGE + 1, PAGE - 1);
+		assert_iova(maps, MEMORY + n * PAGE, n * PAGE, PAGE);
+	}
+	assert_next(maps, 3 * PAGE, TOP, TOP - PAGE + 1, PAGE);
+	assert_next(maps, TOP, TOP, TOP - PAGE + 1, PAGE);
+	assert_no_next(maps, 3 * PAGE, TOP - PAGE);
+	remove_at(maps, PAGE);
+	assert_int_equal(maps->n, 3);
+	assert_no_next(maps, PAGE, 2 * PAGE - 1);
+	remove_at(maps, TOP - PAGE + 1);
+	assert_no_next(maps, 3 * PAGE, TOP);
+	remove_at(maps, 0);
+	assert_no_iova(maps, MEMORY);
+	assert_iova(maps, MEMORY + 2 * PAGE, 2 * PAGE, PAGE);
 }
 
-static void the_whole_space_is_one_mapping(void **state)
+static void every_shape_is_one_mapping(void **state)
 {
-	struct wr_maps maps = { 0 };
-	weir_iova iova = 7;
+	static const uint64_t lens[] = {
+		PAGE, 63 * PAGE, 64 * PAGE, 65 * PAGE, 512 * PAGE, MB2 + PAGE, 65 * MB2, GB - PAGE,
+		GB,
+		GB + PAGE, 2 * GB + MB2 + PAGE, 70 * GB + 3 * PAGE,
+	};
+	static const uint64_t offsets[] = { 0, PAGE, MB2 - PAGE, MB2, GB - PAGE, GB - MB2 };
+	static const weir_iova bases[] = {
+		4 * GB, (1ull << 48) - 2 * GB, 1ull << 48, (1ull << 57) - GB, 1ull << 57,
+		0 - 75 * GB,
+	};
+	struct wr_maps *maps = *state;
 
-	(void)state;
-	/* All but its first page, so that the length fits. */
-	add(&maps, PAGE, TOP - PAGE + 1);
-	assert_null(wr_maps_find(&maps, 0, PAGE - 1));
-	assert_non_null(wr_maps_find(&maps, TOP, TOP));
-	assert_int_equal(wr_iova_find(&maps, &everything, PAGE, PAGE, TOP, &iova), -ENOSPC);
-	assert_true(iova == 7);
-	wr_maps_free(&maps);
+	for (size_t n = 0; n < 12 * 6 * 6; n++) {
+		uint64_t len = lens[n % 12], vaddr = MEMORY + offsets[n / 12 % 6];
+		weir_iova iova = bases[n / 72] + offsets[(n + n / 12) % 6];
+
+		add_at(maps, iova, vaddr, len);
+		assert_next(maps, 0, TOP, iova, len);
+		assert_next(maps, iova + len - 1, iova + len - 1, iova, len);
+		for (uint64_t at = 0; at < len; at += len / 7 + 1) {
+			assert_iova(maps, vaddr + at, iova + at, len - at);
+			assert_vaddr(maps, iova + at, vaddr + at, len - at);
+		}
+		assert_iova(maps, vaddr + len - 1, iova + len - 1, 1);
+		assert_no_iova(maps, vaddr - 1);
+		assert_no_iova(maps, vaddr + len);
+		assert_no_next(maps, iova + len, TOP);
+		assert_no_next(maps, 0, iova - 1);
+		remove_at(maps, iova);
+		assert_no_next(maps, 0, TOP);
+	}
 }
+
+static void the_largest_mapping_there_can_be(void **state)
+{
+	add_at(*state, 0 - WR_RADIX_LEN_MAX, PAGE, WR_RADIX_LEN_MAX);
+	assert_vaddr(*state, TOP, WR_RADIX_LEN_MAX + PAGE - 1, 1);
+	assert_iova(*state, 5 * GB, 5 * GB - PAGE - WR_RADIX_LEN_MAX,
+		    WR_RADIX_LEN_MAX - 5 * GB + PAGE);
+	remove_at(*state, 0 - WR_RADIX_LEN_MAX);
+	assert_no_next(*state, 0, TOP);
+}
+
+/* ---- memory mapped several times ---- */
 
 static void memory_answers_with_its_oldest_mapping(void **state)
 {
-	static char bytes[6 * PAGE];
-	char *memory = bytes + PAGE;
-	struct wr_maps maps = { 0 };
+	struct wr_maps *maps = *state;
 
-	(void)state;
-	add_at(&maps, 8 * PAGE, 2 * PAGE, memory + PAGE);
-	add_at(&maps, 1 * PAGE, 4 * PAGE, memory);
-	assert_null(wr_maps_find_vaddr(&maps, memory - 1));
-	assert_true(wr_maps_find_vaddr(&maps, memory)->iova == PAGE);
-	assert_true(wr_maps_find_vaddr(&maps, memory + PAGE - 1)->iova == PAGE);
-	assert_true(wr_maps_find_vaddr(&maps, memory + PAGE)->iova == 8 * PAGE);
-	assert_true(wr_maps_find_vaddr(&maps, memory + 3 * PAGE - 1)->iova == 8 * PAGE);
-	assert_true(wr_maps_find_vaddr(&maps, memory + 3 * PAGE)->iova == PAGE);
-	assert_true(wr_maps_find_vaddr(&maps, memory + 4 * PAGE - 1)->iova == PAGE);
-	assert_null(wr_maps_find_vaddr(&maps, memory + 4 * PAGE));
+	add_at(maps, 8 * PAGE, MEMORY + PAGE, 2 * PAGE);
+	add_at(maps, 1 * PAGE, MEMORY, 4 * PAGE);
+	assert_no_iova(maps, MEMORY - 1);
+	assert_iova(maps, MEMORY, PAGE, 4 * PAGE);
+	assert_iova(maps, MEMORY + PAGE, 8 * PAGE, 2 * PAGE);
+	assert_iova(maps, MEMORY + 3 * PAGE - 1, 10 * PAGE - 1, 1);
+	assert_iova(maps, MEMORY + 3 * PAGE, 4 * PAGE, PAGE);
+	assert_no_iova(maps, MEMORY + 4 * PAGE);
 
 	/* Mapped anew, the oldest has become the youngest. */
-	wr_maps_remove(&maps, wr_maps_find(&maps, 8 * PAGE, 8 * PAGE));
-	add_at(&maps, 8 * PAGE, 2 * PAGE, memory + PAGE);
-	assert_true(wr_maps_find_vaddr(&maps, memory + PAGE)->iova == PAGE);
-	wr_maps_free(&maps);
+	remove_at(maps, 8 * PAGE);
+	assert_iova(maps, MEMORY + PAGE, 2 * PAGE, 3 * PAGE);
+	add_at(maps, 8 * PAGE, MEMORY + PAGE, 2 * PAGE);
+	assert_iova(maps, MEMORY + PAGE, 2 * PAGE, 3 * PAGE);
+	remove_at(maps, PAGE);
+	assert_no_iova(maps, MEMORY);
+	assert_iova(maps, MEMORY + PAGE, 8 * PAGE, 2 * PAGE);
 }
 
-/* ---- ranges ---- */
-
-static void assert_ranges(const struct wr_ranges *ranges, size_t n,
-			  const struct weir_iova_range *expected)
+/* Three mappings over each other, of every leaf size, in every order of removal. */
+static void the_next_oldest_follows(void **state)
 {
-	assert_int_equal(ranges->n, n);
-	for (size_t i = 0; i < n; i++) {
-		assert_true(ranges->r[i].first == expected[i].first);
-		assert_true(ranges->r[i].last == expected[i].last);
+	static const struct {
+		uint64_t at, len;
+	} shapes[] = {
+		{ 0, PAGE }, { 0, MB2 }, { 0, GB }, { 0, 2 * GB }, { MB2 - PAGE, 2 * PAGE },
+		{ MB2, MB2 }, { PAGE, GB }, { GB - MB2, 2 * MB2 }, { MB2 + PAGE, 2 * MB2 },
+	};
+	enum { N = sizeof(shapes) / sizeof(shapes[0]) };
+	struct wr_maps *maps = *state;
+
+	for (size_t n = 0; n < N * N * N * 6; n++) {
+		const size_t shape[] = { n % N, n / N % N, n / N / N % N };
+		const size_t order[] = { n / N / N / N % 3, (n / N / N / N % 3 + 1 +
+							     n / N / N / N / 3) % 3 };
+		bool live[] = { true, true, true };
+
+		for (size_t i = 0; i < 3; i++)
+			add_at(maps, (i + 1) * 16 * GB, MEMORY + shapes[shape[i]].at,
+			       shapes[shape[i]].len);
+		for (size_t gone = 0; ; gone++) {
+			for (uint64_t at = 0; at < 2 * GB; at += at % MB2 ? MB2 - PAGE : PAGE) {
+				size_t i = 0;
+
+				if (at > 4 * MB2 && at < GB - 2 * MB2)
+					at = GB - 2 * MB2;
+				while (i < 3 && !(live[i] && at - shapes[shape[i]].at <
+							     shapes[shape[i]].len))
+					i++;
+				if (i == 3)
+					assert_no_iova(maps, MEMORY + at);
+				else
+					assert_iova(maps, MEMORY + at, (i + 1) * 16 * GB + at -
+						    shapes[shape[i]].at, shapes[shape[i]].len -
+						    (at - shapes[shape[i]].at));
+				if (at > GB + 4 * MB2)
+					break;
+			}
+			if (gone == 2)
+				break;
+			remove_at(maps, (order[gone] + 1) * 16 * GB);
+			live[order[gone]] = false;
+		}
+		remove_at(maps, (3 - order[0] - order[1] + 1) * 16 * GB);
+		assert_int_equal(maps->n_hidden, 0);
 	}
+	assert_int_equal(maps->by_vaddr.tables, 63);
 }
 
-static void ranges_hold_what_lies_in_one(void **state)
+/* Small pieces hidden below a large leaf take tables when that goes, which prepare() has made. */
+static void uncovering_needs_no_memory(void **state)
 {
-	const struct wr_ranges ranges = { 2, { { 0, PAGE - 1 }, { PAGE, 2 * PAGE - 1 } } };
-	const struct wr_ranges none = { 0 };
+	struct wr_maps *maps = *state;
 
-	(void)state;
-	assert_true(wr_ranges_hold(&ranges, 0, PAGE - 1));
-	assert_true(wr_ranges_hold(&ranges, PAGE, 2 * PAGE - 1));
-	assert_true(wr_ranges_hold(&ranges, PAGE, PAGE));
-	/* Adjacent, but a mapping may not cross from one into the other. */
-	assert_false(wr_ranges_hold(&ranges, 0, PAGE));
-	assert_false(wr_ranges_hold(&ranges, PAGE, 2 * PAGE));
-	assert_false(wr_ranges_hold(&ranges, TOP, TOP));
-	assert_false(wr_ranges_hold(&none, 0, 0));
-	assert_true(wr_ranges_hold(&everything, 0, TOP));
+	add_at(maps, 16 * GB, MEMORY, 2 * GB);
+	for (uint64_t i = 0; i < 500; i++)
+		add_at(maps, PAGE + i * 2 * PAGE, MEMORY + i * 2 * MB2 + i * PAGE, PAGE);
+	add_at(maps, 32 * GB, MEMORY - PAGE, 2 * GB + 2 * PAGE);
+	remove_at(maps, 16 * GB);
+	for (uint64_t i = 0; i < 500; i++)
+		assert_iova(maps, MEMORY + i * 2 * MB2 + i * PAGE, PAGE + i * 2 * PAGE, PAGE);
+	assert_iova(maps, MEMORY + GB + MB2, 32 * GB + PAGE + GB + MB2, GB - MB2 + PAGE);
+	assert_true(maps->by_vaddr.tables <= 500 + 2 + 2 + 3 * 63);
+	for (uint64_t i = 0; i < 500; i++)
+		remove_at(maps, PAGE + i * 2 * PAGE);
+	assert_iova(maps, MEMORY - PAGE, 32 * GB, 2 * GB + 2 * PAGE);
+	remove_at(maps, 32 * GB);
+	assert_int_equal(maps->n_hidden, 0);
 }
 
-static void ranges_intersect(void **state)
+/* The same memory, mapped a thousand times: no tables are made for what needs none. */
+static void hidden_mappings_take_no_tables(void **state)
 {
-	struct wr_ranges a = { 3, { { 0, 9 }, { 20, 29 }, { 40, TOP } } };
-	const struct wr_ranges b = { 3, { { 5, 24 }, { 29, 39 }, { 50, TOP } } };
-	const struct weir_iova_range both[] = { { 5, 9 }, { 20, 24 }, { 29, 29 }, { 50, TOP } };
-	const struct wr_ranges none = { 0 };
+	struct wr_maps *maps = *state;
 
-	(void)state;
-	wr_ranges_intersect(&a, &b);
-	assert_ranges(&a, 4, both);
-	wr_ranges_intersect(&a, &everything);
-	assert_ranges(&a, 4, both);
-	wr_ranges_intersect(&a, &none);
-	assert_int_equal(a.n, 0);
-	wr_ranges_intersect(&a, &b);
-	assert_int_equal(a.n, 0);
-}
-
-/* More than there is room for: the rest is lost, and nothing that isn't in both comes in. */
-static void too_many_ranges_lose_room_only(void **state)
-{
-	struct wr_ranges odd = { 0 }, even = { 0 }, all = { 1, { { 0, TOP } } };
-
-	(void)state;
-	for (weir_iova i = 0; i < 2 * WR_RANGES_MAX; i++)
-		wr_ranges_add(i & 1 ? &odd : &even, i * 10, i * 10 + 9);
-	assert_int_equal(odd.n, WR_RANGES_MAX);
-	wr_ranges_add(&odd, TOP, TOP);
-	assert_int_equal(odd.n, WR_RANGES_MAX);
-	assert_false(wr_ranges_hold(&odd, TOP, TOP));
-	wr_ranges_intersect(&even, &odd);
-	assert_int_equal(even.n, 0);
-	wr_ranges_intersect(&all, &odd);
-	assert_int_equal(all.n, WR_RANGES_MAX);
-
-	/* Each range of the one is cut into two by the other: 65 pieces would come of it. */
-	even = (struct wr_ranges){ 0 };
-	for (weir_iova i = 0; i < WR_RANGES_MAX; i++)
-		wr_ranges_add(&even, i * 10 + 5, i * 10 + 14);
-	all = (struct wr_ranges){ 0 };
-	for (weir_iova i = 0; i < WR_RANGES_MAX; i++)
-		wr_ranges_add(&all, i * 10, i * 10 + 9);
-	wr_ranges_intersect(&even, &all);
-	assert_int_equal(even.n, WR_RANGES_MAX);
-	for (size_t i = 0; i < even.n; i++)
-		assert_true(wr_ranges_hold(&all, even.r[i].first, even.r[i].last));
-}
-
-static void default_ranges_leave_out_interrupts(void **state)
-{
-	(void)state;
-	assert_true(wr_ranges_hold(&wr_ranges_default, 0, 0x7ffffff));
-	assert_false(wr_ranges_hold(&wr_ranges_default, 0x8000000, 0x8000000));
-	assert_false(wr_ranges_hold(&wr_ranges_default, 0x80fffff, 0x80fffff));
-	assert_true(wr_ranges_hold(&wr_ranges_default, 0x8100000, 0xfedfffff));
-	assert_false(wr_ranges_hold(&wr_ranges_default, 0xfee00000, 0xfee00000));
-	assert_false(wr_ranges_hold(&wr_ranges_default, 0xfeefffff, 0xfeefffff));
-	assert_true(wr_ranges_hold(&wr_ranges_default, 0xfef00000, TOP));
-}
-
-/* ---- the choice ---- */
-
-static int choose(const struct wr_maps *maps, const struct wr_ranges *ranges, uint64_t len,
-		  uint64_t align, weir_iova limit, weir_iova *iova)
-{
-	*iova = 0;
-	return wr_iova_find(maps, ranges, len, align, limit, iova);
-}
-
-static void lowest_free_iova_comes_first_and_is_never_0(void **state)
-{
-	struct wr_maps maps = { 0 };
-	weir_iova iova;
-
-	(void)state;
-	assert_int_equal(choose(&maps, &everything, PAGE, PAGE, TOP, &iova), 0);
-	assert_true(iova == PAGE);
-	/* Where 0 is all there is, there is nothing. */
-	assert_int_equal(choose(&maps, &everything, PAGE, PAGE, PAGE - 1, &iova), -ENOSPC);
-	assert_int_equal(choose(&maps, &everything, PAGE, PAGE, 0, &iova), -ENOSPC);
-	add(&maps, PAGE, PAGE);
-	add(&maps, 3 * PAGE, PAGE);
-	assert_int_equal(choose(&maps, &everything, PAGE, PAGE, TOP, &iova), 0);
-	assert_true(iova == 2 * PAGE);
-	assert_int_equal(choose(&maps, &everything, 2 * PAGE, PAGE, TOP, &iova), 0);
-	assert_true(iova == 4 * PAGE);
-	assert_int_equal(choose(&maps, &everything, PAGE, K64, TOP, &iova), 0);
-	assert_true(iova == K64);
-	wr_maps_free(&maps);
-}
-
-static void limits_are_of_the_last_byte(void **state)
-{
-	struct wr_maps maps = { 0 };
-	weir_iova iova;
-
-	(void)state;
-	assert_int_equal(choose(&maps, &everything, PAGE, PAGE, 2 * PAGE - 1, &iova), 0);
-	assert_true(iova == PAGE);
-	assert_int_equal(choose(&maps, &everything, PAGE, PAGE, 2 * PAGE - 2, &iova), -ENOSPC);
-	assert_int_equal(choose(&maps, &everything, 2 * PAGE, PAGE, 2 * PAGE - 1, &iova), -ENOSPC);
-	assert_int_equal(choose(&maps, &everything, TOP, PAGE, TOP, &iova), -ENOSPC);
-	assert_int_equal(choose(&maps, &everything, TOP - PAGE + 1, PAGE, TOP, &iova), 0);
-	assert_true(iova == PAGE);
-	assert_int_equal(choose(&maps, &everything, PAGE, 1ull << 63, TOP, &iova), 0);
-	assert_true(iova == 1ull << 63);
-	add(&maps, 1ull << 63, PAGE);
-	assert_int_equal(choose(&maps, &everything, PAGE, 1ull << 63, TOP, &iova), -ENOSPC);
-	wr_maps_free(&maps);
-}
-
-static void nothing_crosses_a_windows_end(void **state)
-{
-	const struct wr_ranges windows = { 3, { { 0, 4 * PAGE - 1 },
-						{ 4 * PAGE, 6 * PAGE - 1 },
-						{ 7 * PAGE + 1, TOP } } };
-	struct wr_maps maps = { 0 };
-	weir_iova iova;
-
-	(void)state;
-	assert_int_equal(choose(&maps, &windows, 3 * PAGE, PAGE, TOP, &iova), 0);
-	assert_true(iova == PAGE);
-	assert_int_equal(choose(&maps, &windows, 4 * PAGE, PAGE, TOP, &iova), 0);
-	assert_true(iova == 8 * PAGE);
-	add(&maps, 2 * PAGE, PAGE);
-	assert_int_equal(choose(&maps, &windows, 2 * PAGE, PAGE, TOP, &iova), 0);
-	assert_true(iova == 4 * PAGE);
-	add(&maps, 4 * PAGE, 2 * PAGE);
-	assert_int_equal(choose(&maps, &windows, 2 * PAGE, PAGE, TOP, &iova), 0);
-	assert_true(iova == 8 * PAGE);
-	assert_int_equal(choose(&maps, &windows, 2 * PAGE, PAGE, 10 * PAGE - 2, &iova), -ENOSPC);
-	/* The last page of 64 bits. */
-	add(&maps, 8 * PAGE, TOP - 9 * PAGE + 1);
-	assert_int_equal(choose(&maps, &windows, PAGE, PAGE, TOP, &iova), 0);
-	assert_true(iova == PAGE);
-	add(&maps, PAGE, PAGE);
-	add(&maps, 3 * PAGE, PAGE);
-	assert_int_equal(choose(&maps, &windows, PAGE, PAGE, TOP, &iova), 0);
-	assert_true(iova == TOP - PAGE + 1);
-	add(&maps, iova, PAGE);
-	assert_int_equal(choose(&maps, &windows, PAGE, PAGE, TOP, &iova), -ENOSPC);
-	wr_maps_free(&maps);
-}
-
-static void exhaustion_ends(void **state)
-{
-	const struct wr_ranges small = { 1, { { 0, 64 * PAGE - 1 } } };
-	struct wr_maps maps = { 0 };
-	weir_iova iova;
-
-	(void)state;
-	for (weir_iova n = 1; n < 64; n++) {
-		assert_int_equal(choose(&maps, &small, PAGE, PAGE, TOP, &iova), 0);
-		assert_true(iova == n * PAGE);
-		add(&maps, iova, PAGE);
+	for (uint64_t i = 1; i <= 1000; i++)
+		add_at(maps, i * 4 * GB, MEMORY, i % 2 ? 2 * GB : GB);
+	for (uint64_t i = 1; i <= 1000; i++) {
+		assert_iova(maps, MEMORY, i * 4 * GB, i % 2 ? 2 * GB : GB);
+		remove_at(maps, i * 4 * GB);
 	}
-	assert_int_equal(choose(&maps, &small, PAGE, PAGE, TOP, &iova), -ENOSPC);
-	wr_maps_remove(&maps, wr_maps_find(&maps, 33 * PAGE, 33 * PAGE));
-	assert_int_equal(choose(&maps, &small, 2 * PAGE, PAGE, TOP, &iova), -ENOSPC);
-	assert_int_equal(choose(&maps, &small, PAGE, PAGE, TOP, &iova), 0);
-	assert_true(iova == 33 * PAGE);
-	wr_maps_free(&maps);
+	assert_no_iova(maps, MEMORY);
+	assert_int_equal(maps->by_vaddr.tables, 0);
 }
 
-/* ---- at random, against the plainest of allocators ---- */
+/* ---- at random, against a list ---- */
 
-#define PAGES 256u
+#define N 40
 
 static unsigned long long seed;
 
@@ -333,129 +290,272 @@ static unsigned int any(unsigned int below)
 	return (unsigned int)((z ^ z >> 31) % below);
 }
 
-/* 0: free; a mapping's pages have its number. Windows by page. */
-struct reference {
-	unsigned int owner[PAGES];
-	unsigned int window[PAGES];	/* 0: in none */
-	char *vaddr[PAGES];
+/* The oldest first. */
+struct list {
+	struct wr_mapping m[N];
+	int n;
 };
 
-static unsigned int reference_choose(const struct reference *r, unsigned int len,
-				     unsigned int align, unsigned int limit)
-{
-	for (unsigned int at = align; at + len <= limit; at += align) {
-		unsigned int n = 0;
+static const struct wr_ranges windows = { 4, {
+	{ 0, 3 * GB - 1 }, { 3 * GB, 5 * GB + 3 * PAGE - 1 }, { (1ull << 48) - 2 * GB,
+	(1ull << 48) + 2 * GB - 1 }, { 0 - 3 * GB, TOP } } };
 
-		while (n < len && !r->owner[at + n] && r->window[at] &&
-		       r->window[at + n] == r->window[at])
-			n++;
-		if (n == len)
-			return at;
-	}
-	return 0;
+static bool is_free_there(const struct list *list, weir_iova first, uint64_t len)
+{
+	weir_iova last = first + (len - 1);
+
+	if (last < first || !first || !wr_ranges_hold(&windows, first, last))
+		return false;
+	for (int i = 0; i < list->n; i++)
+		if (first - list->m[i].iova < list->m[i].len ||
+		    list->m[i].iova - first < len)
+			return false;
+	return true;
 }
 
-static void random_windows(struct reference *r, struct wr_ranges *ranges)
+/* The lowest place begins where a window does, or behind a mapping, rounded up. */
+static weir_iova lowest(const struct list *list, uint64_t len, uint64_t align, weir_iova limit)
 {
-	unsigned int window = 0;
+	weir_iova best = 0;
 
-	ranges->n = 0;
-	for (unsigned int at = any(8); at < PAGES; at += any(3)) {
-		unsigned int len = 1 + any(PAGES / 2);
+	for (int i = 0; i < list->n + (int)windows.n; i++) {
+		weir_iova at = i < list->n ? list->m[i].iova + list->m[i].len :
+			       windows.r[i - list->n].first;
 
-		if (len > PAGES - at)
-			len = PAGES - at;
-		window++;
-		wr_ranges_add(ranges, at * PAGE, (at + len) * PAGE - 1);
-		for (unsigned int i = 0; i < len; i++)
-			r->window[at++] = window;
+		at = at ? (at + align - 1) & ~(align - 1) :
+		     i < list->n ? 0 : align;
+		if (at && is_free_there(list, at, len) && at + (len - 1) <= limit &&
+		    (!best || at < best))
+			best = at;
+	}
+	return best;
+}
+
+static uint64_t random_len(void)
+{
+	static const uint64_t sizes[] = { PAGE, PAGE, 16 * PAGE, 70 * PAGE, MB2, 3 * MB2, GB };
+	uint64_t len = sizes[any(7)];
+
+	if (!any(3))
+		len += any(3) * PAGE;
+	if (!any(3) && len > PAGE)
+		len -= PAGE;
+	return len;
+}
+
+static uint64_t random_vaddr(void)
+{
+	static const uint64_t bases[] = { GB, MEMORY, (1ull << 48) - GB, (1ull << 57) - GB };
+
+	return bases[any(4)] + any(2) * GB + any(3) * (MB2 << any(6)) +
+	       any(2) * PAGE * any(600);
+}
+
+static void look_up_at_random(struct wr_maps *maps, const struct list *list)
+{
+	const struct wr_mapping *in = &list->m[any((unsigned int)list->n)], *oldest = NULL;
+	uint64_t at = any(2) ? any((unsigned int)(in->len / PAGE)) * PAGE + any(PAGE) :
+			any(2) ? in->len : 0 - 1ull;
+	uint64_t key = (uintptr_t)in->vaddr + at;
+	struct wr_mapping next;
+
+	for (int i = list->n; i-- > 0;)
+		if (key - (uintptr_t)list->m[i].vaddr < list->m[i].len)
+			oldest = &list->m[i];
+	if (oldest) {
+		uint64_t offset = key - (uintptr_t)oldest->vaddr;
+
+		assert_iova(maps, key, oldest->iova + offset, oldest->len - offset);
+	} else {
+		assert_no_iova(maps, key);
+	}
+	if (at < in->len)
+		assert_vaddr(maps, in->iova + at, key, in->len - at);
+	assert_true(wr_maps_next(maps, in->iova, in->iova + (in->len - 1), &next));
+	assert_true(next.iova == in->iova && next.len == in->len && next.vaddr == in->vaddr &&
+		    next.dir == in->dir);
+}
+
+static void check_all(struct wr_maps *maps, const struct list *list)
+{
+	struct wr_mapping m;
+	weir_iova at = 0;
+	int n = 0;
+
+	while (wr_maps_next(maps, at, TOP, &m)) {
+		bool found = false;
+
+		for (int i = 0; i < list->n; i++)
+			found = found || (list->m[i].iova == m.iova && list->m[i].len == m.len);
+		assert_true(found);
+		n++;
+		at = m.iova + m.len;
+		if (!at)
+			break;
+	}
+	assert_int_equal(n, list->n);
+	assert_int_equal(maps->n, list->n);
+}
+
+static void add_at_random(struct wr_maps *maps, struct list *list)
+{
+	struct wr_mapping m = mapping(0, random_vaddr(), random_len());
+	static const uint64_t aligns[] = { PAGE, MB2, GB };
+	unsigned int align = any(3);
+	weir_iova limit = any(3) ? TOP : any(2) ? (1ull << 39) - 1 : any(1u << 31);
+	int ret;
+
+	m.dir = (enum weir_dma_dir)any(3);
+	if (any(2)) {
+		m.iova = lowest(list, m.len, aligns[align], limit);
+		assert_choice(maps, m.len, (enum wr_space_align)align, limit, m.iova);
+		if (!m.iova)
+			return;
+	} else {
+		const struct weir_iova_range *r = &windows.r[any(4)];
+
+		m.iova = r->first + any((unsigned int)((r->last - r->first) / PAGE)) * PAGE;
+		if (any(2))
+			m.iova &= ~(GB - 1);
+		if (!is_free_there(list, m.iova, m.len))
+			return;
+	}
+	calls_left = any(8) ? -1 : 0;
+	ret = wr_maps_add(maps, &m);
+	calls_left = -1;
+	if (ret) {
+		assert_int_equal(ret, -ENOMEM);
+		check_all(maps, list);
+	} else {
+		list->m[list->n++] = m;
 	}
 }
 
-static void check_finds(const struct wr_maps *maps, const struct reference *r)
+static void random_steps_match_the_reference(void **state)
 {
-	for (int i = 0; i < 20; i++) {
-		unsigned int first = any(PAGES), last = first + any(PAGES - first);
-		const struct wr_mapping *m;
+	static struct list list;
+	struct wr_maps *maps = *state;
 
-		m = wr_maps_find(maps, first * PAGE + any(PAGE), last * PAGE + PAGE - 1);
-		while (first <= last && !r->owner[first])
-			first++;
-		if (first > last)
-			assert_null(m);
-		else
-			assert_true(m->vaddr == r->vaddr[first] && m->age == r->owner[first]);
-	}
-}
-
-static void one_random_run(unsigned int steps)
-{
-	struct reference r = { 0 };
-	struct wr_maps maps = { 0 };
-	struct wr_ranges ranges;
-
-	random_windows(&r, &ranges);
-	for (unsigned int step = 1; step <= steps; step++) {
-		unsigned int len = 1 + any(12), align = 1u << any(5), limit = 1 + any(PAGES + 32);
-		unsigned int expected = reference_choose(&r, len, align,
-							 limit < PAGES ? limit : PAGES);
-		const struct wr_mapping *m;
-		weir_iova iova = 0;
-		int ret;
-
-		ret = wr_iova_find(&maps, &ranges, len * PAGE, align * PAGE, limit * PAGE - 1,
-				   &iova);
-		assert_int_equal(ret, expected ? 0 : -ENOSPC);
-		assert_true(iova == expected * PAGE);
-		if (!ret) {
-			/* A different address for each, for telling them apart only. */
-			char *vaddr = (char *)(uintptr_t)(step * 64 * PAGE);
-
-			add_at(&maps, iova, len * PAGE, vaddr);
-			for (unsigned int i = 0; i < len; i++) {
-				r.owner[expected + i] = (unsigned int)maps.age;
-				r.vaddr[expected + i] = vaddr;
-			}
-			m = wr_maps_find_vaddr(&maps, vaddr + len * PAGE - 1);
-			assert_true(m->iova == iova);
-		}
-		if (any(3) && (m = wr_maps_find(&maps, any(PAGES) * PAGE, TOP))) {
-			for (unsigned int i = 0; i < m->len / PAGE; i++)
-				r.owner[m->iova / PAGE + i] = 0;
-			wr_maps_remove(&maps, m);
-		}
-		check_finds(&maps, &r);
-	}
-	for (size_t i = 1; i < maps.n; i++)
-		assert_true(maps.v[i - 1].iova + maps.v[i - 1].len <= maps.v[i].iova);
-	wr_maps_free(&maps);
-}
-
-static void random_choices_match_the_reference(void **state)
-{
-	(void)state;
 	seed = 20240229;
-	for (int run = 0; run < 200; run++)
-		one_random_run(200);
+	assert_int_equal(wr_maps_set_ranges(maps, &windows), 0);
+	for (int step = 0; step < 30000; step++) {
+		if (list.n == N || (list.n && !any(3))) {
+			int i = (int)any((unsigned int)list.n);
+
+			remove_at(maps, list.m[i].iova);
+			list.n--;
+			memmove(&list.m[i], &list.m[i + 1],
+				(size_t)(list.n - i) * sizeof(list.m[0]));
+		}
+		add_at_random(maps, &list);
+		for (int i = 0; list.n && i < 6; i++)
+			look_up_at_random(maps, &list);
+		if (step % 256 == 0)
+			check_all(maps, &list);
+		if (step % 1000 == 0)
+			assert_int_equal(wr_maps_set_ranges(maps, &windows), 0);
+	}
+	while (list.n)
+		remove_at(maps, list.m[--list.n].iova);
+	assert_int_equal(maps->n_hidden, 0);
+	check_all(maps, &list);
+	assert_true(maps->by_iova.tables <= 4 * 63 && maps->by_vaddr.tables <= 8 * 63);
+}
+
+/* ---- without memory ---- */
+
+/* Every call for memory of an add fails once; what was there stays, and is found. */
+static void adding_is_all_or_nothing(void **state)
+{
+	static struct list list;
+	struct wr_maps *maps = *state;
+	/* With memory that an older one has, at addresses that take all the levels there are. */
+	const struct wr_mapping m = mapping(1ull << 57, MEMORY - PAGE, 2 * GB);
+	int n = 0;
+
+	add_at(maps, PAGE, MEMORY, PAGE);
+	list.m[list.n++] = mapping(PAGE, MEMORY, PAGE);
+	for (;; n++) {
+		/* No table is left over, so that some must be had. */
+		while (maps->by_iova.spares)
+			add(maps, (1ull << 58) + maps->n * GB + PAGE, PAGE);
+		while (maps->by_vaddr.spares)
+			add(maps, (1ull << 58) + maps->n * GB + PAGE, PAGE);
+		list.n = 1;
+		calls_left = n;
+		if (!wr_maps_add(maps, &m))
+			break;
+		calls_left = -1;
+		assert_no_next(maps, m.iova, m.iova + (m.len - 1));
+		assert_no_iova(maps, MEMORY - PAGE);
+		assert_iova(maps, MEMORY, PAGE, PAGE);
+		assert_no_iova(maps, MEMORY + PAGE);
+		assert_true(wr_space_is_free(&maps->space, m.iova, m.iova + (m.len - 1)));
+		assert_int_equal(maps->n_hidden, 0);
+	}
+	calls_left = -1;
+	assert_true(n >= 1);
+	assert_int_equal(maps->n_hidden, 1);
+	remove_at(maps, m.iova);
+	assert_iova(maps, MEMORY, PAGE, PAGE);
+}
+
+/* Removing what can't be removed without memory is refused beforehand. */
+static void preparing_to_remove_can_fail(void **state)
+{
+	struct wr_maps *maps = *state;
+	struct wr_mapping m;
+
+	add_at(maps, 16 * GB, MEMORY, GB);
+	for (uint64_t i = 0; i < 70; i++)
+		add_at(maps, PAGE + i * 2 * PAGE, MEMORY + i * 2 * MB2 + PAGE, PAGE);
+	assert_true(wr_maps_next(maps, 16 * GB, 16 * GB, &m));
+	for (int n = 0; ; n++) {
+		calls_left = n;
+		if (!wr_maps_prepare_remove(maps, &m))
+			break;
+		assert_in_range(n, 0, 1);
+		assert_iova(maps, MEMORY, 16 * GB, GB);
+		assert_iova(maps, MEMORY + PAGE, 16 * GB + PAGE, GB - PAGE);
+	}
+	calls_left = -1;
+	remove_at(maps, 16 * GB);
+	for (uint64_t i = 0; i < 70; i++)
+		assert_iova(maps, MEMORY + i * 2 * MB2 + PAGE, PAGE + i * 2 * PAGE, PAGE);
+}
+
+static void a_new_map_can_fail(void **state)
+{
+	struct wr_maps maps;
+	int n = 0;
+
+	(void)state;
+	for (;; n++) {
+		calls_left = n;
+		if (!wr_maps_init(&maps))
+			break;
+	}
+	calls_left = -1;
+	assert_int_equal(n, 6);
+	wr_maps_free(&maps);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(empty_map_finds_nothing),
-		cmocka_unit_test(find_knows_bounds_to_the_byte),
-		cmocka_unit_test(find_gives_the_lowest_of_neighbours),
-		cmocka_unit_test(the_whole_space_is_one_mapping),
-		cmocka_unit_test(memory_answers_with_its_oldest_mapping),
-		cmocka_unit_test(ranges_hold_what_lies_in_one),
-		cmocka_unit_test(ranges_intersect),
-		cmocka_unit_test(too_many_ranges_lose_room_only),
-		cmocka_unit_test(default_ranges_leave_out_interrupts),
-		cmocka_unit_test(lowest_free_iova_comes_first_and_is_never_0),
-		cmocka_unit_test(limits_are_of_the_last_byte),
-		cmocka_unit_test(nothing_crosses_a_windows_end),
-		cmocka_unit_test(exhaustion_ends),
-		cmocka_unit_test(random_choices_match_the_reference),
+		TEST(empty_map_finds_nothing),
+		TEST(bounds_are_to_the_byte),
+		TEST(neighbours_stay_apart),
+		TEST(every_shape_is_one_mapping),
+		TEST(the_largest_mapping_there_can_be),
+		TEST(memory_answers_with_its_oldest_mapping),
+		TEST(the_next_oldest_follows),
+		TEST(uncovering_needs_no_memory),
+		TEST(hidden_mappings_take_no_tables),
+		TEST(random_steps_match_the_reference),
+		TEST(adding_is_all_or_nothing),
+		TEST(preparing_to_remove_can_fail),
+		TEST(a_new_map_can_fail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
