@@ -11,7 +11,7 @@ WEIR  := $(BUILD)/tools/weir/weir
 DEMO  := soft:edu
 
 .DEFAULT_GOAL := all
-.PHONY: all configure demo quick check install vm-shell clean help
+.PHONY: all configure demo quick check bench install vm-shell clean help
 
 all: configure
 	@ninja -C $(BUILD)
@@ -41,6 +41,9 @@ check:
 	@scripts/setup test
 	@python3 tests/check.py
 
+bench: all
+	@$(WEIR) bench
+
 # build/ would keep the prefix of the last time. DESTDIR is made absolute because meson would take
 # it relative to build/.
 install: configure
@@ -60,6 +63,7 @@ help:
 	@echo "make demo                   install packages, build, run the self test in software"
 	@echo "make quick                  unit and soft tests, under a minute"
 	@echo "make check                  everything: two compilers, sanitizers, virtual machines"
+	@echo "make bench                  what weir itself costs; docs/performance.md explains"
 	@echo "make install                PREFIX (/usr/local) and DESTDIR are honoured"
 	@echo "make vm-shell MACHINE=name  a shell in one of the test machines"
 	@echo "make clean                  remove build/ and its siblings"

@@ -63,7 +63,7 @@ class Config:
 SANE = ['-Dwerror=false', '-Ddebug=true', '-Doptimization=1']
 
 CONFIGS = [
-    Config('gcc', 'build', 'gcc', 'g++', ['-Dwerror=true'], UNIT + ['headers']),
+    Config('gcc', 'build', 'gcc', 'g++', ['-Dwerror=true'], UNIT + ['headers', 'bench']),
     Config('clang', 'build-clang', 'clang', 'clang++', ['-Dwerror=true'], UNIT + ['headers']),
     Config('asan', 'build-asan', 'gcc', 'g++',
            SANE + ['-Db_sanitize=address,undefined', '-Dc_args=-fno-sanitize-recover=all'],

@@ -16,6 +16,7 @@ static const struct verb {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } verbs[] = {
+	{ "bench", cmd_bench, "what weir itself costs, beside the limit of the machine" },
 	{ "list", cmd_list, "the machine's PCI functions" },
 	{ "info", cmd_info, "all about one device" },
 	{ "selftest", cmd_selftest, "drive a device and see that it can do only what it may" },

@@ -196,6 +196,14 @@ struct json_object *js_number(int value)
 	return value < 0 ? NULL : need(json_object_new_int(value));
 }
 
+struct json_object *js_real(double value)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%.2f", value);
+	return need(json_object_new_double_s(value, text));
+}
+
 struct json_object *js_bool(bool value)
 {
 	return need(json_object_new_boolean(value));

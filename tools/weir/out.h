@@ -57,6 +57,8 @@ struct json_object *js_size(uint64_t value);
 /* null for a negative number. */
 struct json_object *js_number(int value);
 struct json_object *js_bool(bool value);
+/* With two digits behind the point. */
+struct json_object *js_real(double value);
 void js_add(struct json_object *object, const char *key, struct json_object *value);
 void js_append(struct json_object *list, struct json_object *value);
 /* Print the value and free it. */

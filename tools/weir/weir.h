@@ -12,6 +12,7 @@ enum {
 	EXIT_UNKNOWN,	/* could not tell, bad input */
 };
 
+int cmd_bench(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_selftest(int argc, char **argv);
