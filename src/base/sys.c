@@ -90,5 +90,12 @@ void wr_close(int fd)
 
 size_t wr_page_size(void)
 {
-	return (size_t)sysconf(_SC_PAGESIZE);
+	static size_t known;
+	size_t size = __atomic_load_n(&known, __ATOMIC_RELAXED);
+
+	if (!size) {
+		size = (size_t)sysconf(_SC_PAGESIZE);
+		__atomic_store_n(&known, size, __ATOMIC_RELAXED);
+	}
+	return size;
 }

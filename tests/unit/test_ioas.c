@@ -409,6 +409,19 @@ static void look_ups_are_exact_to_the_byte(void **state)
 	assert_true(iova == 2 * page && len == 3 * page);
 }
 
+/* More than the memory of a process can't be memory: refused before the books grow by it. */
+static void no_mapping_is_larger_than_memory(void **state)
+{
+	struct rig *rig = *state;
+	weir_iova iova = 7;
+
+	assert_int_equal(weir_ioas_map(rig->as, rig->memory, (1ull << 48) + page, NULL, &iova),
+			 -EFAULT);
+	assert_says("hasn't that much memory");
+	assert_int_equal(weir_ioas_map(rig->as, (void *)page, 0 - page, NULL, &iova), -EFAULT);
+	assert_true(iova == 7);
+}
+
 static void segments_are_runs_in_the_buffers_order(void **state)
 {
 	struct rig *rig = *state;
@@ -616,6 +629,7 @@ int main(void)
 		TEST(large_pages_stay_possible),
 		TEST(a_mapping_is_unmapped_as_a_whole),
 		TEST(look_ups_are_exact_to_the_byte),
+		TEST(no_mapping_is_larger_than_memory),
 		TEST(segments_are_runs_in_the_buffers_order),
 		TEST(without_a_domain_little_is_known),
 		TEST(memory_that_cant_be_had),
