@@ -12,11 +12,11 @@
 
 #include <weir/error.h>
 
-/* Exported for libweir-host alone, in the version node WEIR_PRIVATE: no ABI. */
+/* Exported for libweir-host alone, in a version node of its own: no ABI. */
 #define WR_PRIVATE __attribute__((visibility("default")))
 
 WR_PRIVATE void wr_message(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-WR_PRIVATE void wr_message_in(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void wr_message_in(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 static inline int wr_error(int err)
 {
@@ -39,7 +39,7 @@ WR_PRIVATE void wr_log(enum weir_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* Whether the reserved words of an options structure are zero, as they must be; else -EINVAL. */
-WR_PRIVATE int wr_reserved(const uint64_t *words, size_t n, const char *what);
+int wr_reserved(const uint64_t *words, size_t n, const char *what);
 #define WR_RESERVED(opts, what)                                                                    \
 	wr_reserved((opts)->reserved, sizeof((opts)->reserved) / sizeof((opts)->reserved[0]), what)
 

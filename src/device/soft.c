@@ -3,7 +3,6 @@
  * The transport within the process: register accesses are calls of the model's host, DMA goes
  * through the software IOMMU's hardware half, interrupts are written to eventfds.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -123,11 +123,6 @@ int wr_maps_find_free(const struct wr_maps *maps, uint64_t len, enum wr_space_al
 
 /* ---- mappings ---- */
 
-static void hide(struct wr_maps *maps, const struct wr_mapping *m)
-{
-	maps->hidden[maps->n_hidden++] = *m;
-}
-
 static int reserve_hidden(struct wr_maps *maps)
 {
 	size_t room = maps->hidden_room ? 2 * maps->hidden_room : 16;
@@ -163,7 +158,7 @@ int wr_maps_add(struct wr_maps *maps, const struct wr_mapping *m)
 		return ret;
 	}
 	if (hidden)
-		hide(maps, m);
+		maps->hidden[maps->n_hidden++] = *m;
 	if (first <= last)
 		wr_space_take(&maps->space, first, last);
 	maps->n++;

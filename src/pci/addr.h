@@ -25,6 +25,6 @@ WR_PRIVATE int wr_pci_addr_parse(const char *text, struct wr_pci_addr *out);
 WR_PRIVATE void wr_pci_addr_format(const struct wr_pci_addr *addr, char buf[WR_PCI_ADDR_MAX]);
 
 /* bus << 8 | device << 3 | function */
-WR_PRIVATE uint16_t wr_pci_addr_requester(const struct wr_pci_addr *addr);
+uint16_t wr_pci_addr_requester(const struct wr_pci_addr *addr);
 
 #endif

@@ -5,7 +5,7 @@
     symbols.py --map FILE --include DIR [--only HEADER | --without HEADER] NM LIBRARY
 
 The headers, the map and the built library must name the same symbols. The one exception is the
-version node WEIR_PRIVATE, for weir's own libraries: its symbols must be in the map one by one
+version node WEIR_PRIVATE_0.1.0, for weir's own libraries: its symbols must be in the map one by one
 and in no public header.
 """
 
