@@ -7,9 +7,9 @@
  * device joins. Each kind of IOMMU interface that the attached devices need holds a copy of them,
  * called a domain; a mapping holds on every domain or on none.
  *
- * The unit of unmap is the mapping, as it was made. Mappings never overlap in IOVA; the same
- * memory may be mapped at several IOVAs. Lengths, addresses and IOVAs are in bytes and multiples
- * of the system's page size (sysconf(_SC_PAGESIZE)).
+ * The unit of unmap is what one call mapped, as it was mapped. Mappings never overlap in IOVA; the
+ * same memory may be mapped at several IOVAs. Lengths, addresses and IOVAs are in bytes and
+ * multiples of the system's page size (sysconf(_SC_PAGESIZE)).
  *
  * Memory that is mapped is pinned by the kernel's interfaces and reachable by the devices until
  * it is unmapped: don't unmap it from the process (munmap, free) before. After fork() the kernel
@@ -18,6 +18,8 @@
  */
 #ifndef WEIR_IOAS_H
 #define WEIR_IOAS_H
+
+#include <sys/uio.h>
 
 #include <weir/types.h>
 
@@ -71,8 +73,10 @@ struct weir_map_opts {
  * Returns 0, or, with everything as it was:
  *  -EINVAL   zero, unaligned or wrapping; outside the usable ranges; reserved fields not zero
  *  -EEXIST   fixed, and it overlaps a mapping, which the message names
- *  -ENOSPC   no room for an automatic IOVA, or the kernel's limit of mappings is reached
- *  -ENOMEM   no memory, or more than RLIMIT_MEMLOCK lets the kernel pin
+ *  -ENOSPC   no room for an automatic IOVA, or the kernel's limit of mappings is reached: see
+ *            weir_ioas_caps.mappings; the log warns when little is left
+ *  -ENOMEM   no memory, or more than RLIMIT_MEMLOCK lets the kernel pin; the message has the limit,
+ *            what counts against it, and what is needed
  *  -EFAULT   @vaddr isn't readable, or not writable where @opts asks for that
  *  -EDEADLK  called by a device model between weir_model_dma_begin() and _end()
  * and whatever else the kernel's VFIO_IOMMU_MAP_DMA says (drivers/vfio/vfio_iommu_type1.c).
@@ -81,16 +85,65 @@ WEIR_API int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len,
 			   const struct weir_map_opts *opts, weir_iova *iova);
 
 /**
- * weir_ioas_unmap() - take one mapping back. When it returns, no device reaches the memory.
- * @iova: where the mapping starts.
- * @len: its length, as it was mapped.
+ * weir_ioas_mapv() - map several pieces of memory, one behind the other in IOVA, as one unit: all
+ * or none, unmapped by the first IOVA and the total length.
+ * @iov, @n: the pieces; each as @vaddr and @len of weir_ioas_map(), each a mapping of its own for
+ *	the kernel's limit. They may be of the same memory.
  *
- * Returns 0; -ENOENT when no mapping starts at @iova; -EINVAL when one does but is longer or
- * shorter, or when @iova lies inside one: the message names it, and nothing changes. -EDEADLK as
- * in weir_ioas_map(). -EIO when the kernel unmapped something other than it was asked to: then the
- * mapping is given up, the address space is degraded, and the message says what was unmapped.
+ * Otherwise as weir_ioas_map().
+ */
+WEIR_API int weir_ioas_mapv(struct weir_ioas *as, const struct iovec *iov, size_t n,
+			    const struct weir_map_opts *opts, weir_iova *iova);
+
+/**
+ * weir_ioas_map_fd() - map a file's memory (a memfd's, hugetlbfs's, tmpfs's) without an address of
+ * the caller's. weir maps it into the process, shared, until it is unmapped; weir_ioas_to_vaddr()
+ * says where. It is not inherited by a child after fork().
+ * @fd: open for reading, and for writing where @opts lets devices write. Needed during the call
+ *	only.
+ * @offset: where the memory starts in the file; page aligned (to the file's own pages on
+ *	hugetlbfs).
+ *
+ * Returns as weir_ioas_map(), with -EINVAL also for what lies beyond the file's end; or what
+ * mmap(2) says.
+ */
+WEIR_API int weir_ioas_map_fd(struct weir_ioas *as, int fd, uint64_t offset, size_t len,
+			      const struct weir_map_opts *opts, weir_iova *iova);
+
+/**
+ * weir_ioas_unmap() - take one unit back. When it returns, no device reaches the memory.
+ * @iova: where it starts.
+ * @len: its length, as it was mapped; of a batch, the total.
+ *
+ * Returns 0; -ENOENT when nothing is mapped at @iova; -EINVAL when the unit there is longer or
+ * shorter, or @iova lies inside it: the message names it, and nothing changes. -EDEADLK as in
+ * weir_ioas_map(). -EIO when the kernel unmapped something other than it was asked to: then the
+ * unit is given up, the address space is degraded, and the message says what was unmapped.
  */
 WEIR_API int weir_ioas_unmap(struct weir_ioas *as, weir_iova iova, size_t len);
+
+/**
+ * weir_ioas_unmap_all() - take everything back, by one call of the kernel where it has one
+ * (VFIO_DMA_UNMAP_FLAG_ALL, Linux 5.12).
+ *
+ * Returns 0; -EBUSY while a weir_mem of the address space lives; otherwise as weir_ioas_unmap().
+ */
+WEIR_API int weir_ioas_unmap_all(struct weir_ioas *as);
+
+/**
+ * weir_ioas_update_vaddr() - the memory of a mapping is at another address of the process now, too:
+ * the same pages, of a memfd for instance. Devices go on reaching it meanwhile. From then on
+ * look-ups answer with the new address, and the old one may be unmapped from the process. Whether
+ * the pages are the same nobody checks.
+ * @iova, @len: a unit that weir_ioas_map() made.
+ * @vaddr: the new address; page aligned.
+ *
+ * Returns 0; -ENOENT and -EINVAL as weir_ioas_unmap(); -ENOTSUP where the kernel can't be told
+ * (VFIO_UPDATE_VADDR, Linux 5.12, not beside mediated devices); -EFAULT as weir_ioas_map(), on the
+ * software IOMMU; -ENOMEM; -EIO when the kernel forgot the old address and doesn't take the new
+ * one.
+ */
+WEIR_API int weir_ioas_update_vaddr(struct weir_ioas *as, weir_iova iova, size_t len, void *vaddr);
 
 /**
  * weir_ioas_to_iova() - the IOVA of an address in mapped memory.
@@ -113,6 +166,19 @@ WEIR_API int weir_ioas_to_iova(struct weir_ioas *as, const void *vaddr, weir_iov
  */
 WEIR_API int weir_ioas_to_vaddr(struct weir_ioas *as, weir_iova iova, void **vaddr, size_t *len);
 
+/** What weir_ioas_to_iovas() answers for an address that isn't mapped. */
+#define WEIR_IOVA_NONE (~(weir_iova)0)
+
+/**
+ * weir_ioas_to_iovas() - the IOVAs of many addresses at once, which is faster than one by one.
+ * @vaddrs, @n: the addresses.
+ * @iovas: their IOVAs, in the same order; WEIR_IOVA_NONE where one isn't mapped.
+ *
+ * Otherwise as weir_ioas_to_iova(). Returns how many are mapped, and leaves no message.
+ */
+WEIR_API size_t weir_ioas_to_iovas(struct weir_ioas *as, const void *const *vaddrs,
+				   weir_iova *iovas, size_t n);
+
 /** weir_seg - one run of a buffer that is contiguous in IOVA. */
 struct weir_seg {
 	weir_iova iova;
@@ -132,6 +198,14 @@ struct weir_seg {
  */
 WEIR_API int weir_ioas_segs(struct weir_ioas *as, const void *vaddr, size_t len,
 			    struct weir_seg *segs, size_t n);
+
+/**
+ * weir_ioas_segsv() - as weir_ioas_segs() for several buffers, as if they were one: where the end
+ * of one and the start of the next follow one another in IOVA, they share a run.
+ * @iov, @n_iov: the buffers; empty ones are passed over.
+ */
+WEIR_API int weir_ioas_segsv(struct weir_ioas *as, const struct iovec *iov, size_t n_iov,
+			     struct weir_seg *segs, size_t n);
 
 /** weir_iova_range - IOVAs from @first to @last, both included. */
 struct weir_iova_range {
@@ -155,12 +229,17 @@ enum weir_dirty {
 
 /** weir_ioas_caps - what all domains of an address space can do. */
 struct weir_ioas_caps {
-	unsigned int domains;	/**< how many; without one the rest is zero */
+	unsigned int domains;	/**< how many; without one, all but mappings is zero */
 	uint64_t page_sizes;	/**< bit n set: the IOMMU has pages of 2^n bytes */
 	bool isolation;		/**< a device can't reach what isn't mapped */
 	bool faults;		/**< weir_ioas_faults() tells of blocked accesses */
 	enum weir_dirty dirty;
 	bool degraded;		/**< the kernel half did something, as the log tells */
+	/**
+	 * How many more mappings the kernel takes (type1: dma_entry_limit, 65535 unless changed);
+	 * UINT64_MAX: no limit, or none that it tells.
+	 */
+	uint64_t mappings;
 	/** For later versions; zero. */
 	uint64_t reserved[4];
 };

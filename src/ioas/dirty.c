@@ -141,8 +141,8 @@ static int dirty_read_locked(struct weir_ioas *as, weir_iova iova, uint64_t len,
 		ret = wr_fail(-EINVAL, "dirty tracking is off: weir_ioas_dirty_start() first");
 	if (ret)
 		return ret;
-	if (!wr_maps_next(&as->maps, iova, last, &m) || m.iova < iova ||
-	    (wr_maps_next(&as->maps, last, last, &end) && end.iova + (end.len - 1) > last))
+	if (!wr_maps_next(&as->maps, iova, last, &m) || wr_ioas_unit(as, &m).first < iova ||
+	    (wr_maps_next(&as->maps, last, last, &end) && wr_ioas_unit(as, &end).last > last))
 		return wr_fail(-EINVAL, "IOVA 0x%" PRIx64 " to 0x%" PRIx64 " doesn't consist of "
 			       "whole mappings", iova, last);
 	do {

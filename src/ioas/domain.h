@@ -30,11 +30,15 @@ struct wr_domain {
 	const struct wr_domain_ops *ops;
 	struct wr_list link;		/* in its address space */
 	unsigned int endpoints;
-	/* what the interface says; may change when an endpoint joins or leaves */
+	/*
+	 * What the interface says. The ranges and page sizes may change when an endpoint joins or
+	 * leaves, the room with each mapping; the last two beside readers, by atomic stores.
+	 */
 	struct wr_ranges ranges;
-	uint64_t page_sizes;
 	enum weir_dirty dirty;
 	bool isolation;
+	uint64_t page_sizes;
+	uint64_t room;			/* mappings that it takes still; UINT64_MAX: any number */
 };
 
 /*
@@ -59,10 +63,19 @@ struct wr_domain_ops {
 	int (*map)(struct wr_domain *d, const struct wr_mapping *m);
 
 	/*
-	 * On return no device reaches the memory. -EIO: something else than asked was unmapped,
-	 * and there is no way back.
+	 * Unmap @n mappings that follow one another in IOVA: on return no device reaches the
+	 * memory. -EIO: something else than asked was unmapped, and there is no way back.
 	 */
-	int (*unmap)(struct wr_domain *d, const struct wr_mapping *m);
+	int (*unmap)(struct wr_domain *d, const struct wr_mapping *m, size_t n);
+
+	/* The same for all that is mapped; never -ENOENT. */
+	int (*unmap_all)(struct wr_domain *d);
+
+	/*
+	 * The memory of a mapping is at @vaddr now as well, the same pages: use that address from
+	 * now on. -ENOTSUP: it can't. -EIO: it is at neither, as far as the interface knows.
+	 */
+	int (*move)(struct wr_domain *d, const struct wr_mapping *m, void *vaddr);
 
 	/* Present unless .dirty is WEIR_DIRTY_NONE. @bitmap: a bit per page, zero before. */
 	int (*dirty_start)(struct wr_domain *d);

@@ -87,6 +87,7 @@ int weir_ioas_close(struct weir_ioas *as)
 	if (as->private_iommu)
 		weir_iommu_close(iommu);
 	wr_maps_free(&as->maps);
+	wr_ioas_forget(as);
 	pthread_mutex_destroy(&as->books);
 	pthread_mutex_destroy(&as->lock);
 	free(as);
@@ -142,38 +143,6 @@ static int recompute(struct weir_ioas *as)
 	return 0;
 }
 
-/* Record that a domain isn't what the maps say, which only a kernel that half did it can cause. */
-static void degrade(struct weir_ioas *as, const struct wr_domain *d, const struct wr_mapping *m)
-{
-	pthread_mutex_lock(&as->books);
-	as->degraded = true;
-	pthread_mutex_unlock(&as->books);
-	wr_log(WEIR_LOG_ERROR, "address space degraded: on %s, IOVA 0x%" PRIx64 " (%" PRIu64
-	       " bytes) isn't as it should be: %s", d->ops->name, m->iova, m->len, weir_errmsg());
-}
-
-static int replay(struct weir_ioas *as, struct wr_domain *d)
-{
-	weir_iova at = 0;
-	struct wr_mapping m;
-
-	while (wr_maps_next(&as->maps, at, UINT64_MAX, &m)) {
-		int ret;
-
-		if (!wr_ranges_hold(&d->ranges, m.iova, m.iova + (m.len - 1)))
-			return wr_fail(-EINVAL, "the mapping at IOVA 0x%" PRIx64 " (%" PRIu64
-				       " bytes) lies outside what %s can map here", m.iova, m.len,
-				       d->ops->name);
-		ret = d->ops->map(d, &m);
-		if (ret)
-			return ret;
-		at = m.iova + m.len;
-		if (!at)
-			break;
-	}
-	return as->tracking && d->dirty != WEIR_DIRTY_NONE ? d->ops->dirty_start(d) : 0;
-}
-
 static int open_domain(struct weir_ioas *as, const struct wr_domain_ops *ops,
 		       struct wr_endpoint *ep)
 {
@@ -182,7 +151,7 @@ static int open_domain(struct weir_ioas *as, const struct wr_domain_ops *ops,
 
 	if (ret)
 		return ret;
-	ret = replay(as, d);
+	ret = wr_ioas_replay(as, d);
 	if (ret) {
 		ops->leave(d, ep);
 		return ret;
@@ -335,236 +304,12 @@ void wr_ioas_detach(struct weir_ioas *as, struct wr_endpoint *ep)
 	pthread_mutex_unlock(&as->iommu->attach_lock);
 }
 
-/* ---- map and unmap ---- */
-
-int wr_ioas_check_range(uint64_t start, uint64_t len, const char *what)
-{
-	size_t page = wr_page_size();
-
-	if (!len || len & (page - 1))
-		return wr_fail(-EINVAL, "a length of %" PRIu64 " bytes isn't a positive multiple "
-			       "of the page size, %zu", len, page);
-	if (start & (page - 1))
-		return wr_fail(-EINVAL, "%s 0x%" PRIx64 " isn't a multiple of the page size, %zu",
-			       what, start, page);
-	if (start > UINT64_MAX - (len - 1))
-		return wr_fail(-EINVAL, "%" PRIu64 " bytes from %s 0x%" PRIx64 " on don't fit into "
-			       "64 bits", len, what, start);
-	return 0;
-}
-
-static int check_fixed(struct weir_ioas *as, weir_iova iova, uint64_t len)
-{
-	weir_iova last = iova + (len - 1);
-	const struct wr_ranges *ranges = &as->maps.ranges;
-	struct wr_mapping m;
-
-	if (wr_maps_next(&as->maps, iova, last, &m))
-		return wr_fail(-EEXIST, "IOVA 0x%" PRIx64 " to 0x%" PRIx64 " overlaps the mapping "
-			       "at 0x%" PRIx64 " (%" PRIu64 " bytes)", iova, last, m.iova, m.len);
-	if (!wr_ranges_hold(ranges, iova, last)) {
-		char text[256] = "";
-
-		for (size_t i = 0; i < ranges->n; i++)
-			wr_append(text, sizeof(text), "%s0x%" PRIx64 "-0x%" PRIx64, i ? ", " : "",
-				  ranges->r[i].first, ranges->r[i].last);
-		return wr_fail(-EINVAL, "IOVA 0x%" PRIx64 " to 0x%" PRIx64 " doesn't lie within a "
-			       "usable range: %s", iova, last, *text ? text : "there is none");
-	}
-	return 0;
-}
-
-/* Where large pages are possible in memory, make them possible in IOVA, if there is room. */
-static int choose_iova(struct weir_ioas *as, const void *vaddr, uint64_t len, weir_iova limit,
-		       weir_iova *iova)
-{
-	static const struct {
-		uint64_t size;
-		enum wr_space_align align;
-	} pages[] = {
-		{ 1ull << 30, WR_SPACE_1G }, { WR_HUGE_PAGE, WR_SPACE_2M }, { 1, WR_SPACE_PAGE },
-	};
-
-	if (!limit || limit > as->limit)
-		limit = as->limit;
-	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
-		if (len >= pages[i].size && (uintptr_t)vaddr % pages[i].size == 0 &&
-		    !wr_maps_find_free(&as->maps, len, pages[i].align, limit, iova))
-			return 0;
-	return wr_fail(-ENOSPC, "no free IOVA for %" PRIu64 " bytes up to 0x%" PRIx64 ", which the "
-		       "attached devices and the options allow", len, limit);
-}
-
-/* Undoing failed as well. The caller is told why it had to be done, and of this. */
-static void undo_failed(struct weir_ioas *as, const struct wr_domain *d,
-			const struct wr_mapping *m, const char *cause)
-{
-	degrade(as, d, m);
-	wr_message("%s; and it can't be undone on %s, the address space is degraded: %s", cause,
-		   d->ops->name, weir_errmsg());
-}
-
-/* On every domain or on none. */
-static int map_domains(struct weir_ioas *as, const struct wr_mapping *m)
-{
-	struct wr_domain *d, *undo;
-	char cause[512];
-	int ret = 0;
-
-	wr_list_for_each(d, &as->domains, link) {
-		ret = d->ops->map(d, m);
-		if (ret)
-			break;
-	}
-	if (!ret)
-		return 0;
-	snprintf(cause, sizeof(cause), "%s", weir_errmsg());
-	wr_list_for_each(undo, &as->domains, link) {
-		if (undo == d)
-			break;
-		if (undo->ops->unmap(undo, m))
-			undo_failed(as, undo, m, cause);
-	}
-	return ret;
-}
-
-/*
- * Where the kernel unmapped something other than it was asked to (-EIO) there is nothing to go back
- * to: the mapping is given up everywhere. A domain that refuses leaves it as it was.
- */
-static int unmap_domains(struct weir_ioas *as, const struct wr_mapping *m)
-{
-	struct wr_domain *d, *undo;
-	char cause[512];
-	int ret = 0, gone = 0;
-
-	wr_list_for_each(d, &as->domains, link) {
-		ret = d->ops->unmap(d, m);
-		if (ret == -EIO) {
-			degrade(as, d, m);
-			gone = ret;
-			ret = 0;
-		}
-		if (ret)
-			break;
-	}
-	if (!ret)
-		return gone;
-	snprintf(cause, sizeof(cause), "%s", weir_errmsg());
-	wr_list_for_each(undo, &as->domains, link) {
-		if (undo == d)
-			break;
-		if (undo->ops->map(undo, m))
-			undo_failed(as, undo, m, cause);
-	}
-	return ret;
-}
-
-static int map_locked(struct weir_ioas *as, struct wr_mapping *m, const struct weir_map_opts *opts)
-{
-	int ret;
-
-	if (opts->fixed)
-		ret = check_fixed(as, m->iova, m->len);
-	else
-		ret = choose_iova(as, m->vaddr, m->len, opts->limit, &m->iova);
-	if (ret)
-		return ret;
-	/* First what can fail without a trace; then what the domains would have to undo. */
-	ret = wr_maps_add(&as->maps, m);
-	if (ret)
-		return wr_fail(ret, "no memory to record a mapping");
-	ret = wr_maps_prepare_remove(&as->maps, m);
-	if (ret)
-		wr_fail(ret, "no memory to record a mapping");
-	else
-		ret = map_domains(as, m);
-	if (ret)
-		wr_maps_remove(&as->maps, m);
-	return ret;
-}
-
-int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len, const struct weir_map_opts *opts,
-		  weir_iova *iova)
-{
-	static const struct weir_map_opts automatic;
-	struct wr_mapping m = { .vaddr = vaddr, .len = len };
-	int ret;
-
-	if (!opts)
-		opts = &automatic;
-	m.dir = opts->dir;
-	ret = WR_RESERVED(opts, "weir_map_opts");
-	if (ret)
-		return ret;
-	if ((unsigned int)opts->dir > WEIR_DMA_FROM_DEVICE)
-		return wr_fail(-EINVAL, "%d is no weir_dma_dir", (int)opts->dir);
-	ret = wr_ioas_check_range((uintptr_t)vaddr, len, "address");
-	if (!ret && opts->fixed) {
-		m.iova = *iova;
-		ret = wr_ioas_check_range(m.iova, len, "IOVA");
-	}
-	if (ret)
-		return ret;
-	if (len > WR_RADIX_LEN_MAX)
-		return wr_fail(-EFAULT, "%zu bytes at %p: a process hasn't that much memory", len,
-			       vaddr);
-	ret = wr_ioas_check_bracket();
-	if (ret)
-		return ret;
-	pthread_mutex_lock(&as->lock);
-	ret = map_locked(as, &m, opts);
-	pthread_mutex_unlock(&as->lock);
-	if (!ret)
-		*iova = m.iova;
-	return ret;
-}
+/* ---- look-ups ---- */
 
 static int not_mapped(const void *vaddr)
 {
 	return wr_fail(-ENOENT, "%p isn't mapped", vaddr);
 }
-
-static int nothing_at(weir_iova iova)
-{
-	return wr_fail(-ENOENT, "nothing is mapped at IOVA 0x%" PRIx64, iova);
-}
-
-/* The mapping that is exactly [iova, iova + len), or a word on what is there instead. */
-static int find_exact(struct weir_ioas *as, weir_iova iova, uint64_t len, struct wr_mapping *m)
-{
-	if (!wr_maps_next(&as->maps, iova, iova, m))
-		return nothing_at(iova);
-	if (m->iova != iova || m->len != len)
-		return wr_fail(-EINVAL, "IOVA 0x%" PRIx64 ", %" PRIu64 " bytes: the mapping there "
-			       "starts at 0x%" PRIx64 " and has %" PRIu64 " bytes, and is unmapped "
-			       "as a whole", iova, len, m->iova, m->len);
-	if (wr_maps_prepare_remove(&as->maps, m))
-		return wr_fail(-ENOMEM, "no memory to record that IOVA 0x%" PRIx64 " is unmapped",
-			       iova);
-	return 0;
-}
-
-int weir_ioas_unmap(struct weir_ioas *as, weir_iova iova, size_t len)
-{
-	struct wr_mapping m;
-	int ret;
-
-	ret = wr_ioas_check_bracket();
-	if (ret)
-		return ret;
-	pthread_mutex_lock(&as->lock);
-	ret = find_exact(as, iova, len, &m);
-	if (!ret) {
-		ret = unmap_domains(as, &m);
-		if (!ret || ret == -EIO)
-			wr_maps_remove(&as->maps, &m);
-	}
-	pthread_mutex_unlock(&as->lock);
-	return ret;
-}
-
-/* ---- look-ups ---- */
 
 /*
  * What the first try doesn't answer, out of line: ending in these calls, the look-ups save and
@@ -579,7 +324,7 @@ static __attribute__((noinline)) int to_iova_slow(struct weir_ioas *as, const vo
 static __attribute__((noinline)) int to_vaddr_slow(struct weir_ioas *as, weir_iova iova,
 						   void **vaddr, size_t *len)
 {
-	return wr_maps_to_vaddr(&as->maps, iova, vaddr, len) ? 0 : nothing_at(iova);
+	return wr_maps_to_vaddr(&as->maps, iova, vaddr, len) ? 0 : wr_ioas_nothing_at(iova);
 }
 
 int weir_ioas_to_iova(struct weir_ioas *as, const void *vaddr, weir_iova *iova, size_t *len)
@@ -602,16 +347,33 @@ int weir_ioas_to_vaddr(struct weir_ioas *as, weir_iova iova, void **vaddr, size_
 	return 0;
 }
 
-int weir_ioas_segs(struct weir_ioas *as, const void *vaddr, size_t len, struct weir_seg *segs,
-		   size_t n)
+size_t weir_ioas_to_iovas(struct weir_ioas *as, const void *const *vaddrs, weir_iova *iovas,
+			  size_t n)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (wr_maps_to_iova(&as->maps, vaddrs[i], &iovas[i], NULL))
+			found++;
+		else
+			iovas[i] = WEIR_IOVA_NONE;
+	}
+	return found;
+}
+
+/* Runs that are being listed; the last one may grow. */
+struct runs {
+	struct weir_seg last;
+	struct weir_seg *segs;
+	size_t n, count;
+};
+
+static int add_runs(struct weir_ioas *as, const void *vaddr, size_t len, struct runs *runs)
 {
 	const char *at = vaddr;
-	struct weir_seg last = { 0 };
-	int count = 0;
 
-	if (!len || (uintptr_t)vaddr > UINTPTR_MAX - (len - 1))
-		return wr_fail(-EINVAL, "a buffer of %zu bytes at %p is empty or wraps", len,
-			       vaddr);
+	if ((uintptr_t)vaddr > UINTPTR_MAX - (len - 1))
+		return wr_fail(-EINVAL, "a buffer of %zu bytes at %p wraps", len, vaddr);
 	while (len) {
 		weir_iova iova;
 		size_t run;
@@ -622,16 +384,44 @@ int weir_ioas_segs(struct weir_ioas *as, const void *vaddr, size_t len, struct w
 			run = len;
 		at += run;
 		len -= run;
-		if (count && last.iova + last.len == iova) {
-			last.len += run;
+		if (runs->count && runs->last.iova + runs->last.len == iova) {
+			runs->last.len += run;
 		} else {
-			last = (struct weir_seg){ iova, run };
-			count++;
+			runs->last = (struct weir_seg){ iova, run };
+			runs->count++;
 		}
-		if ((size_t)count <= n)
-			segs[count - 1] = last;
+		if (runs->count <= runs->n)
+			runs->segs[runs->count - 1] = runs->last;
 	}
-	return count;
+	return 0;
+}
+
+int weir_ioas_segs(struct weir_ioas *as, const void *vaddr, size_t len, struct weir_seg *segs,
+		   size_t n)
+{
+	struct runs runs = { .segs = segs, .n = n };
+	int ret;
+
+	if (!len)
+		return wr_fail(-EINVAL, "a buffer of 0 bytes at %p", vaddr);
+	ret = add_runs(as, vaddr, len, &runs);
+	return ret ? ret : (int)runs.count;
+}
+
+int weir_ioas_segsv(struct weir_ioas *as, const struct iovec *iov, size_t n_iov,
+		    struct weir_seg *segs, size_t n)
+{
+	struct runs runs = { .segs = segs, .n = n };
+	int ret;
+
+	for (size_t i = 0; i < n_iov; i++) {
+		if (!iov[i].iov_len)
+			continue;
+		ret = add_runs(as, iov[i].iov_base, iov[i].iov_len, &runs);
+		if (ret)
+			return wr_fail_in(ret, "buffer %zu", i);
+	}
+	return runs.count ? (int)runs.count : wr_fail(-EINVAL, "%zu buffers of 0 bytes", n_iov);
 }
 
 int weir_ioas_ranges(struct weir_ioas *as, struct weir_iova_range *ranges, size_t n)
@@ -651,19 +441,23 @@ int weir_ioas_ranges(struct weir_ioas *as, struct weir_iova_range *ranges, size_
 static void caps_locked(struct weir_ioas *as, struct weir_ioas_caps *caps)
 {
 	struct wr_domain *d;
+	uint64_t room;
 
-	*caps = (struct weir_ioas_caps){ .degraded = as->degraded };
+	*caps = (struct weir_ioas_caps){ .degraded = as->degraded, .mappings = UINT64_MAX };
 	wr_list_for_each(d, &as->domains, link) {
 		if (!caps->domains++) {
 			caps->page_sizes = ~0ull;
 			caps->isolation = true;
 			caps->dirty = WEIR_DIRTY_EXACT;
 		}
-		caps->page_sizes &= d->page_sizes;
+		caps->page_sizes &= __atomic_load_n(&d->page_sizes, __ATOMIC_RELAXED);
 		caps->isolation = caps->isolation && d->isolation;
 		caps->faults = caps->faults || d->ops->faults;
 		if (d->dirty < caps->dirty)
 			caps->dirty = d->dirty;
+		room = __atomic_load_n(&d->room, __ATOMIC_RELAXED);
+		if (room < caps->mappings)
+			caps->mappings = room;
 	}
 }
 

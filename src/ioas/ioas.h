@@ -20,6 +20,7 @@ struct weir_ioas {
 	struct wr_list domains;
 	struct wr_list endpoints;
 	weir_iova limit;		/* of automatic IOVAs: as far as all devices reach */
+	void *batches;			/* map.c's */
 	unsigned int mems;		/* weir_mem alive */
 	bool tracking;			/* dirty tracking is on */
 	bool degraded;			/* a domain differs from the maps: see the log */
@@ -31,6 +32,18 @@ struct weir_ioas {
  */
 int wr_ioas_attach(struct weir_ioas *as, struct wr_endpoint *ep);
 void wr_ioas_detach(struct weir_ioas *as, struct wr_endpoint *ep);
+
+/* Map all there is on a new domain, or one without mappings. */
+int wr_ioas_replay(struct weir_ioas *as, struct wr_domain *d);
+
+/* The lowest mapping that has a byte in [first, last]; and the unit that it is, or is a part of. */
+bool wr_ioas_next(struct weir_ioas *as, weir_iova first, weir_iova last, struct wr_mapping *m);
+struct weir_iova_range wr_ioas_unit(const struct weir_ioas *as, const struct wr_mapping *m);
+
+/* At close: what map.c keeps beside the maps. */
+void wr_ioas_forget(struct weir_ioas *as);
+
+int wr_ioas_nothing_at(weir_iova iova);		/* -ENOENT, with the message */
 
 /*
  * For the device whose private address space it is: -EBUSY if memory or another device uses it.

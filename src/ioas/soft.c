@@ -79,6 +79,7 @@ static int soft_open(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr
 		.page_sizes = 1ull << 12 | 1ull << 21 | 1ull << 30,
 		.dirty = WEIR_DIRTY_EXACT,
 		.isolation = true,
+		.room = UINT64_MAX,
 	};
 	wr_list_init(&s->base.link);
 	/* As VT-d: the interrupt window is never translated. */
@@ -137,13 +138,39 @@ static int soft_map(struct wr_domain *d, const struct wr_mapping *m)
 			    s->tracking ? SMALL_SHIFT : LARGEST_SHIFT);
 }
 
-static int soft_unmap(struct wr_domain *d, const struct wr_mapping *m)
+static int unmap_range(struct soft *s, weir_iova iova, uint64_t len)
 {
-	struct soft *s = soft_of(d);
-
-	wr_vtdss_unmap(s->tables, m->iova, m->len);
+	wr_vtdss_unmap(s->tables, iova, len);
 	wr_unit_sync(s->unit);
 	wr_vtdss_reap(s->tables);
+	return 0;
+}
+
+static int soft_unmap(struct wr_domain *d, const struct wr_mapping *m, size_t n)
+{
+	return unmap_range(soft_of(d), m->iova, m[n - 1].iova - m->iova + m[n - 1].len);
+}
+
+static int soft_unmap_all(struct wr_domain *d)
+{
+	return unmap_range(soft_of(d), 0, d->ranges.r[d->ranges.n - 1].last + 1);
+}
+
+/* No access is blocked meanwhile; on return none uses the old address any more. */
+static int soft_move(struct wr_domain *d, const struct wr_mapping *m, void *vaddr)
+{
+	struct soft *s = soft_of(d);
+	struct wr_mapping moved = *m;
+	int ret;
+
+	moved.vaddr = vaddr;
+	ret = populate(&moved);
+	if (ret)
+		return ret;
+	ret = wr_vtdss_move(s->tables, m->iova, (uintptr_t)vaddr, m->len);
+	if (ret)
+		return wr_fail(ret, "no memory to split large pages");
+	wr_unit_sync(s->unit);
 	return 0;
 }
 
@@ -151,7 +178,7 @@ static int soft_dirty_start(struct wr_domain *d)
 {
 	struct soft *s = soft_of(d);
 	uint64_t last = s->base.ranges.r[s->base.ranges.n - 1].last;
-	int ret = wr_vtdss_split(s->tables, 0, last + 1);
+	int ret = wr_vtdss_split(s->tables, 0, last + 1, SMALL_SHIFT);
 
 	if (ret)
 		return wr_fail(ret, "dirty tracking: no memory to split large pages");
@@ -211,6 +238,8 @@ const struct wr_domain_ops wr_domain_soft = {
 	.leave = soft_leave,
 	.map = soft_map,
 	.unmap = soft_unmap,
+	.unmap_all = soft_unmap_all,
+	.move = soft_move,
 	.dirty_start = soft_dirty_start,
 	.dirty_stop = soft_dirty_stop,
 	.dirty_read = soft_dirty_read,

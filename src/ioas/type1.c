@@ -4,6 +4,7 @@
  * differ for us in dirty tracking only, since weir always unmaps what it mapped; where the
  * kernel's version 1 would unmap more than asked, it is asked for whole mappings.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -15,6 +16,9 @@
 struct type1 {
 	struct wr_domain base;
 	int fd;			/* the container */
+	bool unmaps_all, moves;	/* what its kernel can do */
+	uint64_t limit;		/* of mappings, UINT64_MAX: it doesn't say */
+	bool warned;		/* that the limit is near */
 };
 
 static struct type1 *type1_of(struct wr_domain *d)
@@ -27,9 +31,22 @@ static bool type1_fits(const struct wr_endpoint *ep)
 	return ep->group;
 }
 
+static void set_room(struct type1 *t, uint64_t room)
+{
+	__atomic_store_n(&t->base.room, room, __ATOMIC_RELAXED);
+}
+
 static int refresh(struct type1 *t)
 {
-	return wr_container_info(t->fd, &t->base.page_sizes, &t->base.ranges);
+	struct wr_container_info info;
+	int ret = wr_container_info(t->fd, &info);
+
+	if (ret)
+		return ret;
+	__atomic_store_n(&t->base.page_sizes, info.page_sizes, __ATOMIC_RELAXED);
+	t->base.ranges = info.ranges;
+	set_room(t, info.room);
+	return 0;
 }
 
 static int type1_open(unsigned long type, const struct wr_domain_ops *ops, struct wr_endpoint *ep,
@@ -56,6 +73,9 @@ static int type1_open(unsigned long type, const struct wr_domain_ops *ops, struc
 		ret = refresh(t);
 	if (ret)
 		goto remove_group;
+	t->limit = t->base.room;
+	t->unmaps_all = wr_container_has(t->fd, WR_VFIO_UNMAP_ALL);
+	t->moves = wr_container_has(t->fd, WR_VFIO_UPDATE_VADDR);
 	ep->group->domain = &t->base;
 	*out = &t->base;
 	return 0;
@@ -115,14 +135,75 @@ static void type1_leave(struct wr_domain *d, struct wr_endpoint *ep)
 	free(t);
 }
 
-static int type1_map(struct wr_domain *d, const struct wr_mapping *m)
+/* The limit is the container's, from when it got its type (dma_entry_limit). */
+static int check_room(struct type1 *t)
 {
-	return wr_container_map(type1_of(d)->fd, m);
+	if (t->base.room == UINT64_MAX)
+		return 0;
+	if (!t->base.room)
+		return wr_fail(-ENOSPC, "the kernel's limit of %" PRIu64 " mappings is reached "
+			       "(dma_entry_limit of vfio_iommu_type1, for containers made from "
+			       "then on): map fewer, larger pieces", t->limit);
+	if (!t->warned && t->base.room <= t->limit / 16) {
+		t->warned = true;
+		wr_log(WEIR_LOG_WARN, "%" PRIu64 " of the kernel's %" PRIu64 " mappings are in "
+		       "use (dma_entry_limit of vfio_iommu_type1)", t->limit - t->base.room,
+		       t->limit);
+	}
+	return 0;
 }
 
-static int type1_unmap(struct wr_domain *d, const struct wr_mapping *m)
+static int type1_map(struct wr_domain *d, const struct wr_mapping *m)
 {
-	return wr_container_unmap(type1_of(d)->fd, m);
+	struct type1 *t = type1_of(d);
+	int ret = check_room(t);
+
+	if (!ret)
+		ret = wr_container_map(t->fd, m);
+	if (!ret && d->room != UINT64_MAX)
+		set_room(t, d->room - 1);
+	return ret;
+}
+
+/* Where it went wrong only the kernel knows how many mappings are left. */
+static void unmapped(struct type1 *t, int ret, uint64_t room)
+{
+	struct wr_container_info info;
+
+	if (t->base.room == UINT64_MAX)
+		return;
+	if (!ret)
+		set_room(t, room);
+	else if (ret == -EIO && !wr_container_info(t->fd, &info))
+		set_room(t, info.room);
+}
+
+static int type1_unmap(struct wr_domain *d, const struct wr_mapping *m, size_t n)
+{
+	struct type1 *t = type1_of(d);
+	int ret = wr_container_unmap(t->fd, m->iova, m[n - 1].iova - m->iova + m[n - 1].len);
+
+	unmapped(t, ret, d->room + n);
+	return ret;
+}
+
+static int type1_unmap_all(struct wr_domain *d)
+{
+	struct type1 *t = type1_of(d);
+	int ret = wr_container_unmap_all(t->fd, t->unmaps_all);
+
+	unmapped(t, ret, t->limit);
+	return ret;
+}
+
+static int type1_move(struct wr_domain *d, const struct wr_mapping *m, void *vaddr)
+{
+	struct type1 *t = type1_of(d);
+
+	if (!t->moves)
+		return wr_fail(-ENOTSUP, "this kernel's type1 can't be told that memory has "
+			       "another address: unmap it and map it again");
+	return wr_container_move(t->fd, m, vaddr);
 }
 
 static int type1_dirty_start(struct wr_domain *d)
@@ -148,6 +229,8 @@ const struct wr_domain_ops wr_domain_type1v2 = {
 	.leave = type1_leave,
 	.map = type1_map,
 	.unmap = type1_unmap,
+	.unmap_all = type1_unmap_all,
+	.move = type1_move,
 	.dirty_start = type1_dirty_start,
 	.dirty_stop = type1_dirty_stop,
 	.dirty_read = type1_dirty_read,
@@ -161,4 +244,6 @@ const struct wr_domain_ops wr_domain_type1 = {
 	.leave = type1_leave,
 	.map = type1_map,
 	.unmap = type1_unmap,
+	.unmap_all = type1_unmap_all,
+	.move = type1_move,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -97,11 +98,11 @@ static void add_range(struct wr_ranges *ranges, const struct wr_vfio_iova_range 
 }
 
 /* A kernel before 5.4 doesn't say: what no IOMMU has is then refused when it is mapped. */
-static void read_ranges(const struct wr_vfio_iommu_info *info, uint32_t size,
+static void read_ranges(const struct wr_vfio_iommu_info *info, uint32_t size, uint32_t first,
 			struct wr_ranges *ranges)
 {
-	uint32_t first = info->flags & WR_VFIO_IOMMU_CAPS ? info->cap_offset : 0, room;
 	const struct wr_vfio_cap_iova_range *cap;
+	uint32_t room;
 
 	cap = wr_vfio_cap(info, size, first, WR_VFIO_IOMMU_CAP_IOVA_RANGE, sizeof(*cap), &room);
 	if (!cap || cap->nr_iovas > (room - sizeof(*cap)) / sizeof(cap->ranges[0])) {
@@ -113,10 +114,21 @@ static void read_ranges(const struct wr_vfio_iommu_info *info, uint32_t size,
 		add_range(ranges, &cap->ranges[i]);
 }
 
-int wr_container_info(int fd, uint64_t *page_sizes, struct wr_ranges *ranges)
+/* Nor does one before 5.10 say this: there its refusal comes when it comes. */
+static uint64_t read_room(const struct wr_vfio_iommu_info *info, uint32_t size, uint32_t first)
+{
+	const struct wr_vfio_cap_dma_avail *cap;
+	uint32_t room;
+
+	cap = wr_vfio_cap(info, size, first, WR_VFIO_IOMMU_CAP_DMA_AVAIL, sizeof(*cap), &room);
+	return cap ? cap->avail : UINT64_MAX;
+}
+
+int wr_container_info(int fd, struct wr_container_info *out)
 {
 	const struct wr_vfio_iommu_info head = { 0 };
 	struct wr_vfio_iommu_info *info;
+	uint32_t first;
 	void *all;
 	int size = wr_vfio_info(fd, WR_VFIO_IOMMU_GET_INFO, &head, sizeof(head), &all);
 
@@ -124,24 +136,58 @@ int wr_container_info(int fd, uint64_t *page_sizes, struct wr_ranges *ranges)
 		return wr_fail(size, "reading the container's IOMMU information: %s",
 			       strerror(-size));
 	info = all;
-	*page_sizes = info->flags & WR_VFIO_IOMMU_PGSIZES ? info->iova_pgsizes : wr_page_size();
-	read_ranges(info, (uint32_t)size, ranges);
+	first = info->flags & WR_VFIO_IOMMU_CAPS ? info->cap_offset : 0;
+	out->page_sizes = info->flags & WR_VFIO_IOMMU_PGSIZES ? info->iova_pgsizes
+							       : wr_page_size();
+	read_ranges(info, (uint32_t)size, first, &out->ranges);
+	out->room = read_room(info, (uint32_t)size, first);
 	free(all);
 	return 0;
 }
 
-static int map_failed(const struct wr_mapping *m, int err)
+bool wr_container_has(int fd, unsigned long extension)
 {
+	return wr_sys->ioctl(fd, WR_VFIO_CHECK_EXTENSION, (void *)extension) > 0;
+}
+
+/* KiB that count against this process's limit: what it locked itself, and what is pinned. */
+static uint64_t locked_now(void)
+{
+	FILE *status = fopen("/proc/self/status", "re");
+	uint64_t locked = 0;
+	char line[128];
+
+	while (status && fgets(line, sizeof(line), status))
+		if (sscanf(line, "VmLck: %" SCNu64, &locked) == 1)
+			break;
+	if (status)
+		fclose(status);
+	return locked;
+}
+
+/* vfio_lock_acct() of vfio_iommu_type1.c; who has CAP_IPC_LOCK has no limit. */
+static int locked_too_much(const struct wr_mapping *m, int err)
+{
+	uint64_t locked = locked_now(), more = m->len >> 10;
 	struct rlimit limit;
 
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY ||
+	    locked + more <= limit.rlim_cur >> 10)
+		return 0;
+	return wr_fail(err, "mapping %" PRIu64 " KiB: the kernel may not pin that much: the limit "
+		       "of locked memory is %" PRIu64 " KiB in all, this process has %" PRIu64
+		       " locked or pinned, and needs %" PRIu64 "; raise it (ulimit -l, "
+		       "LimitMEMLOCK=)", more, (uint64_t)limit.rlim_cur >> 10, locked,
+		       locked + more);
+}
+
+static int map_failed(const struct wr_mapping *m, int err)
+{
 	switch (err) {
 	case -ENOMEM:
-		if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY)
-			break;
-		return wr_fail(err, "mapping %" PRIu64 " KiB: the kernel may not pin that much: "
-			       "the limit of locked memory is %" PRIu64 " KiB in all; raise it "
-			       "(ulimit -l, LimitMEMLOCK=)", m->len >> 10,
-			       (uint64_t)limit.rlim_cur >> 10);
+		if (locked_too_much(m, err))
+			return err;
+		break;
 	case -EFAULT:
 		return wr_fail(err, "mapping %" PRIu64 " bytes at %p: not all of it is memory that "
 			       "can be %s", m->len, (void *)m->vaddr,
@@ -172,23 +218,80 @@ int wr_container_map(int fd, const struct wr_mapping *m)
 	return ret < 0 ? map_failed(m, ret) : 0;
 }
 
-int wr_container_unmap(int fd, const struct wr_mapping *m)
+static int unmap(int fd, uint32_t flags, weir_iova iova, uint64_t *len)
 {
 	struct wr_vfio_unmap_dma unmap = {
 		.argsz = sizeof(unmap),
-		.iova = m->iova,
-		.size = m->len,
+		.flags = flags,
+		.iova = iova,
+		.size = *len,
 	};
 	int ret = wr_sys->ioctl(fd, WR_VFIO_IOMMU_UNMAP_DMA, &unmap);
 
+	*len = unmap.size;
+	return ret;
+}
+
+int wr_container_unmap(int fd, weir_iova iova, uint64_t len)
+{
+	uint64_t done = len;
+	int ret = unmap(fd, 0, iova, &done);
+
 	if (ret < 0)
-		return wr_fail(ret, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s",
-			       m->len, m->iova, strerror(-ret));
+		return wr_fail(ret, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s", len,
+			       iova, strerror(-ret));
 	/* Success with nothing done is how the kernel says that nothing was mapped there. */
-	if (unmap.size != m->len)
+	if (done != len)
 		return wr_fail(-EIO, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the "
-			       "kernel unmapped %" PRIu64, m->len, m->iova, (uint64_t)unmap.size);
+			       "kernel unmapped %" PRIu64, len, iova, done);
 	return 0;
+}
+
+/* Kernels before 5.12 take all there is in two halves: 2^64 bytes can't be said. */
+int wr_container_unmap_all(int fd, bool at_once)
+{
+	const uint64_t half = 1ull << 63;
+	uint64_t none = 0, lower = half, upper = half;
+	int ret;
+
+	if (at_once) {
+		ret = unmap(fd, WR_VFIO_UNMAP_FLAG_ALL, 0, &none);
+	} else {
+		ret = unmap(fd, 0, 0, &lower);
+		if (ret >= 0 && unmap(fd, 0, half, &upper) < 0)
+			return wr_fail(-EIO, "unmapping all: the kernel unmapped what lies below "
+				       "IOVA 0x%" PRIx64 " alone", half);
+	}
+	return ret < 0 ? wr_fail(ret, "unmapping all: %s", strerror(-ret)) : 0;
+}
+
+static int tell_vaddr(int fd, const struct wr_mapping *m, void *vaddr)
+{
+	struct wr_vfio_map_dma map = {
+		.argsz = sizeof(map),
+		.flags = WR_VFIO_MAP_VADDR,
+		.vaddr = (uintptr_t)vaddr,
+		.iova = m->iova,
+		.size = m->len,
+	};
+
+	return wr_sys->ioctl(fd, WR_VFIO_IOMMU_MAP_DMA, &map);
+}
+
+/* Documentation of VFIO_DMA_MAP_FLAG_VADDR in include/uapi/linux/vfio.h */
+int wr_container_move(int fd, const struct wr_mapping *m, void *vaddr)
+{
+	uint64_t done = m->len;
+	int ret = unmap(fd, WR_VFIO_UNMAP_FLAG_VADDR, m->iova, &done);
+
+	if (ret >= 0) {
+		ret = tell_vaddr(fd, m, vaddr);
+		if (ret < 0 && tell_vaddr(fd, m, m->vaddr) < 0)
+			return wr_fail(-EIO, "the mapping at IOVA 0x%" PRIx64 " has no address "
+				       "for the kernel any more: %s", m->iova, strerror(-ret));
+	}
+	return ret < 0 ? wr_fail(ret, "telling the kernel where the memory of IOVA 0x%" PRIx64
+				 " is now: %s", m->iova, strerror(-ret)) : 0;
 }
 
 static int dirty(int fd, struct wr_vfio_dirty *arg, const char *what)

@@ -20,16 +20,34 @@ int wr_container_add(int fd, const struct wr_group *group);
 int wr_container_set_iommu(int fd, unsigned long type, const struct wr_group *group);
 void wr_container_remove(const struct wr_group *group);
 
-/* Page sizes and usable ranges; both may shrink when a group joins. */
-int wr_container_info(int fd, uint64_t *page_sizes, struct wr_ranges *ranges);
+/* What may change when a group joins or leaves. */
+struct wr_container_info {
+	uint64_t page_sizes;
+	struct wr_ranges ranges;	/* usable IOVAs */
+	uint64_t room;		/* mappings that it takes still; UINT64_MAX: it doesn't say */
+};
+
+int wr_container_info(int fd, struct wr_container_info *info);
+
+/* Whether the container, with its type set, has WR_VFIO_UNMAP_ALL or WR_VFIO_UPDATE_VADDR. */
+bool wr_container_has(int fd, unsigned long extension);
 
 int wr_container_map(int fd, const struct wr_mapping *mapping);
 
 /*
- * Unmap exactly that. -EIO when the kernel unmapped another number of bytes than asked, which
+ * Unmap whole mappings. -EIO when the kernel unmapped another number of bytes than asked, which
  * the message tells: what it did is done.
  */
-int wr_container_unmap(int fd, const struct wr_mapping *mapping);
+int wr_container_unmap(int fd, weir_iova iova, uint64_t len);
+
+/* Unmap all; @at_once: it has WR_VFIO_UNMAP_ALL. */
+int wr_container_unmap_all(int fd, bool at_once);
+
+/*
+ * A mapping's memory has another address now; needs WR_VFIO_UPDATE_VADDR. -EIO: the kernel knows
+ * none of it any more.
+ */
+int wr_container_move(int fd, const struct wr_mapping *mapping, void *vaddr);
 
 int wr_container_dirty_start(int fd);
 int wr_container_dirty_stop(int fd);

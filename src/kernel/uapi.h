@@ -24,6 +24,8 @@
 #define WR_VFIO_API_VERSION		0
 #define WR_VFIO_TYPE1			1
 #define WR_VFIO_TYPE1v2			3
+#define WR_VFIO_UNMAP_ALL		9	/* what the flag _ALL needs */
+#define WR_VFIO_UPDATE_VADDR		10	/* what the flags _VADDR need */
 
 /* On a group, /dev/vfio/N */
 #define WR_VFIO_GROUP_GET_STATUS	WR_VFIO_IO(3)
@@ -119,6 +121,7 @@ struct wr_vfio_iommu_info {
 #define WR_VFIO_IOMMU_CAPS		(1u << 1)
 
 #define WR_VFIO_IOMMU_CAP_IOVA_RANGE	1
+#define WR_VFIO_IOMMU_CAP_DMA_AVAIL	3
 
 struct wr_vfio_iova_range {
 	uint64_t start;
@@ -132,6 +135,11 @@ struct wr_vfio_cap_iova_range {
 	struct wr_vfio_iova_range ranges[];
 };
 
+struct wr_vfio_cap_dma_avail {
+	struct wr_vfio_cap header;
+	uint32_t avail;
+};
+
 struct wr_vfio_map_dma {
 	uint32_t argsz;
 	uint32_t flags;
@@ -142,6 +150,7 @@ struct wr_vfio_map_dma {
 
 #define WR_VFIO_MAP_READ		(1u << 0)
 #define WR_VFIO_MAP_WRITE		(1u << 1)
+#define WR_VFIO_MAP_VADDR		(1u << 2)
 
 struct wr_vfio_unmap_dma {
 	uint32_t argsz;
@@ -149,6 +158,9 @@ struct wr_vfio_unmap_dma {
 	uint64_t iova;
 	uint64_t size;
 };
+
+#define WR_VFIO_UNMAP_FLAG_ALL		(1u << 1)
+#define WR_VFIO_UNMAP_FLAG_VADDR	(1u << 2)
 
 struct wr_vfio_dirty {
 	uint32_t argsz;

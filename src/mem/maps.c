@@ -6,8 +6,9 @@
 #include "base/sys.h"
 #include "mem/maps.h"
 
-/* What the owner's bits of a leaf mean in by_iova. */
+/* What the owner's bits of a leaf mean in by_iova: a weir_dma_dir, or that it is of a part. */
 #define DIR_SHIFT 4
+#define PART 3ull
 
 int wr_maps_init(struct wr_maps *maps)
 {
@@ -123,12 +124,13 @@ int wr_maps_find_free(const struct wr_maps *maps, uint64_t len, enum wr_space_al
 
 /* ---- mappings ---- */
 
+/* For two: one that is added, and one that must be added back. */
 static int reserve_hidden(struct wr_maps *maps)
 {
 	size_t room = maps->hidden_room ? 2 * maps->hidden_room : 16;
 	struct wr_mapping *hidden;
 
-	if (maps->n_hidden < maps->hidden_room)
+	if (maps->n_hidden + 1 < maps->hidden_room)
 		return 0;
 	hidden = reallocarray(maps->hidden, room, sizeof(*hidden));
 	if (!hidden)
@@ -138,27 +140,43 @@ static int reserve_hidden(struct wr_maps *maps)
 	return 0;
 }
 
+static int set_by_iova(struct wr_maps *maps, const struct wr_mapping *m)
+{
+	uint64_t bits = m->part ? PART : (uint64_t)m->dir;
+	bool hidden;
+
+	__atomic_store_n(&maps->adds, maps->adds + 1, __ATOMIC_RELEASE);
+	return wr_radix_set(&maps->by_iova, m->iova, (uintptr_t)m->vaddr, m->len,
+			    WR_RADIX_FIRST | bits << DIR_SHIFT, &hidden);
+}
+
+/* Room in the list of the hidden has been reserved. */
+static int set_by_vaddr(struct wr_maps *maps, const struct wr_mapping *m)
+{
+	bool hidden;
+	int ret = wr_radix_set(&maps->by_vaddr, (uintptr_t)m->vaddr, m->iova, m->len, 0, &hidden);
+
+	if (!ret && hidden)
+		maps->hidden[maps->n_hidden++] = *m;
+	return ret;
+}
+
 int wr_maps_add(struct wr_maps *maps, const struct wr_mapping *m)
 {
 	weir_iova first = without_page_0(m->iova), last = m->iova + (m->len - 1);
-	bool hidden;
 	int ret = reserve_hidden(maps);
 
 	if (!ret)
 		ret = wr_space_reserve(&maps->space, 1);
-	__atomic_store_n(&maps->adds, maps->adds + 1, __ATOMIC_RELEASE);
 	if (!ret)
-		ret = wr_radix_set(&maps->by_iova, m->iova, (uintptr_t)m->vaddr, m->len,
-				   WR_RADIX_FIRST | (uint64_t)m->dir << DIR_SHIFT, &hidden);
+		ret = set_by_iova(maps, m);
 	if (ret)
 		return ret;
-	ret = wr_radix_set(&maps->by_vaddr, (uintptr_t)m->vaddr, m->iova, m->len, 0, &hidden);
+	ret = set_by_vaddr(maps, m);
 	if (ret) {
 		wr_radix_clear(&maps->by_iova, m->iova, (uintptr_t)m->vaddr, m->len);
 		return ret;
 	}
-	if (hidden)
-		maps->hidden[maps->n_hidden++] = *m;
 	if (first <= last)
 		wr_space_take(&maps->space, first, last);
 	maps->n++;
@@ -221,13 +239,19 @@ static size_t free_pieces(const struct wr_maps *maps, const struct wr_mapping *m
 	return n;
 }
 
-int wr_maps_prepare_remove(struct wr_maps *maps, const struct wr_mapping *m)
+int wr_maps_prepare_remove(struct wr_maps *maps, const struct wr_mapping *m, size_t n)
 {
+	size_t tables = 0, pieces = 0;
 	int ret = 0;
 
-	if (m->len >= 2ul << 20 && is_shared(maps, m))
-		ret = wr_radix_reserve(&maps->by_vaddr, tables_below(maps, m));
-	return ret ? ret : wr_space_reserve(&maps->space, free_pieces(maps, m));
+	for (size_t i = 0; i < n; i++) {
+		if (m[i].len >= 2ul << 20 && is_shared(maps, &m[i]))
+			tables += tables_below(maps, &m[i]);
+		pieces += free_pieces(maps, &m[i]);
+	}
+	if (tables)
+		ret = wr_radix_reserve(&maps->by_vaddr, tables);
+	return ret ? ret : wr_space_reserve(&maps->space, pieces);
 }
 
 /* Only what lies in a range is free then; and nothing free crosses from one into the next. */
@@ -263,7 +287,7 @@ static void uncover(struct wr_maps *maps, const struct wr_mapping *m)
 	for (size_t i = 0; i < maps->n_hidden; i++) {
 		struct wr_mapping h = maps->hidden[i];
 
-		if (h.iova == m->iova)
+		if (h.iova == m->iova && h.vaddr == m->vaddr)
 			continue;
 		maps->hidden[kept++] = h;
 		if (share_memory(&h, m))
@@ -274,15 +298,80 @@ static void uncover(struct wr_maps *maps, const struct wr_mapping *m)
 	wr_radix_release(&maps->by_vaddr);
 }
 
-void wr_maps_remove(struct wr_maps *maps, const struct wr_mapping *m)
+static void clear_by_vaddr(struct wr_maps *maps, const struct wr_mapping *m)
 {
 	if (is_shared(maps, m))
 		uncover(maps, m);
 	else
 		wr_radix_clear(&maps->by_vaddr, (uintptr_t)m->vaddr, m->iova, m->len);
+}
+
+void wr_maps_remove(struct wr_maps *maps, const struct wr_mapping *m)
+{
+	clear_by_vaddr(maps, m);
 	wr_radix_clear(&maps->by_iova, m->iova, (uintptr_t)m->vaddr, m->len);
 	give_back(maps, m);
 	maps->n--;
+}
+
+/*
+ * At its new address it is the youngest mapping of that memory, and hides no other: it can be taken
+ * out again by clearing what shows of it. By IOVA it takes the leaves that it had, for which no
+ * table is needed; look-ups wait meanwhile.
+ */
+int wr_maps_move(struct wr_maps *maps, const struct wr_mapping *m, char *vaddr)
+{
+	struct wr_mapping moved = *m;
+	size_t n_hidden = maps->n_hidden;
+	int ret = reserve_hidden(maps);
+
+	moved.vaddr = vaddr;
+	if (!ret)
+		ret = set_by_vaddr(maps, &moved);
+	if (ret)
+		return ret;
+	ret = wr_maps_prepare_remove(maps, m, 1);
+	if (ret) {
+		wr_radix_clear(&maps->by_vaddr, (uintptr_t)vaddr, m->iova, m->len);
+		maps->n_hidden = n_hidden;
+		return ret;
+	}
+	wr_radix_hold(&maps->by_iova);
+	wr_radix_clear(&maps->by_iova, m->iova, (uintptr_t)m->vaddr, m->len);
+	ret = set_by_iova(maps, &moved);
+	wr_radix_release(&maps->by_iova);
+	clear_by_vaddr(maps, m);
+	return ret;
+}
+
+int wr_maps_prepare_clear(struct wr_maps *maps, struct wr_space *space)
+{
+	wr_space_init(space);
+	for (size_t i = 0; i < maps->ranges.n; i++) {
+		struct weir_iova_range whole;
+
+		if (whole_pages(&maps->ranges.r[i], &whole) &&
+		    give(space, whole.first, whole.last)) {
+			wr_space_free(space);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/* What was hidden needn't show for the moment between two removals. */
+void wr_maps_clear(struct wr_maps *maps, const struct wr_space *space)
+{
+	struct wr_mapping m = { 0 };
+
+	maps->n_hidden = 0;
+	while (maps->n-- && wr_maps_next(maps, m.iova + m.len, UINT64_MAX, &m)) {
+		wr_radix_clear(&maps->by_vaddr, (uintptr_t)m.vaddr, m.iova, m.len);
+		wr_radix_clear(&maps->by_iova, m.iova, (uintptr_t)m.vaddr, m.len);
+	}
+	wr_space_free(&maps->space);
+	maps->space = *space;
+	maps->n = 0;
 }
 
 /* The first leaf of the mapping that @leaf belongs to. */
@@ -299,6 +388,7 @@ static void go_to_first(struct wr_maps *maps, struct wr_radix_leaf *leaf)
 bool wr_maps_next(struct wr_maps *maps, weir_iova first, weir_iova last, struct wr_mapping *m)
 {
 	struct wr_radix_leaf leaf;
+	uint64_t bits;
 	void *vaddr;
 	size_t len;
 
@@ -307,11 +397,13 @@ bool wr_maps_next(struct wr_maps *maps, weir_iova first, weir_iova last, struct 
 	go_to_first(maps, &leaf);
 	if (!wr_maps_to_vaddr(maps, leaf.key, &vaddr, &len))
 		return false;
+	bits = (leaf.entry & WR_RADIX_USER) >> DIR_SHIFT;
 	*m = (struct wr_mapping){
 		.iova = leaf.key,
 		.len = len,
 		.vaddr = vaddr,
-		.dir = (enum weir_dma_dir)((leaf.entry & WR_RADIX_USER) >> DIR_SHIFT),
+		.dir = bits == PART ? WEIR_DMA_BOTH : (enum weir_dma_dir)bits,
+		.part = bits == PART,
 	};
 	return true;
 }

@@ -12,12 +12,13 @@
 #include "mem/radix.h"
 #include "mem/space.h"
 
-/* One mapping. What made it is the unit that unmaps it. */
+/* One mapping: memory that is contiguous both ways. It is unmapped as it was made. */
 struct wr_mapping {
 	weir_iova iova;
 	uint64_t len;
 	char *vaddr;
-	enum weir_dma_dir dir;
+	enum weir_dma_dir dir;		/* unless it is a part */
+	bool part;			/* of something larger, whose book the map's owner has */
 };
 
 /* Ranges in which IOVAs are usable: ascending, apart. */
@@ -54,12 +55,25 @@ int wr_maps_find_free(const struct wr_maps *maps, uint64_t len, enum wr_space_al
 /* Add a mapping where none is, inside a range and of at most WR_RADIX_LEN_MAX bytes. */
 int wr_maps_add(struct wr_maps *maps, const struct wr_mapping *m);
 
-/* Have the memory that removing it needs, so that wr_maps_remove() can't fail. */
-int wr_maps_prepare_remove(struct wr_maps *maps, const struct wr_mapping *m);
+/* Have the memory that removing all these needs, so that wr_maps_remove() of each can't fail. */
+int wr_maps_prepare_remove(struct wr_maps *maps, const struct wr_mapping *m, size_t n);
 void wr_maps_remove(struct wr_maps *maps, const struct wr_mapping *m);
+
+/*
+ * Let a mapping's memory lie at @vaddr from now on. Returns 0, or -ENOMEM with nothing changed;
+ * moving it back right afterwards can't fail.
+ */
+int wr_maps_move(struct wr_maps *maps, const struct wr_mapping *m, char *vaddr);
 
 /* The lowest mapping that has a byte in [first, last]. */
 bool wr_maps_next(struct wr_maps *maps, weir_iova first, weir_iova last, struct wr_mapping *m);
+
+/*
+ * Remove all mappings: first have the memory, then do it. Between the two nothing may be changed;
+ * without doing it, free @space.
+ */
+int wr_maps_prepare_clear(struct wr_maps *maps, struct wr_space *space);
+void wr_maps_clear(struct wr_maps *maps, const struct wr_space *space);
 
 /* As weir_ioas_to_iova() and weir_ioas_to_vaddr(), without a message; @len may be NULL. */
 bool wr_maps_to_iova(const struct wr_maps *maps, const void *vaddr, weir_iova *iova, size_t *len);

@@ -38,27 +38,48 @@ static int map_aligned(size_t len, void **out)
 	return 0;
 }
 
+/*
+ * After a fork, the first of parent and child to write a shared page gets a copy, and the device
+ * would go on with the original: keep these pages the parent's.
+ */
+static int keep_from_children(void *pages, size_t len)
+{
+	int ret = wr_sys->madvise(pages, len, MADV_DONTFORK);
+
+	if (ret < 0) {
+		wr_sys->munmap(pages, len);
+		return wr_fail(ret, "memory can't be kept from child processes: %s",
+			       strerror(-ret));
+	}
+	return 0;
+}
+
 int wr_pages_alloc(size_t len, bool huge, void **out)
 {
 	int ret = huge ? map_aligned(len, out) : map_anonymous(len, out);
 
 	if (ret)
 		return ret;
-	/*
-	 * After a fork, the first of parent and child to write a shared page gets a copy, and the
-	 * device would go on with the original: keep these pages the parent's.
-	 */
-	ret = wr_sys->madvise(*out, len, MADV_DONTFORK);
-	if (ret < 0) {
-		wr_sys->munmap(*out, len);
-		return wr_fail(ret, "memory can't be kept from child processes: %s",
-			       strerror(-ret));
-	}
+	ret = keep_from_children(*out, len);
+	if (ret)
+		return ret;
 	/* Kernels without transparent hugepages refuse; small pages do, only slower. */
 	if (huge && wr_sys->madvise(*out, len, MADV_HUGEPAGE) < 0)
 		wr_log(WEIR_LOG_INFO, "no transparent hugepages here: %zu bytes in small pages",
 		       len);
 	return 0;
+}
+
+int wr_pages_map(int fd, uint64_t offset, size_t len, bool write, void **out)
+{
+	int prot = write ? PROT_READ | PROT_WRITE : PROT_READ;
+	int ret = wr_sys->mmap(NULL, len, prot, MAP_SHARED, fd, (off_t)offset, out);
+
+	if (ret < 0)
+		return wr_fail(ret, "the file (fd %d), %zu bytes from offset 0x%llx on, can't be "
+			       "mapped to be %s: %s", fd, len, (unsigned long long)offset,
+			       write ? "written" : "read", strerror(-ret));
+	return keep_from_children(*out, len);
 }
 
 void wr_pages_free(void *pages, size_t len)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define WR_HUGE_PAGE (2ul << 20)
 
@@ -13,6 +14,10 @@
  * -errno with a message.
  */
 int wr_pages_alloc(size_t len, bool huge, void **out);
+
+/* The same of a file's pages, which are the file's. */
+int wr_pages_map(int fd, uint64_t offset, size_t len, bool write, void **out);
+
 void wr_pages_free(void *pages, size_t len);
 
 #endif

@@ -51,11 +51,18 @@ void wr_vtdss_unmap(struct wr_vtdss *pt, uint64_t iova, uint64_t len);
 void wr_vtdss_reap(struct wr_vtdss *pt);
 
 /*
- * Replace each leaf larger than 4 KiB in [iova, iova + len) by a table of 4 KiB leaves that
- * translate the same, dirty bits included; translation goes on meanwhile. Returns 0 or -ENOMEM
- * (some may be split then; the translation is the same).
+ * Replace each leaf larger than 1 << @max_shift in [iova, iova + len) by a table of smaller ones
+ * that translate the same, dirty bits included; translation goes on meanwhile. Returns 0 or
+ * -ENOMEM (some may be split then; the translation is the same).
  */
-int wr_vtdss_split(struct wr_vtdss *pt, uint64_t iova, uint64_t len);
+int wr_vtdss_split(struct wr_vtdss *pt, uint64_t iova, uint64_t len, unsigned int max_shift);
+
+/*
+ * Let what [iova, iova + len) translates to, whole leaves, lie at @addr from now on: leaf by leaf,
+ * without a moment in which one translates to nothing, and with its dirty bit. Returns 0 or -ENOMEM
+ * (the translation is the same then).
+ */
+int wr_vtdss_move(struct wr_vtdss *pt, uint64_t iova, uint64_t addr, uint64_t len);
 
 /*
  * For each 4 KiB page of [iova, iova + len), set bit (page number from @iova) of @bitmap if its

@@ -435,12 +435,12 @@ static int split_leaf(struct wr_vtdss *pt, uint64_t *slot, unsigned int shift)
 }
 
 static int split(struct wr_vtdss *pt, struct table *table, unsigned int shift, uint64_t iova,
-		 uint64_t end)
+		 uint64_t end, unsigned int max_shift)
 {
 	uint64_t entry, next, *slot;
 	int ret;
 
-	for (; shift != TABLE_SHIFT && iova < end; iova = next) {
+	for (; shift > max_shift && iova < end; iova = next) {
 		next = slot_end(shift, iova, end);
 		slot = slot_of(table, shift, iova);
 		entry = entry_get(slot);
@@ -452,16 +452,58 @@ static int split(struct wr_vtdss *pt, struct table *table, unsigned int shift, u
 				return ret;
 			entry = entry_get(slot);
 		}
-		ret = split(pt, table_at(entry), shift - 9, iova, next);
+		ret = split(pt, table_at(entry), shift - 9, iova, next, max_shift);
 		if (ret < 0)
 			return ret;
 	}
 	return 0;
 }
 
-int wr_vtdss_split(struct wr_vtdss *pt, uint64_t iova, uint64_t len)
+int wr_vtdss_split(struct wr_vtdss *pt, uint64_t iova, uint64_t len, unsigned int max_shift)
 {
-	return split(pt, pt->root, top_shift(pt), iova, range_end(pt, iova, len));
+	return split(pt, pt->root, top_shift(pt), iova, range_end(pt, iova, len), max_shift);
+}
+
+static void move_leaf(uint64_t *slot, uint64_t addr)
+{
+	uint64_t leaf = entry_get(slot);
+
+	/* A walker may mark it meanwhile. */
+	while (!__atomic_compare_exchange_n(slot, &leaf, (leaf & ~WR_VTDSS_ADDR) | addr, false,
+					    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		;
+}
+
+static void move(struct table *table, unsigned int shift, uint64_t iova, uint64_t end,
+		 uint64_t addr)
+{
+	uint64_t entry, next, *slot;
+
+	for (; iova < end; addr += next - iova, iova = next) {
+		next = slot_end(shift, iova, end);
+		slot = slot_of(table, shift, iova);
+		entry = entry_get(slot);
+		if (!present(entry))
+			continue;
+		if (is_leaf(entry, shift))
+			move_leaf(slot, addr);
+		else
+			move(table_at(entry), shift - 9, iova, next, addr);
+	}
+}
+
+int wr_vtdss_move(struct wr_vtdss *pt, uint64_t iova, uint64_t addr, uint64_t len)
+{
+	uint64_t apart = addr - iova;
+	unsigned int shift = 30;
+	int ret;
+
+	while (apart & ((1ull << shift) - 1) && shift > TABLE_SHIFT)
+		shift -= 9;
+	ret = wr_vtdss_split(pt, iova, len, shift);
+	if (!ret)
+		move(pt->root, top_shift(pt), iova, range_end(pt, iova, len), addr);
+	return ret;
 }
 
 static void set_bits(uint64_t *bitmap, uint64_t first, uint64_t n)

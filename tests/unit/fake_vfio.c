@@ -15,6 +15,7 @@
 struct mapping {
 	struct mapping *next;
 	struct wr_vfio_map_dma dma;
+	bool lost;			/* its address, by WR_VFIO_UNMAP_FLAG_VADDR */
 };
 
 struct fake_container {
@@ -94,18 +95,34 @@ static uint64_t pinned(const struct fake_container *c)
 	return bytes;
 }
 
+static int map_vaddr(struct mapping *m, const struct wr_vfio_map_dma *map)
+{
+	if (!m)
+		return -ENOENT;
+	if (!m->lost || m->dma.iova != map->iova || m->dma.size != map->size)
+		return -EINVAL;
+	if (fake.vaddr_errors && fake.vaddr_errors--)
+		return -ENOMEM;
+	m->dma.vaddr = map->vaddr;
+	m->lost = false;
+	return 0;
+}
+
 /* vfio_dma_do_map() */
 static int map_dma(struct fake_container *c, const struct wr_vfio_map_dma *map)
 {
 	uint64_t mask = smallest_page() - 1, last = map->iova + (map->size - 1);
 	struct mapping **at, *m;
 
-	if (map->argsz < sizeof(*map) || map->flags & ~3u || !map->flags || !map->size)
+	if (map->argsz < sizeof(*map) || map->flags & ~7u || !map->flags || !map->size ||
+	    (map->flags & WR_VFIO_MAP_VADDR && map->flags != WR_VFIO_MAP_VADDR))
 		return -EINVAL;
 	if (last < map->iova || map->vaddr + (map->size - 1) < map->vaddr)
 		return -EOVERFLOW;
 	if ((map->iova | map->vaddr | map->size) & mask)
 		return -EINVAL;
+	if (map->flags & WR_VFIO_MAP_VADDR)
+		return map_vaddr(*find(c, map->iova, last), map);
 	if (*find(c, map->iova, last))
 		return -EEXIST;
 	if (!c->entries_left)
@@ -123,7 +140,7 @@ static int map_dma(struct fake_container *c, const struct wr_vfio_map_dma *map)
 		return -ENOMEM;
 	for (at = &c->mappings; *at && (*at)->dma.iova < map->iova;)
 		at = &(*at)->next;
-	*m = (struct mapping){ *at, *map };
+	*m = (struct mapping){ .next = *at, .dma = *map };
 	*at = m;
 	c->entries_left--;
 	return 0;
@@ -154,12 +171,23 @@ static int unmap_dma(struct fake_container *c, struct wr_vfio_unmap_dma *unmap)
 	uint64_t mask = smallest_page() - 1, last = unmap->iova + (unmap->size - 1), done = 0;
 	struct mapping **m;
 
-	if (unmap->argsz < sizeof(*unmap) || unmap->flags)
+	if (unmap->argsz < sizeof(*unmap) || unmap->flags & ~6u ||
+	    (unmap->flags & WR_VFIO_UNMAP_FLAG_ALL && (unmap->iova || unmap->size)))
 		return -EINVAL;
-	if ((unmap->iova | unmap->size) & mask || !unmap->size || last < unmap->iova)
+	if (unmap->flags & WR_VFIO_UNMAP_FLAG_ALL)
+		last = UINT64_MAX;
+	else if ((unmap->iova | unmap->size) & mask || !unmap->size || last < unmap->iova)
 		return -EINVAL;
 	if (fake.unmap_error)
 		return fake.unmap_error;
+	if (unmap->flags & WR_VFIO_UNMAP_FLAG_VADDR) {
+		m = find(c, unmap->iova, last);
+		if (!*m || (*m)->lost)
+			return *m ? -EINVAL : 0;
+		(*m)->lost = true;
+		unmap->size = (*m)->dma.size;
+		return 0;
+	}
 	if (c->type == WR_VFIO_TYPE1v2 && cuts_a_mapping(c, unmap->iova, last))
 		return -EINVAL;
 	while (*(m = find(c, unmap->iova, last))) {
@@ -263,8 +291,8 @@ static uint32_t make_chain(const struct fake_container *c, char *chain)
 	*avail = (struct wr_vfio_cap){ .id = 3, .version = 1, .next = at + 48 };
 	memcpy(avail + 1, &c->entries_left, sizeof(c->entries_left));
 	if (fake.no_ranges) {
-		avail->next = 0;
-		return 48;
+		migration->next = 0;
+		return 32;
 	}
 	ranges->header = (struct wr_vfio_cap){ .id = 1, .version = 1 };
 	ranges->nr_iovas = common_ranges(c, ranges->ranges);
@@ -469,6 +497,8 @@ static int container_ioctl(struct fake_container *c, unsigned long request, void
 	case WR_VFIO_GET_API_VERSION:
 		return fake.api_version;
 	case WR_VFIO_CHECK_EXTENSION:
+		if ((uintptr_t)arg == WR_VFIO_UNMAP_ALL || (uintptr_t)arg == WR_VFIO_UPDATE_VADDR)
+			return c->type && !fake.no_ranges;
 		return !fake.no_type1 && ((uintptr_t)arg == WR_VFIO_TYPE1 ||
 					  ((uintptr_t)arg == WR_VFIO_TYPE1v2 && !fake.no_v2));
 	case WR_VFIO_SET_IOMMU:

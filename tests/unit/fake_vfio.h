@@ -64,12 +64,13 @@ struct fake {
 	uint64_t memlock;		/* bytes it pins at most */
 	const void *bad_memory;		/* a byte that can't be pinned */
 	uint64_t page_sizes;
-	bool no_ranges;			/* as before Linux 5.4 */
+	bool no_ranges;			/* as before Linux 5.4, which hasn't got the newer either */
 	unsigned int growth;		/* so many times the information outgrows what was asked */
 	const void *info;		/* said instead of the truth: the whole structure */
 	uint32_t info_size;
 	uint64_t unmap_less;		/* bytes that unmap leaves mapped, and says so */
 	int unmap_error, map_error;
+	unsigned int vaddr_errors;	/* times that it takes no new address */
 	unsigned int dirty_calls;
 	/* failing */
 	unsigned long calls;		/* made so far */

@@ -79,7 +79,7 @@ static inline void remove_at(struct wr_maps *maps, weir_iova iova)
 	struct wr_mapping m;
 
 	assert_true(wr_maps_next(maps, iova, iova, &m) && m.iova == iova);
-	assert_int_equal(wr_maps_prepare_remove(maps, &m), 0);
+	assert_int_equal(wr_maps_prepare_remove(maps, &m, 1), 0);
 	calls_left = 0;
 	wr_maps_remove(maps, &m);
 	assert_int_equal(calls_left, 0);

@@ -146,56 +146,56 @@ struct chain {
 static void information_may_grow(void **state)
 {
 	struct rig *rig = *state;
-	struct wr_ranges ranges = { 0 };
-	uint64_t sizes = 0;
+	struct wr_container_info info = { 0 };
 
 	fake.growth = 5;
-	assert_int_equal(wr_container_info(rig->container, &sizes, &ranges), 0);
+	assert_int_equal(wr_container_info(rig->container, &info), 0);
 	assert_int_equal(fake.growth, 0);
-	assert_int_equal(ranges.n, 2);
-	assert_true(ranges.r[0].first == 0 && ranges.r[0].last == 0xfedfffff);
-	assert_true(ranges.r[1].first == 0xfef00000 && ranges.r[1].last == (1ull << 48) - 1);
-	assert_true(sizes == fake.page_sizes);
+	assert_int_equal(info.ranges.n, 2);
+	assert_true(info.ranges.r[0].first == 0 && info.ranges.r[0].last == 0xfedfffff);
+	assert_true(info.ranges.r[1].first == 0xfef00000 &&
+		    info.ranges.r[1].last == (1ull << 48) - 1);
+	assert_true(info.page_sizes == fake.page_sizes);
+	assert_true(info.room == fake.entry_limit);
 }
 
 static void failed_information_changes_nothing(void **state)
 {
 	struct rig *rig = *state;
-	struct wr_ranges ranges = { 1, { { 5, 6 } } };
-	uint64_t sizes = 7;
+	struct wr_container_info info = { 7, { 1, { { 5, 6 } } }, 8 };
 
 	/* At once, and when it has grown. */
 	for (unsigned int n = 1; n <= 3; n++) {
 		fake.growth = n - 1;
 		fake.fail_at = fake.calls + n;
-		assert_int_equal(wr_container_info(rig->container, &sizes, &ranges), -EIO);
-		assert_true(ranges.n == 1 && ranges.r[0].first == 5 && sizes == 7);
+		assert_int_equal(wr_container_info(rig->container, &info), -EIO);
+		assert_true(info.ranges.n == 1 && info.ranges.r[0].first == 5 &&
+			    info.page_sizes == 7 && info.room == 8);
 	}
 }
 
 static void old_kernels_tell_no_ranges(void **state)
 {
 	struct rig *rig = *state;
-	struct wr_ranges ranges = { 0 };
-	uint64_t sizes;
+	struct wr_container_info info = { 0 };
 
 	fake.no_ranges = true;
-	assert_int_equal(wr_container_info(rig->container, &sizes, &ranges), 0);
-	assert_memory_equal(&ranges, &wr_ranges_default,
-			    offsetof(struct wr_ranges, r) + 3 * sizeof(ranges.r[0]));
+	assert_int_equal(wr_container_info(rig->container, &info), 0);
+	assert_memory_equal(&info.ranges, &wr_ranges_default,
+			    offsetof(struct wr_ranges, r) + 3 * sizeof(info.ranges.r[0]));
+	assert_true(info.room == UINT64_MAX);
 }
 
 static void assert_default_ranges(struct rig *rig, const struct chain *chain)
 {
-	struct wr_ranges ranges = { 0 };
-	uint64_t sizes = 0;
+	struct wr_container_info info = { 0 };
 
 	fake.info = chain;
 	fake.info_size = sizeof(*chain);
-	assert_int_equal(wr_container_info(rig->container, &sizes, &ranges), 0);
-	assert_true(sizes == wr_page_size());
-	assert_int_equal(ranges.n, 3);
-	assert_true(ranges.r[2].last == UINT64_MAX);
+	assert_int_equal(wr_container_info(rig->container, &info), 0);
+	assert_true(info.page_sizes == wr_page_size());
+	assert_int_equal(info.ranges.n, 3);
+	assert_true(info.ranges.r[2].last == UINT64_MAX);
 }
 
 /* Each chain ends where it makes no sense, and then nothing is known of ranges. */
@@ -220,12 +220,12 @@ static void hostile_chains_end(void **state)
 		assert_default_ranges(rig, &chain);
 		/* The same behind a capability that is all right. */
 		chain.info.cap_offset = at;
-		*cap = (struct wr_vfio_cap){ .id = 3, .next = elsewhere[i] };
+		*cap = (struct wr_vfio_cap){ .id = 2, .next = elsewhere[i] };
 		assert_default_ranges(rig, &chain);
 	}
 	/* Round and round. */
-	cap[0] = (struct wr_vfio_cap){ .id = 3, .next = at + 8 };
-	cap[1] = (struct wr_vfio_cap){ .id = 3, .next = at };
+	cap[0] = (struct wr_vfio_cap){ .id = 2, .next = at + 8 };
+	cap[1] = (struct wr_vfio_cap){ .id = 2, .next = at };
 	assert_default_ranges(rig, &chain);
 	/* More ranges than there is room for. */
 	for (uint32_t nr = 4; nr; nr = nr < 8 ? nr + 1 : nr << 2) {
@@ -261,8 +261,7 @@ static void ranges_that_fill_the_structure_are_read(void **state)
 		.cap_offset = offsetof(struct chain, caps),
 	} };
 	struct wr_vfio_cap_iova_range *cap = (void *)chain.caps;
-	struct wr_ranges ranges = { 0 };
-	uint64_t sizes;
+	struct wr_container_info info = { 0 };
 
 	cap->header.id = 1;
 	cap->nr_iovas = 3;
@@ -270,21 +269,21 @@ static void ranges_that_fill_the_structure_are_read(void **state)
 		cap->ranges[i] = (struct wr_vfio_iova_range){ i << 20, (i << 20) + 0xfff };
 	fake.info = &chain;
 	fake.info_size = sizeof(chain);
-	assert_int_equal(wr_container_info(rig->container, &sizes, &ranges), 0);
-	assert_int_equal(ranges.n, 3);
-	assert_true(ranges.r[2].first == 2 << 20 && ranges.r[2].last == (2 << 20) + 0xfff);
-	/* It doesn't say: the system's. */
-	assert_true(sizes == wr_page_size());
+	assert_int_equal(wr_container_info(rig->container, &info), 0);
+	assert_int_equal(info.ranges.n, 3);
+	assert_true(info.ranges.r[2].first == 2 << 20 &&
+		    info.ranges.r[2].last == (2 << 20) + 0xfff);
+	/* It doesn't say: the system's, and any number. */
+	assert_true(info.page_sizes == wr_page_size());
+	assert_true(info.room == UINT64_MAX);
 }
 
 static void unmap_tells_what_wasnt_mapped(void **state)
 {
 	struct rig *rig = *state;
-	const struct wr_mapping m = { .iova = wr_page_size(), .len = wr_page_size(),
-				      .vaddr = NULL };
 
 	/* For the kernel that's a success of 0 bytes. */
-	assert_int_equal(wr_container_unmap(rig->container, &m), -EIO);
+	assert_int_equal(wr_container_unmap(rig->container, wr_page_size(), wr_page_size()), -EIO);
 	assert_says("the kernel unmapped 0");
 }
 

@@ -512,7 +512,7 @@ static void preparing_to_remove_can_fail(void **state)
 	assert_true(wr_maps_next(maps, 16 * GB, 16 * GB, &m));
 	for (int n = 0; ; n++) {
 		calls_left = n;
-		if (!wr_maps_prepare_remove(maps, &m))
+		if (!wr_maps_prepare_remove(maps, &m, 1))
 			break;
 		assert_in_range(n, 0, 1);
 		assert_iova(maps, MEMORY, 16 * GB, GB);

@@ -190,7 +190,7 @@ static void other_calls_take_any_range(void **state)
 			if (odd[i] <= 5 * G1 && odd[j] > 4 * G1)
 				continue;
 			wr_vtdss_unmap(pt, odd[i], odd[j]);
-			assert_int_equal(wr_vtdss_split(pt, odd[i], odd[j]), 0);
+			assert_int_equal(wr_vtdss_split(pt, odd[i], odd[j], 12), 0);
 			assert_int_equal(wr_vtdss_dirty(pt, odd[i], odd[j], NULL), 0);
 		}
 	}
@@ -321,7 +321,7 @@ static void split_keeps_translations(void **state)
 		assert_int_equal(wr_vtdss_map(pt, G1, 8 * G1, 2 * G1, true, false, 30), 0);
 		assert_int_equal(wr_vtdss_map(pt, 5 * G1, 0, M2, RW, 30), 0);
 		mark(pt, 5 * G1, true);
-		assert_int_equal(wr_vtdss_split(pt, 0, 6 * G1), 0);
+		assert_int_equal(wr_vtdss_split(pt, 0, 6 * G1, 12), 0);
 		for (uint64_t page = 0; page < 2 * G1; page += K4 * 97)
 			assert_at(pt, G1 + page, 8 * G1 + page, 12);
 		assert_at(pt, 3 * G1 - 1, 10 * G1 - 1, 12);
@@ -332,9 +332,37 @@ static void split_keeps_translations(void **state)
 		assert_int_equal(wr_vtdss_dirty(pt, 5 * G1, M2, NULL), 0);
 		/* In part; what lies outside may stay large. */
 		assert_int_equal(wr_vtdss_map(pt, 6 * G1, 0, G1, RW, 30), 0);
-		assert_int_equal(wr_vtdss_split(pt, 6 * G1 + 3 * M2, K4), 0);
+		assert_int_equal(wr_vtdss_split(pt, 6 * G1 + 3 * M2, K4, 12), 0);
 		assert_at(pt, 6 * G1 + 3 * M2, 3 * M2, 12);
 		assert_at(pt, 6 * G1 + 4 * M2, 4 * M2, 21);
+		wr_vtdss_destroy(pt);
+	}
+}
+
+/* As large as the new address allows; with its dirty bit, and without its neighbours. */
+static void move_changes_addresses_alone(void **state)
+{
+	static const struct {
+		uint64_t to;
+		unsigned int shift;
+	} cases[] = { { 12 * G1, 30 }, { 12 * G1 + M2, 21 }, { 12 * G1 + K4, 12 } };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct wr_vtdss *pt = make(4);
+		struct wr_walk w;
+
+		assert_int_equal(wr_vtdss_map(pt, G1, 8 * G1, 2 * G1, RW, 30), 0);
+		assert_int_equal(wr_vtdss_map(pt, 3 * G1, 0, M2, true, false, 30), 0);
+		mark(pt, 2 * G1, true);
+		assert_int_equal(wr_vtdss_move(pt, G1, cases[i].to, 2 * G1), 0);
+		for (uint64_t page = 0; page < 2 * G1; page += K4 * 97)
+			assert_at(pt, G1 + page, cases[i].to + page, cases[i].shift);
+		assert_at(pt, 3 * G1 - 1, cases[i].to + 2 * G1 - 1, cases[i].shift);
+		assert_at(pt, 3 * G1, 0, 21);
+		assert_int_equal(walk(pt, 3 * G1, true, &w), 0x5);
+		assert_int_equal(wr_vtdss_dirty(pt, G1, G1, NULL), 0);
+		assert_int_equal(wr_vtdss_dirty(pt, 2 * G1, G1, NULL), G1 / K4);
 		wr_vtdss_destroy(pt);
 	}
 }
@@ -350,7 +378,7 @@ static void split_leaves_entries_golden(void **state)
 	assert_int_equal(*root, 0x80000081);
 	mark(pt, 0, false);
 	assert_int_equal(*root, 0x80000181);
-	assert_int_equal(wr_vtdss_split(pt, 511 * M2, M2), 0);
+	assert_int_equal(wr_vtdss_split(pt, 511 * M2, M2, 12), 0);
 	assert_int_equal(*root & 0xfff, 3);
 	middle = (uint64_t *)(uintptr_t)(*root & ~0xfffull);
 	assert_int_equal(middle[0], 0x80000181);
@@ -372,7 +400,7 @@ static void split_survives_no_memory(void **state)
 	for (unsigned long n = 1; ret; n++) {
 		mmap_calls = 0;
 		mmap_fails_at = n;
-		ret = wr_vtdss_split(pt, 0, G1);
+		ret = wr_vtdss_split(pt, 0, G1, 12);
 		assert_true(!ret || ret == -ENOMEM);
 		for (uint64_t iova = 0; iova < G1; iova += M2 / 2 + K4) {
 			struct wr_walk w;
@@ -632,7 +660,8 @@ static void random_operations_match_a_model(void **state)
 			case 3:
 				if (!rnd(4))
 					assert_int_equal(wr_vtdss_split(pt, base + map->first * K4,
-									map->pages * K4), 0);
+									map->pages * K4,
+									rnd(2) ? 12 : 21), 0);
 				if (!rnd(4))
 					wr_vtdss_reap(pt);
 				break;
@@ -686,7 +715,7 @@ static void no_dirty_bit_is_lost(void **state)
 		assert_int_equal(wr_vtdss_map(pt, 0, G1, LEAVES * M2, RW, 21), 0);
 		assert_int_equal(pthread_create(&thread, NULL, touch, pt), 0);
 		for (unsigned int leaf = 0; leaf < LEAVES; leaf++) {
-			assert_int_equal(wr_vtdss_split(pt, leaf * M2, M2), 0);
+			assert_int_equal(wr_vtdss_split(pt, leaf * M2, M2, 12), 0);
 			wr_vtdss_dirty(pt, 0, LEAVES * M2, bits);
 		}
 		pthread_join(thread, &failed);
@@ -711,6 +740,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(leaves_of_each_size_at_each_level, setup, teardown),
 		cmocka_unit_test_setup_teardown(leaves_are_as_large_as_both_allow, setup, teardown),
 		cmocka_unit_test_setup_teardown(split_keeps_translations, setup, teardown),
+		cmocka_unit_test_setup_teardown(move_changes_addresses_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(split_leaves_entries_golden, setup, teardown),
 		cmocka_unit_test_setup_teardown(split_survives_no_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(dirty_is_read_and_cleared, setup, teardown),

@@ -1,0 +1,634 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Map and unmap. Checks come first, then the books, then the domains, so that a refusal changes
+ * nothing, and nothing can fail once the domains have agreed.
+ *
+ * What a call maps is one unit. Most are one mapping, and then nothing is kept of the unit itself;
+ * of the others, those of several parts and those of a file, there is a book.
+ */
+#include <inttypes.h>
+#include <limits.h>
+#include <search.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/err.h"
+#include "base/sys.h"
+#include "ioas/ioas.h"
+#include "mem/pages.h"
+
+/* Parts that follow one another in IOVA. */
+struct batch {
+	weir_iova iova;
+	uint64_t len;
+	enum weir_dma_dir dir;
+	void *file;		/* where weir mapped the caller's file; NULL: the caller's memory */
+	size_t n;
+	struct wr_mapping parts[];
+};
+
+/* ---- the book of batches ---- */
+
+/* They never overlap, so that those that do are one, or a place inside one. */
+static int compare(const void *a, const void *b)
+{
+	const struct batch *x = a, *y = b;
+
+	if (x->iova + (x->len - 1) < y->iova)
+		return -1;
+	return y->iova + (y->len - 1) < x->iova;
+}
+
+static struct batch *batch_at(const struct weir_ioas *as, weir_iova iova)
+{
+	const struct batch place = { .iova = iova, .len = 1 };
+
+	return *(struct batch **)tfind(&place, &as->batches, compare);
+}
+
+static struct batch *batch_new(size_t n)
+{
+	struct batch *batch = calloc(1, sizeof(*batch) + n * sizeof(batch->parts[0]));
+
+	if (!batch)
+		wr_fail(-ENOMEM, "no memory to record %zu mappings", n);
+	else
+		batch->n = n;
+	return batch;
+}
+
+static void batch_free(void *batch)
+{
+	struct batch *b = batch;
+
+	if (b->file)
+		wr_pages_free(b->file, b->len);
+	free(b);
+}
+
+void wr_ioas_forget(struct weir_ioas *as)
+{
+	tdestroy(as->batches, batch_free);
+	as->batches = NULL;
+}
+
+bool wr_ioas_next(struct weir_ioas *as, weir_iova first, weir_iova last, struct wr_mapping *m)
+{
+	if (!wr_maps_next(&as->maps, first, last, m))
+		return false;
+	if (m->part)
+		m->dir = batch_at(as, m->iova)->dir;
+	return true;
+}
+
+struct weir_iova_range wr_ioas_unit(const struct weir_ioas *as, const struct wr_mapping *m)
+{
+	const struct batch *batch = m->part ? batch_at(as, m->iova) : NULL;
+	weir_iova first = batch ? batch->iova : m->iova;
+	uint64_t len = batch ? batch->len : m->len;
+
+	return (struct weir_iova_range){ first, first + (len - 1) };
+}
+
+/* ---- on all domains ---- */
+
+/* What is to change: these mappings, and for a move where the memory is now. */
+struct change {
+	const struct wr_mapping *m;
+	size_t n;
+	void *vaddr;
+};
+
+/*
+ * A change of one domain, which holds there or, with -errno, didn't happen. Positive: something
+ * else happened, and there is no way back.
+ */
+typedef int (*change_fn)(struct weir_ioas *as, struct wr_domain *d, const struct change *c);
+
+/* Record that a domain isn't what the maps say, which only a kernel that half did it can cause. */
+static void degrade(struct weir_ioas *as, const struct wr_domain *d, const struct change *c)
+{
+	pthread_mutex_lock(&as->books);
+	as->degraded = true;
+	pthread_mutex_unlock(&as->books);
+	wr_log(WEIR_LOG_ERROR, "address space degraded: on %s, what is mapped from IOVA 0x%" PRIx64
+	       " on isn't as it should be: %s", d->ops->name, c->n ? c->m->iova : 0, weir_errmsg());
+}
+
+/* Undoing failed as well. The caller is told why it had to be done, and of this. */
+static void undo_failed(struct weir_ioas *as, const struct wr_domain *d, const struct change *c,
+			const char *cause)
+{
+	degrade(as, d, c);
+	wr_message("%s; and it can't be undone on %s, the address space is degraded: %s", cause,
+		   d->ops->name, weir_errmsg());
+}
+
+/* On every domain or on none. Returns 0, -errno, or -EIO with no way back. */
+static int on_all_domains(struct weir_ioas *as, const struct change *c, change_fn change,
+			  change_fn revert)
+{
+	struct wr_domain *d, *undo;
+	char cause[512];
+	int ret = 0, gone = 0;
+
+	wr_list_for_each(d, &as->domains, link) {
+		ret = change(as, d, c);
+		if (ret > 0) {
+			degrade(as, d, c);
+			gone = -EIO;
+		}
+		if (ret < 0)
+			break;
+	}
+	if (ret >= 0)
+		return gone;
+	snprintf(cause, sizeof(cause), "%s", weir_errmsg());
+	wr_list_for_each(undo, &as->domains, link) {
+		if (undo == d)
+			break;
+		if (revert(as, undo, c))
+			undo_failed(as, undo, c, cause);
+	}
+	return ret;
+}
+
+static int unmap_one(struct weir_ioas *as, struct wr_domain *d, const struct change *c)
+{
+	int ret = d->ops->unmap(d, c->m, c->n);
+
+	(void)as;
+	return ret == -EIO ? 1 : ret;
+}
+
+static int map_one(struct weir_ioas *as, struct wr_domain *d, const struct change *c)
+{
+	struct change done = { .m = c->m };
+	char cause[512];
+	int ret = 0;
+
+	for (; done.n < c->n && !ret; done.n += !ret)
+		ret = d->ops->map(d, &c->m[done.n]);
+	if (!ret || !done.n)
+		return ret;
+	snprintf(cause, sizeof(cause), "%s", weir_errmsg());
+	if (unmap_one(as, d, &done))
+		undo_failed(as, d, &done, cause);
+	return ret;
+}
+
+static int clear_one(struct weir_ioas *as, struct wr_domain *d, const struct change *c)
+{
+	int ret = d->ops->unmap_all(d);
+
+	(void)as;
+	(void)c;
+	return ret == -EIO ? 1 : ret;
+}
+
+static int replay_one(struct weir_ioas *as, struct wr_domain *d, const struct change *c)
+{
+	(void)c;
+	return wr_ioas_replay(as, d);
+}
+
+static int move_one(struct weir_ioas *as, struct wr_domain *d, const struct change *c)
+{
+	int ret;
+
+	(void)as;
+	ret = d->ops->move(d, c->m, c->vaddr);
+	return ret == -EIO ? 1 : ret;
+}
+
+static int move_back(struct weir_ioas *as, struct wr_domain *d, const struct change *c)
+{
+	struct wr_mapping moved = *c->m;
+
+	(void)as;
+	moved.vaddr = c->vaddr;
+	return d->ops->move(d, &moved, c->m->vaddr);
+}
+
+int wr_ioas_replay(struct weir_ioas *as, struct wr_domain *d)
+{
+	weir_iova at = 0;
+	struct wr_mapping m;
+
+	while (wr_ioas_next(as, at, UINT64_MAX, &m)) {
+		int ret;
+
+		if (!wr_ranges_hold(&d->ranges, m.iova, m.iova + (m.len - 1)))
+			return wr_fail(-EINVAL, "the mapping at IOVA 0x%" PRIx64 " (%" PRIu64
+				       " bytes) lies outside what %s can map here", m.iova, m.len,
+				       d->ops->name);
+		ret = d->ops->map(d, &m);
+		if (ret)
+			return ret;
+		at = m.iova + m.len;
+		if (!at)
+			break;
+	}
+	return as->tracking && d->dirty != WEIR_DIRTY_NONE ? d->ops->dirty_start(d) : 0;
+}
+
+/* ---- checks ---- */
+
+int wr_ioas_check_range(uint64_t start, uint64_t len, const char *what)
+{
+	size_t page = wr_page_size();
+
+	if (!len || len & (page - 1))
+		return wr_fail(-EINVAL, "a length of %" PRIu64 " bytes isn't a positive multiple "
+			       "of the page size, %zu", len, page);
+	if (start & (page - 1))
+		return wr_fail(-EINVAL, "%s 0x%" PRIx64 " isn't a multiple of the page size, %zu",
+			       what, start, page);
+	if (start > UINT64_MAX - (len - 1))
+		return wr_fail(-EINVAL, "%" PRIu64 " bytes from %s 0x%" PRIx64 " on don't fit into "
+			       "64 bits", len, what, start);
+	return 0;
+}
+
+/* What can be checked without a lock. */
+static int check_map(const struct weir_map_opts *opts, weir_iova iova, uint64_t len)
+{
+	int ret = WR_RESERVED(opts, "weir_map_opts");
+
+	if (ret)
+		return ret;
+	if ((unsigned int)opts->dir > WEIR_DMA_FROM_DEVICE)
+		return wr_fail(-EINVAL, "%d is no weir_dma_dir", (int)opts->dir);
+	if (opts->fixed)
+		ret = wr_ioas_check_range(iova, len, "IOVA");
+	if (ret)
+		return ret;
+	if (len > WR_RADIX_LEN_MAX)
+		return wr_fail(-EFAULT, "%" PRIu64 " bytes: a process hasn't that much memory",
+			       len);
+	return wr_ioas_check_bracket();
+}
+
+static int check_fixed(struct weir_ioas *as, weir_iova iova, uint64_t len)
+{
+	weir_iova last = iova + (len - 1);
+	const struct wr_ranges *ranges = &as->maps.ranges;
+	struct wr_mapping m;
+
+	if (wr_maps_next(&as->maps, iova, last, &m)) {
+		struct weir_iova_range unit = wr_ioas_unit(as, &m);
+
+		return wr_fail(-EEXIST, "IOVA 0x%" PRIx64 " to 0x%" PRIx64 " overlaps the mapping "
+			       "at 0x%" PRIx64 " (%" PRIu64 " bytes)", iova, last, unit.first,
+			       unit.last - unit.first + 1);
+	}
+	if (!wr_ranges_hold(ranges, iova, last)) {
+		char text[256] = "";
+
+		for (size_t i = 0; i < ranges->n; i++)
+			wr_append(text, sizeof(text), "%s0x%" PRIx64 "-0x%" PRIx64, i ? ", " : "",
+				  ranges->r[i].first, ranges->r[i].last);
+		return wr_fail(-EINVAL, "IOVA 0x%" PRIx64 " to 0x%" PRIx64 " doesn't lie within a "
+			       "usable range: %s", iova, last, *text ? text : "there is none");
+	}
+	return 0;
+}
+
+/* ---- map ---- */
+
+/* Bits that are set show where large pages aren't possible in all of that memory. */
+static uint64_t misaligned(const struct wr_mapping *m, size_t n)
+{
+	uint64_t bits = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bits |= (uintptr_t)m[i].vaddr | (i + 1 < n ? m[i].len : 0);
+	return bits;
+}
+
+/* Where large pages are possible in memory, make them possible in IOVA, if there is room. */
+static int choose_iova(struct weir_ioas *as, uint64_t misaligned, uint64_t len, weir_iova limit,
+		       weir_iova *iova)
+{
+	static const struct {
+		uint64_t size;
+		enum wr_space_align align;
+	} pages[] = {
+		{ 1ull << 30, WR_SPACE_1G }, { WR_HUGE_PAGE, WR_SPACE_2M }, { 1, WR_SPACE_PAGE },
+	};
+
+	if (!limit || limit > as->limit)
+		limit = as->limit;
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+		if (len >= pages[i].size && !(misaligned & (pages[i].size - 1)) &&
+		    !wr_maps_find_free(&as->maps, len, pages[i].align, limit, iova))
+			return 0;
+	return wr_fail(-ENOSPC, "no free IOVA for %" PRIu64 " bytes up to 0x%" PRIx64 ", which the "
+		       "attached devices and the options allow", len, limit);
+}
+
+/* The youngest first, as if they had never been: that needs no memory. */
+static void take_back(struct weir_ioas *as, const struct wr_mapping *m, size_t n)
+{
+	while (n--)
+		wr_maps_remove(&as->maps, &m[n]);
+}
+
+/* First what can fail without a trace; then what the domains would have to undo. */
+static int map_parts(struct weir_ioas *as, const struct wr_mapping *m, size_t n)
+{
+	const struct change change = { .m = m, .n = n };
+	size_t added = 0;
+	int ret = 0;
+
+	for (; added < n && !ret; added += !ret)
+		ret = wr_maps_add(&as->maps, &m[added]);
+	if (!ret)
+		ret = wr_maps_prepare_remove(&as->maps, m, n);
+	if (ret)
+		wr_fail(ret, "no memory to record a mapping");
+	else
+		ret = on_all_domains(as, &change, map_one, unmap_one);
+	if (ret)
+		take_back(as, m, added);
+	return ret;
+}
+
+/* At m[0].iova, or where there is room; the others follow. @batch: what they make up, or NULL. */
+static int map_locked(struct weir_ioas *as, struct wr_mapping *m, size_t n, uint64_t len,
+		      const struct weir_map_opts *opts, struct batch *batch)
+{
+	int ret;
+
+	if (opts->fixed)
+		ret = check_fixed(as, m->iova, len);
+	else
+		ret = choose_iova(as, misaligned(m, n), len, opts->limit, &m->iova);
+	if (ret)
+		return ret;
+	for (size_t i = 1; i < n; i++)
+		m[i].iova = m[i - 1].iova + m[i - 1].len;
+	if (!batch)
+		return map_parts(as, m, n);
+	batch->iova = m->iova;
+	if (!tsearch(batch, &as->batches, compare))
+		return wr_fail(-ENOMEM, "no memory to record %zu mappings", n);
+	ret = map_parts(as, m, n);
+	if (ret)
+		tdelete(batch, &as->batches, compare);
+	return ret;
+}
+
+static const struct weir_map_opts automatic;
+
+int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len, const struct weir_map_opts *opts,
+		  weir_iova *iova)
+{
+	struct wr_mapping m = { .vaddr = vaddr, .len = len };
+	int ret;
+
+	if (!opts)
+		opts = &automatic;
+	m.dir = opts->dir;
+	if (opts->fixed)
+		m.iova = *iova;
+	ret = wr_ioas_check_range((uintptr_t)vaddr, len, "address");
+	if (!ret)
+		ret = check_map(opts, m.iova, len);
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&as->lock);
+	ret = map_locked(as, &m, 1, len, opts, NULL);
+	pthread_mutex_unlock(&as->lock);
+	if (!ret)
+		*iova = m.iova;
+	return ret;
+}
+
+/* Map a batch whose parts have their memory. It is the address space's then, or else freed. */
+static int map_batch(struct weir_ioas *as, struct batch *batch, const struct weir_map_opts *opts,
+		     weir_iova *iova)
+{
+	int ret = check_map(opts, opts->fixed ? *iova : 0, batch->len);
+
+	if (ret)
+		goto free_batch;
+	batch->dir = opts->dir;
+	for (size_t i = 0; i < batch->n; i++) {
+		batch->parts[i].dir = opts->dir;
+		batch->parts[i].part = true;
+	}
+	if (opts->fixed)
+		batch->parts[0].iova = *iova;
+	pthread_mutex_lock(&as->lock);
+	ret = map_locked(as, batch->parts, batch->n, batch->len, opts, batch);
+	pthread_mutex_unlock(&as->lock);
+	if (ret)
+		goto free_batch;
+	*iova = batch->parts[0].iova;
+	return 0;
+free_batch:
+	batch_free(batch);
+	return ret;
+}
+
+int weir_ioas_mapv(struct weir_ioas *as, const struct iovec *iov, size_t n,
+		   const struct weir_map_opts *opts, weir_iova *iova)
+{
+	struct batch *batch;
+
+	if (!n || n > INT_MAX)
+		return wr_fail(-EINVAL, "%zu pieces of memory to be mapped: at least 1, and at "
+			       "most %d", n, INT_MAX);
+	batch = batch_new(n);
+	if (!batch)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t len = iov[i].iov_len;
+		int ret = wr_ioas_check_range((uintptr_t)iov[i].iov_base, len, "address");
+
+		if (!ret && len > WR_RADIX_LEN_MAX - batch->len)
+			ret = wr_fail(-EFAULT, "more than %" PRIu64 " bytes in all: a process "
+				      "hasn't that much memory", (uint64_t)WR_RADIX_LEN_MAX);
+		if (ret) {
+			batch_free(batch);
+			return wr_fail_in(ret, "piece %zu", i);
+		}
+		batch->parts[i].vaddr = iov[i].iov_base;
+		batch->parts[i].len = len;
+		batch->len += len;
+	}
+	return map_batch(as, batch, opts ? opts : &automatic, iova);
+}
+
+static int check_file(int fd, uint64_t offset, uint64_t len)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return wr_fail(-errno, "fd %d: %s", fd, strerror(errno));
+	/* Of devices' nodes the size isn't known. */
+	if (S_ISREG(st.st_mode) &&
+	    (offset > (uint64_t)st.st_size || len > (uint64_t)st.st_size - offset))
+		return wr_fail(-EINVAL, "%" PRIu64 " bytes from offset 0x%" PRIx64 " on: the file "
+			       "(fd %d) has only %lld", len, offset, fd, (long long)st.st_size);
+	return 0;
+}
+
+int weir_ioas_map_fd(struct weir_ioas *as, int fd, uint64_t offset, size_t len,
+		     const struct weir_map_opts *opts, weir_iova *iova)
+{
+	struct batch *batch;
+	int ret;
+
+	if (!opts)
+		opts = &automatic;
+	ret = wr_ioas_check_range(offset, len, "offset");
+	if (!ret)
+		ret = check_file(fd, offset, len);
+	if (ret)
+		return ret;
+	batch = batch_new(1);
+	if (!batch)
+		return -ENOMEM;
+	ret = wr_pages_map(fd, offset, len, opts->dir != WEIR_DMA_TO_DEVICE, &batch->file);
+	if (ret) {
+		free(batch);
+		return ret;
+	}
+	batch->parts[0].vaddr = batch->file;
+	batch->parts[0].len = batch->len = len;
+	return map_batch(as, batch, opts, iova);
+}
+
+/* ---- unmap ---- */
+
+int wr_ioas_nothing_at(weir_iova iova)
+{
+	return wr_fail(-ENOENT, "nothing is mapped at IOVA 0x%" PRIx64, iova);
+}
+
+/* The unit that is exactly [iova, iova + len), or a word on what is there instead. */
+static int find_unit(struct weir_ioas *as, weir_iova iova, uint64_t len, struct wr_mapping *m)
+{
+	struct weir_iova_range unit;
+
+	if (!wr_maps_next(&as->maps, iova, iova, m))
+		return wr_ioas_nothing_at(iova);
+	unit = wr_ioas_unit(as, m);
+	if (unit.first != iova || unit.last - unit.first != len - 1)
+		return wr_fail(-EINVAL, "IOVA 0x%" PRIx64 ", %" PRIu64 " bytes: the mapping there "
+			       "starts at 0x%" PRIx64 " and has %" PRIu64 " bytes, and is unmapped "
+			       "as a whole", iova, len, unit.first, unit.last - unit.first + 1);
+	return 0;
+}
+
+static int unmap_locked(struct weir_ioas *as, const struct wr_mapping *m, size_t n)
+{
+	const struct change change = { .m = m, .n = n };
+	int ret;
+
+	if (wr_maps_prepare_remove(&as->maps, m, n))
+		return wr_fail(-ENOMEM, "no memory to record that IOVA 0x%" PRIx64 " is unmapped",
+			       m->iova);
+	ret = on_all_domains(as, &change, unmap_one, map_one);
+	for (size_t i = 0; (!ret || ret == -EIO) && i < n; i++)
+		wr_maps_remove(&as->maps, &m[i]);
+	return ret;
+}
+
+int weir_ioas_unmap(struct weir_ioas *as, weir_iova iova, size_t len)
+{
+	struct batch *batch = NULL;
+	struct wr_mapping m;
+	int ret;
+
+	ret = wr_ioas_check_bracket();
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&as->lock);
+	ret = find_unit(as, iova, len, &m);
+	if (!ret && m.part)
+		batch = batch_at(as, iova);
+	if (!ret)
+		ret = batch ? unmap_locked(as, batch->parts, batch->n) : unmap_locked(as, &m, 1);
+	if (batch && (!ret || ret == -EIO)) {
+		tdelete(batch, &as->batches, compare);
+		batch_free(batch);
+	}
+	pthread_mutex_unlock(&as->lock);
+	return ret;
+}
+
+static int unmap_all_locked(struct weir_ioas *as)
+{
+	const struct change change = { 0 };
+	struct wr_space space;
+	int ret;
+
+	if (as->mems)
+		return wr_fail(-EBUSY, "the address space has memory from weir_mem_alloc() (%u "
+			       "times): free it first", as->mems);
+	if (wr_maps_prepare_clear(&as->maps, &space))
+		return wr_fail(-ENOMEM, "no memory to record that nothing is mapped");
+	ret = on_all_domains(as, &change, clear_one, replay_one);
+	if (ret && ret != -EIO) {
+		wr_space_free(&space);
+		return ret;
+	}
+	wr_maps_clear(&as->maps, &space);
+	wr_ioas_forget(as);
+	return ret;
+}
+
+int weir_ioas_unmap_all(struct weir_ioas *as)
+{
+	int ret = wr_ioas_check_bracket();
+
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&as->lock);
+	ret = unmap_all_locked(as);
+	pthread_mutex_unlock(&as->lock);
+	return ret;
+}
+
+/* ---- the same memory at another address ---- */
+
+static int move_locked(struct weir_ioas *as, const struct wr_mapping *m, void *vaddr)
+{
+	const struct change change = { .m = m, .n = 1, .vaddr = vaddr };
+	struct wr_mapping moved = *m;
+	int ret = wr_maps_move(&as->maps, m, vaddr);
+
+	if (ret)
+		return wr_fail(ret, "no memory to record where the memory is now");
+	ret = on_all_domains(as, &change, move_one, move_back);
+	moved.vaddr = vaddr;
+	/* Its old place in the books is there still: that takes no memory. */
+	if (ret && ret != -EIO)
+		wr_maps_move(&as->maps, &moved, m->vaddr);
+	return ret;
+}
+
+int weir_ioas_update_vaddr(struct weir_ioas *as, weir_iova iova, size_t len, void *vaddr)
+{
+	struct wr_mapping m;
+	int ret = wr_ioas_check_range((uintptr_t)vaddr, len, "address");
+
+	if (!ret)
+		ret = wr_ioas_check_bracket();
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&as->lock);
+	ret = find_unit(as, iova, len, &m);
+	if (!ret && m.part)
+		ret = wr_fail(-EINVAL, "IOVA 0x%" PRIx64 ": only what weir_ioas_map() mapped can "
+			      "have another address, not a batch, nor a file that weir mapped",
+			      iova);
+	if (!ret && m.vaddr != vaddr)
+		ret = move_locked(as, &m, vaddr);
+	pthread_mutex_unlock(&as->lock);
+	return ret;
+}
