@@ -42,6 +42,12 @@ struct weir_iommu_opts {
  * Thread rules, for every object of weir unless its own header says otherwise: calls on
  * different objects, and on one object, may run at the same time in different threads; closing
  * an object must not run beside another call on the same object.
+ *
+ * After fork(), a child's calls with what the parent opened fail with -EPERM, closing included, and
+ * change nothing; the child may open its own. Look-ups alone answer, with what was mapped at the
+ * fork. Memory of a weir_mem, files that weir mapped, and mapped registers aren't inherited: to
+ * touch them in the child is a fault. The caller's own memory is left alone; but see
+ * madvise(MADV_DONTFORK), since the kernel may copy pinned pages when one of the two writes.
  */
 WEIR_API int weir_iommu_open(const struct weir_iommu_opts *opts, struct weir_iommu **out);
 

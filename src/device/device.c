@@ -173,7 +173,7 @@ int weir_device_close(struct weir_device *dev)
 	if (bars)
 		return wr_fail(-EBUSY, "%s: %u of its bars are open: close them first", dev->name,
 			       bars);
-	ret = wr_ioas_check_bracket();
+	ret = wr_ioas_check_change(dev->as);
 	if (ret)
 		return ret;
 	if (dev->private_as) {

@@ -77,7 +77,7 @@ static int track(struct weir_ioas *as, bool on)
 {
 	int ret;
 
-	ret = wr_ioas_check_bracket();
+	ret = wr_ioas_check_change(as);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&as->lock);
@@ -161,7 +161,7 @@ int weir_ioas_dirty_read(struct weir_ioas *as, weir_iova iova, size_t len, uint6
 
 	if (ret)
 		return ret;
-	ret = wr_ioas_check_bracket();
+	ret = wr_ioas_check_change(as);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&as->lock);

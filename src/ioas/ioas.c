@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/process.h"
 #include "base/sys.h"
 #include "ioas/ioas.h"
 #include "ioas/iommu.h"
@@ -20,9 +21,12 @@
 
 int weir_ioas_open(struct weir_iommu *iommu, struct weir_ioas **out)
 {
-	struct weir_ioas *as = calloc(1, sizeof(*as));
-	int ret;
+	struct weir_ioas *as;
+	int ret = iommu ? wr_check_process(iommu->process) : 0;
 
+	if (ret)
+		return ret;
+	as = calloc(1, sizeof(*as));
 	if (!as)
 		return wr_fail(-ENOMEM, "no memory for an address space");
 	if (!iommu) {
@@ -61,10 +65,13 @@ int weir_ioas_open(struct weir_iommu *iommu, struct weir_ioas **out)
 int weir_ioas_close(struct weir_ioas *as)
 {
 	struct weir_iommu *iommu;
-	int ret = 0;
+	int ret;
 
 	if (!as)
 		return 0;
+	ret = wr_ioas_check_process(as);
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&as->lock);
 	if (!wr_list_empty(&as->endpoints)) {
 		struct wr_endpoint *ep = wr_container_of(as->endpoints.next, struct wr_endpoint,
@@ -235,10 +242,17 @@ static int choose_domain(struct weir_ioas *as, struct wr_endpoint *ep)
 	return tried ? ret : wr_fail(ret, "no IOMMU interface for such a device");
 }
 
-int wr_ioas_check_bracket(void)
+int wr_ioas_check_process(const struct weir_ioas *as)
 {
-	if (!wr_unit_in_bracket())
-		return 0;
+	return wr_check_process(as->iommu->process);
+}
+
+int wr_ioas_check_change(const struct weir_ioas *as)
+{
+	int ret = wr_ioas_check_process(as);
+
+	if (ret || !wr_unit_in_bracket())
+		return ret;
 	return wr_fail(-EDEADLK, "a device model changes mappings between weir_model_dma_begin() "
 		       "and _end(), which the change would wait for");
 }
@@ -268,7 +282,7 @@ int wr_ioas_attach(struct weir_ioas *as, struct wr_endpoint *ep)
 {
 	int ret;
 
-	ret = wr_ioas_check_bracket();
+	ret = wr_ioas_check_change(as);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&as->iommu->attach_lock);
@@ -426,8 +440,10 @@ int weir_ioas_segsv(struct weir_ioas *as, const struct iovec *iov, size_t n_iov,
 
 int weir_ioas_ranges(struct weir_ioas *as, struct weir_iova_range *ranges, size_t n)
 {
-	int count;
+	int count = wr_ioas_check_process(as);
 
+	if (count)
+		return count;
 	pthread_mutex_lock(&as->books);
 	count = (int)as->maps.ranges.n;
 	for (size_t i = 0; i < n && i < as->maps.ranges.n; i++)
@@ -463,6 +479,10 @@ static void caps_locked(struct weir_ioas *as, struct weir_ioas_caps *caps)
 
 int weir_ioas_caps(struct weir_ioas *as, struct weir_ioas_caps *caps)
 {
+	int ret = wr_ioas_check_process(as);
+
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&as->books);
 	caps_locked(as, caps);
 	pthread_mutex_unlock(&as->books);
@@ -471,9 +491,11 @@ int weir_ioas_caps(struct weir_ioas *as, struct weir_ioas_caps *caps)
 
 int weir_ioas_faults(struct weir_ioas *as, struct weir_fault *faults, size_t n)
 {
-	int count = -ENOTSUP;
+	int count = -ENOTSUP, ret = wr_ioas_check_process(as);
 	struct wr_domain *d;
 
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&as->books);
 	wr_list_for_each(d, &as->domains, link) {
 		if (!d->ops->faults)

@@ -50,8 +50,11 @@ int wr_ioas_nothing_at(weir_iova iova);		/* -ENOENT, with the message */
  */
 int wr_ioas_in_use(struct weir_ioas *as, const char *name);
 
-/* Refuse what would wait for this thread's own bracket. Returns 0, or -EDEADLK. */
-int wr_ioas_check_bracket(void);
+/* Whether it is this process's: 0, or -EPERM. */
+int wr_ioas_check_process(const struct weir_ioas *as);
+
+/* The same, and what would wait for this thread's own bracket is refused, with -EDEADLK. */
+int wr_ioas_check_change(const struct weir_ioas *as);
 
 /* Whether [start, start + len) is made of pages of the system; @what it is said to be. */
 int wr_ioas_check_range(uint64_t start, uint64_t len, const char *what);

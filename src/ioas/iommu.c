@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/process.h"
 #include "ioas/domain.h"
 #include "ioas/iommu.h"
 #include "kernel/group.h"
@@ -81,6 +82,7 @@ int weir_iommu_open(const struct weir_iommu_opts *opts, struct weir_iommu **out)
 		free(iommu);
 		return ret;
 	}
+	iommu->process = wr_process();
 	pthread_mutex_init(&iommu->lock, NULL);
 	pthread_mutex_init(&iommu->attach_lock, NULL);
 	wr_list_init(&iommu->groups);
@@ -91,9 +93,13 @@ int weir_iommu_open(const struct weir_iommu_opts *opts, struct weir_iommu **out)
 int weir_iommu_close(struct weir_iommu *iommu)
 {
 	unsigned int spaces;
+	int ret;
 
 	if (!iommu)
 		return 0;
+	ret = wr_check_process(iommu->process);
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&iommu->lock);
 	spaces = iommu->spaces;
 	pthread_mutex_unlock(&iommu->lock);

@@ -11,6 +11,7 @@
 struct wr_group;
 
 struct weir_iommu {
+	unsigned int process;			/* whose it is, with all that is made from it */
 	pthread_mutex_t lock;
 	const struct wr_domain_ops *forced;	/* the one interface for kernel devices, or NULL */
 	unsigned int soft_bits;			/* 39, 48 or 57 */

@@ -252,7 +252,8 @@ int wr_ioas_check_range(uint64_t start, uint64_t len, const char *what)
 }
 
 /* What can be checked without a lock. */
-static int check_map(const struct weir_map_opts *opts, weir_iova iova, uint64_t len)
+static int check_map(const struct weir_ioas *as, const struct weir_map_opts *opts, weir_iova iova,
+		     uint64_t len)
 {
 	int ret = WR_RESERVED(opts, "weir_map_opts");
 
@@ -267,7 +268,7 @@ static int check_map(const struct weir_map_opts *opts, weir_iova iova, uint64_t 
 	if (len > WR_RADIX_LEN_MAX)
 		return wr_fail(-EFAULT, "%" PRIu64 " bytes: a process hasn't that much memory",
 			       len);
-	return wr_ioas_check_bracket();
+	return wr_ioas_check_change(as);
 }
 
 static int check_fixed(struct weir_ioas *as, weir_iova iova, uint64_t len)
@@ -395,7 +396,7 @@ int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len, const struct we
 		m.iova = *iova;
 	ret = wr_ioas_check_range((uintptr_t)vaddr, len, "address");
 	if (!ret)
-		ret = check_map(opts, m.iova, len);
+		ret = check_map(as, opts, m.iova, len);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&as->lock);
@@ -410,7 +411,7 @@ int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len, const struct we
 static int map_batch(struct weir_ioas *as, struct batch *batch, const struct weir_map_opts *opts,
 		     weir_iova *iova)
 {
-	int ret = check_map(opts, opts->fixed ? *iova : 0, batch->len);
+	int ret = check_map(as, opts, opts->fixed ? *iova : 0, batch->len);
 
 	if (ret)
 		goto free_batch;
@@ -484,7 +485,9 @@ int weir_ioas_map_fd(struct weir_ioas *as, int fd, uint64_t offset, size_t len,
 
 	if (!opts)
 		opts = &automatic;
-	ret = wr_ioas_check_range(offset, len, "offset");
+	ret = wr_ioas_check_change(as);
+	if (!ret)
+		ret = wr_ioas_check_range(offset, len, "offset");
 	if (!ret)
 		ret = check_file(fd, offset, len);
 	if (ret)
@@ -544,7 +547,7 @@ int weir_ioas_unmap(struct weir_ioas *as, weir_iova iova, size_t len)
 	struct wr_mapping m;
 	int ret;
 
-	ret = wr_ioas_check_bracket();
+	ret = wr_ioas_check_change(as);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&as->lock);
@@ -584,7 +587,7 @@ static int unmap_all_locked(struct weir_ioas *as)
 
 int weir_ioas_unmap_all(struct weir_ioas *as)
 {
-	int ret = wr_ioas_check_bracket();
+	int ret = wr_ioas_check_change(as);
 
 	if (ret)
 		return ret;
@@ -618,7 +621,7 @@ int weir_ioas_update_vaddr(struct weir_ioas *as, weir_iova iova, size_t len, voi
 	int ret = wr_ioas_check_range((uintptr_t)vaddr, len, "address");
 
 	if (!ret)
-		ret = wr_ioas_check_bracket();
+		ret = wr_ioas_check_change(as);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&as->lock);

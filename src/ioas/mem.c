@@ -26,7 +26,9 @@ int weir_mem_alloc(struct weir_ioas *as, size_t len, const struct weir_mem_opts 
 
 	if (!opts)
 		opts = &automatic;
-	ret = WR_RESERVED(opts, "weir_mem_opts");
+	ret = wr_ioas_check_change(as);
+	if (!ret)
+		ret = WR_RESERVED(opts, "weir_mem_opts");
 	if (ret)
 		return ret;
 	unit = opts->huge ? WR_HUGE_PAGE : wr_page_size();

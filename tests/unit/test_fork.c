@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* After a fork: the child's calls fail and change nothing, and the parent goes on as before. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "rig.h"
+
+#define REFUSED(call)	do {									\
+	if ((call) != -EPERM || !strstr(weir_errmsg(), "before a fork()"))			\
+		return __LINE__;								\
+} while (0)
+#define WORKS(call)	do { if ((call) < 0) return __LINE__; } while (0)
+
+/* What a child answers is the line that went wrong. */
+static void in_child(int (*check)(struct rig *rig), struct rig *rig)
+{
+	unsigned long calls = fake.calls;
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		int line = check(rig);
+
+		/* Nothing came to the kernel. */
+		if (!line && fake.calls != calls)
+			line = 1;
+		_exit(line > 255 ? 255 : line);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status))
+		fail_msg("the child stopped at line %d (mod 256)", WEXITSTATUS(status));
+}
+
+static struct weir_mem *mem;
+
+static int uses_address_space(struct rig *rig)
+{
+	struct weir_iova_range ranges[4];
+	const struct iovec iov = { rig->memory, page };
+	struct weir_ioas_caps caps;
+	struct weir_fault fault;
+	struct weir_mem *other;
+	struct weir_ioas *as;
+	weir_iova iova = 0;
+	uint64_t bits = 0;
+
+	REFUSED(weir_ioas_map(rig->as, rig->memory, page, NULL, &iova));
+	REFUSED(weir_ioas_mapv(rig->as, &iov, 1, NULL, &iova));
+	REFUSED(weir_ioas_map_fd(rig->as, 0, 0, page, NULL, &iova));
+	REFUSED(weir_ioas_unmap(rig->as, page, page));
+	REFUSED(weir_ioas_unmap_all(rig->as));
+	REFUSED(weir_ioas_update_vaddr(rig->as, page, page, rig->memory));
+	REFUSED(weir_ioas_ranges(rig->as, ranges, 4));
+	REFUSED(weir_ioas_caps(rig->as, &caps));
+	REFUSED(weir_ioas_faults(rig->as, &fault, 1));
+	REFUSED(weir_ioas_dirty_start(rig->as));
+	REFUSED(weir_ioas_dirty_stop(rig->as));
+	REFUSED(weir_ioas_dirty_read(rig->as, page, page, &bits));
+	REFUSED(weir_ioas_close(rig->as));
+	REFUSED(weir_mem_alloc(rig->as, page, NULL, &other));
+	REFUSED(weir_mem_free(mem));
+	REFUSED(weir_ioas_open(rig->iommu, &as));
+	REFUSED(weir_iommu_close(rig->iommu));
+	/* Look-ups take no lock and change nothing. */
+	WORKS(weir_ioas_to_iova(rig->as, rig->memory, &iova, NULL));
+	return iova == page ? 0 : __LINE__;
+}
+
+static void address_space_is_the_parents(void **state)
+{
+	struct rig *rig = *state;
+
+	attach_soft(rig);
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(map_at(rig, page, rig->memory, page), 0);
+	assert_int_equal(weir_mem_alloc(rig->as, page, NULL, &mem), 0);
+	in_child(uses_address_space, rig);
+	assert_int_equal(fake_mappings(0), 2);
+	assert_int_equal(weir_mem_free(mem), 0);
+	assert_int_equal(weir_ioas_unmap(rig->as, page, page), 0);
+	detach(rig, 0);
+}
+
+/* Its own, and its own child has none of it again. */
+static int opens_its_own(struct rig *rig)
+{
+	struct weir_ioas *as;
+	weir_iova iova;
+	int status;
+	pid_t pid;
+
+	WORKS(weir_ioas_open(NULL, &as));
+	WORKS(weir_ioas_map(as, rig->memory, page, NULL, &iova));
+	pid = fork();
+	if (!pid)
+		_exit(weir_ioas_close(as) == -EPERM && weir_ioas_close(rig->as) == -EPERM ? 0 : 1);
+	if (waitpid(pid, &status, 0) != pid || status)
+		return __LINE__;
+	WORKS(weir_ioas_close(as));
+	fake.calls = 0;
+	return 0;
+}
+
+static void child_opens_its_own(void **state)
+{
+	fake.calls = 0;
+	in_child(opens_its_own, *state);
+}
+
+/* Held by another thread at the fork, a lock would never be free in the child. */
+static int with_a_held_lock(struct rig *rig)
+{
+	weir_iova iova;
+
+	alarm(10);
+	REFUSED(weir_ioas_map(rig->as, rig->memory, page, NULL, &iova));
+	return 0;
+}
+
+static void no_lock_is_waited_for(void **state)
+{
+	struct rig *rig = *state;
+
+	pthread_mutex_lock(&rig->as->lock);
+	in_child(with_a_held_lock, rig);
+	pthread_mutex_unlock(&rig->as->lock);
+}
+
+int main(void)
+{
+#define TEST(test) cmocka_unit_test_setup_teardown(test, rig_setup, rig_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(address_space_is_the_parents),
+		TEST(child_opens_its_own),
+		TEST(no_lock_is_waited_for),
+	};
+
+	unsetenv("WEIR_IOMMU");
+	unsetenv("WEIR_SOFT_BITS");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
