@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <dirent.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/sys.h"
+#include "base/file.h"
 #include "pci/sysfs.h"
 
 /* A name that is one component of a path, so that it can't lead elsewhere. */
@@ -80,69 +78,20 @@ int wr_pci_exists(const char *root, const char *addr)
 		       "there are", name, *root ? " under " : "", root);
 }
 
-/* Read what fits into @size bytes; more than that is -EOVERFLOW. */
-static int read_all(int fd, char *buf, size_t size)
-{
-	size_t len = 0;
-	ssize_t ret;
-
-	for (;;) {
-		ret = wr_sys->pread(fd, buf + len, size - len, (off_t)len);
-		if (ret == -EINTR)
-			continue;
-		if (ret <= 0)
-			return ret < 0 ? (int)ret : (int)len;
-		len += (size_t)ret;
-		if (len == size)
-			return -EOVERFLOW;
-	}
-}
-
 int wr_pci_attr(const char *root, const char *addr, const char *attr, char *buf, size_t size)
 {
 	char path[WR_PCI_PATH_MAX];
-	int fd, len;
+	int ret = device_path(path, root, "pci", addr, attr);
 
-	if (!size || size > INT_MAX)
-		return -EINVAL;
-	len = device_path(path, root, "pci", addr, attr);
-	if (len < 0)
-		return len;
-	/* Not blocking: in a captured tree anything may lie here, a FIFO too. */
-	fd = wr_sys->open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return fd;
-	len = read_all(fd, buf, size);
-	wr_close(fd);
-	if (len < 0)
-		return len;
-	if (len && buf[len - 1] == '\n')
-		len--;
-	buf[len] = '\0';
-	return strlen(buf) == (size_t)len ? len : -EINVAL;
+	return ret < 0 ? ret : wr_read_text(path, buf, size);
 }
 
 int wr_pci_attr_u64(const char *root, const char *addr, const char *attr, uint64_t *value)
 {
-	char text[32], *end;
-	unsigned long long number;
-	bool hex;
-	int len = wr_pci_attr(root, addr, attr, text, sizeof(text));
+	char path[WR_PCI_PATH_MAX];
+	int ret = device_path(path, root, "pci", addr, attr);
 
-	if (len < 0)
-		return len;
-	/* strtoull() alone would take blanks, a sign, and octal. */
-	hex = text[0] == '0' && text[1] == 'x';
-	if (!strlen(text + (hex ? 2 : 0)) ||
-	    strspn(text + (hex ? 2 : 0), hex ? "0123456789abcdefABCDEF" : "0123456789") !=
-	    (size_t)len - (hex ? 2 : 0))
-		return -EINVAL;
-	errno = 0;
-	number = strtoull(text, &end, hex ? 16 : 10);
-	if (errno)
-		return -ERANGE;
-	*value = number;
-	return 0;
+	return ret < 0 ? ret : wr_read_u64(path, value);
 }
 
 int wr_pci_link(const char *root, const char *addr, const char *link, char name[WR_PCI_NAME_MAX])

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/sys.h"
+
+/* Read what fits into @size bytes; more than that is -EOVERFLOW. */
+static int read_all(int fd, char *buf, size_t size)
+{
+	size_t len = 0;
+	ssize_t ret;
+
+	for (;;) {
+		ret = wr_sys->pread(fd, buf + len, size - len, (off_t)len);
+		if (ret == -EINTR)
+			continue;
+		if (ret <= 0)
+			return ret < 0 ? (int)ret : (int)len;
+		len += (size_t)ret;
+		if (len == size)
+			return -EOVERFLOW;
+	}
+}
+
+int wr_read_text(const char *path, char *buf, size_t size)
+{
+	int fd, len;
+
+	if (!size || size > INT_MAX)
+		return -EINVAL;
+	/* Not blocking: in a captured tree anything may lie here, a FIFO too. */
+	fd = wr_sys->open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return fd;
+	len = read_all(fd, buf, size);
+	wr_close(fd);
+	if (len < 0)
+		return len;
+	if (len && buf[len - 1] == '\n')
+		len--;
+	buf[len] = '\0';
+	return strlen(buf) == (size_t)len ? len : -EINVAL;
+}
+
+int wr_read_u64(const char *path, uint64_t *value)
+{
+	char text[32], *end;
+	unsigned long long number;
+	bool hex;
+	int len = wr_read_text(path, text, sizeof(text));
+
+	if (len < 0)
+		return len;
+	/* strtoull() alone would take blanks, a sign, and octal. */
+	hex = text[0] == '0' && text[1] == 'x';
+	if (!strlen(text + (hex ? 2 : 0)) ||
+	    strspn(text + (hex ? 2 : 0), hex ? "0123456789abcdefABCDEF" : "0123456789") !=
+	    (size_t)len - (hex ? 2 : 0))
+		return -EINVAL;
+	errno = 0;
+	number = strtoull(text, &end, hex ? 16 : 10);
+	if (errno)
+		return -ERANGE;
+	*value = number;
+	return 0;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Small text files, such as the attributes in sysfs. No messages: the callers know what for. */
+#ifndef WR_BASE_FILE_H
+#define WR_BASE_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Read a file's text without its newline. Returns its length, or -errno: -EOVERFLOW when it
+ * doesn't fit with its NUL, -EINVAL when it isn't text.
+ */
+int wr_read_text(const char *path, char *buf, size_t size);
+
+/*
+ * Read a number ("0x1234" or "12"). Returns 0, or -errno as wr_read_text(), -EINVAL for anything
+ * but one number, -ERANGE.
+ */
+int wr_read_u64(const char *path, uint64_t *value);
+
+#endif
