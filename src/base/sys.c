@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/sys.h"
@@ -61,6 +62,30 @@ static int sys_madvise(void *addr, size_t len, int advice)
 	return madvise(addr, len, advice) < 0 ? -errno : 0;
 }
 
+static int sys_memfd(const char *name, unsigned int flags)
+{
+	int fd = memfd_create(name, flags | MFD_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int sys_ftruncate(int fd, off_t len)
+{
+	return ftruncate(fd, len) < 0 ? -errno : 0;
+}
+
+static int sys_seal(int fd, int seals)
+{
+	return fcntl(fd, F_ADD_SEALS, seals) < 0 ? -errno : 0;
+}
+
+/* The C library hasn't got it, and libnuma is much for one call. */
+static int sys_mbind(void *addr, size_t len, int mode, const unsigned long *nodes,
+		     unsigned long bits, unsigned int flags)
+{
+	return syscall(SYS_mbind, addr, len, mode, nodes, bits, flags) < 0 ? -errno : 0;
+}
+
 static int sys_eventfd(void)
 {
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -77,6 +102,10 @@ const struct wr_sys wr_sys_kernel = {
 	.mmap = sys_mmap,
 	.munmap = sys_munmap,
 	.madvise = sys_madvise,
+	.memfd = sys_memfd,
+	.ftruncate = sys_ftruncate,
+	.seal = sys_seal,
+	.mbind = sys_mbind,
 	.eventfd = sys_eventfd,
 };
 

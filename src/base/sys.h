@@ -21,6 +21,13 @@ struct wr_sys {
 	int (*mmap)(void *hint, size_t len, int prot, int flags, int fd, off_t offset, void **out);
 	int (*munmap)(void *addr, size_t len);
 	int (*madvise)(void *addr, size_t len, int advice);
+	/* Always adds MFD_CLOEXEC. */
+	int (*memfd)(const char *name, unsigned int flags);
+	int (*ftruncate)(int fd, off_t len);
+	int (*seal)(int fd, int seals);
+	/* As the system call: the mask has @bits - 1 bits. */
+	int (*mbind)(void *addr, size_t len, int mode, const unsigned long *nodes,
+		     unsigned long bits, unsigned int flags);
 	/* Non-blocking, close on exec. */
 	int (*eventfd)(void);
 };

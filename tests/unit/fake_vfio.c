@@ -685,22 +685,11 @@ static int fake_eventfd(void)
 	return ret ? ret : wr_sys_kernel.eventfd();
 }
 
-static const struct wr_sys sys_fake = {
-	.open = fake_open,
-	.close = fake_close,
-	.ioctl = fake_ioctl,
-	.pread = fake_pread,
-	.pwrite = fake_pwrite,
-	.mmap = fake_mmap,
-	.munmap = fake_munmap,
-	.madvise = fake_madvise,
-	.eventfd = fake_eventfd,
-};
-
 /* ---- for the tests ---- */
 
 void fake_start(void)
 {
+	static struct wr_sys seam;
 	static const char *const names[FAKE_GROUPS] = {
 		"0000:01:00.0", "0000:02:00.0", "0000:03:00.0",
 	};
@@ -731,7 +720,17 @@ void fake_start(void)
 		container_drop(&containers[i]);
 	}
 	memset(containers, 0, sizeof(containers));
-	wr_sys = &sys_fake;
+	seam = wr_sys_kernel;
+	seam.open = fake_open;
+	seam.close = fake_close;
+	seam.ioctl = fake_ioctl;
+	seam.pread = fake_pread;
+	seam.pwrite = fake_pwrite;
+	seam.mmap = fake_mmap;
+	seam.munmap = fake_munmap;
+	seam.madvise = fake_madvise;
+	seam.eventfd = fake_eventfd;
+	wr_sys = &seam;
 }
 
 void fake_stop(void)

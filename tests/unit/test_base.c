@@ -294,6 +294,11 @@ static void seam_returns_errors(void **state)
 	assert_ptr_equal(out, &out);
 	assert_int_equal(wr_sys->munmap((void *)1, 1), -EINVAL);
 	assert_int_equal(wr_sys->madvise((void *)1, 1, MADV_NORMAL), -EINVAL);
+	assert_int_equal(wr_sys->memfd("test", ~0u), -EINVAL);
+	assert_int_equal(wr_sys->ftruncate(-1, 1), -EBADF);
+	assert_int_equal(wr_sys->seal(-1, F_SEAL_GROW), -EBADF);
+	/* -EINVAL, where it isn't forbidden. */
+	assert_true(wr_sys->mbind((void *)1, 1, -1, NULL, 0, 0) < 0);
 }
 
 static void seam_does_what_it_says(void **state)
@@ -316,6 +321,13 @@ static void seam_does_what_it_says(void **state)
 	memset(map, 1, page);
 	assert_int_equal(wr_sys->madvise(map, page, MADV_DONTFORK), 0);
 	assert_int_equal(wr_sys->munmap(map, page), 0);
+
+	fd = wr_sys->memfd("test", MFD_ALLOW_SEALING);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(wr_sys->ftruncate(fd, (off_t)page), 0);
+	assert_int_equal(wr_sys->seal(fd, F_SEAL_SHRINK), 0);
+	assert_int_equal(wr_sys->ftruncate(fd, 0), -EPERM);
+	wr_close(fd);
 }
 
 static void eventfds_dont_block_and_arent_inherited(void **state)
