@@ -13,6 +13,7 @@
 #include "base/sys.h"
 #include "ioas/domain.h"
 #include "ioas/iommu.h"
+#include "mem/prefault.h"
 #include "pgtable/vtdss.h"
 #include "viommu/unit.h"
 
@@ -110,16 +111,14 @@ static void soft_leave(struct wr_domain *d, struct wr_endpoint *ep)
 /*
  * Fault the pages in, which is how the kernel's interfaces find out that memory isn't there or
  * may not be accessed, when they pin it. Memory of devices hasn't got pages and is refused as well.
- * Kernels before 5.14 don't know these advices, not even for no pages: there a bad address shows
- * when a device uses it.
+ * On kernels before 5.14 a bad address shows when a device uses it.
  */
 static int populate(const struct wr_mapping *m)
 {
 	bool write = m->dir != WEIR_DMA_TO_DEVICE;
-	int advice = write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+	int ret = wr_populate(m->vaddr, m->len, write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
 
-	if (wr_sys->madvise(m->vaddr, m->len, advice) >= 0 ||
-	    wr_sys->madvise(m->vaddr, 0, advice) < 0)
+	if (!ret || ret == -ENOSYS)
 		return 0;
 	return wr_fail(-EFAULT, "mapping %" PRIu64 " bytes at %p: not all of it is memory that can "
 		       "be %s", m->len, (void *)m->vaddr, write ? "written" : "read");
