@@ -63,7 +63,7 @@ static void batch_free(void *batch)
 	struct batch *b = batch;
 
 	if (b->file)
-		wr_pages_free(b->file, b->len);
+		wr_pages_unmap(b->file, b->len);
 	free(b);
 }
 

@@ -4,14 +4,12 @@
 #include <weir/mem.h>
 
 #include "base/err.h"
-#include "base/sys.h"
 #include "ioas/ioas.h"
 #include "mem/pages.h"
 
 struct weir_mem {
 	struct weir_ioas *as;
-	void *pages;
-	size_t len;
+	struct wr_pages pages;
 	weir_iova iova;
 };
 
@@ -21,7 +19,6 @@ int weir_mem_alloc(struct weir_ioas *as, size_t len, const struct weir_mem_opts 
 	static const struct weir_mem_opts automatic;
 	struct weir_map_opts map = { 0 };
 	struct weir_mem *mem;
-	size_t unit;
 	int ret;
 
 	if (!opts)
@@ -31,29 +28,24 @@ int weir_mem_alloc(struct weir_ioas *as, size_t len, const struct weir_mem_opts 
 		ret = WR_RESERVED(opts, "weir_mem_opts");
 	if (ret)
 		return ret;
-	unit = opts->huge ? WR_HUGE_PAGE : wr_page_size();
-	if (!len || len > SIZE_MAX - unit)
-		return wr_fail(-EINVAL, "%zu bytes of memory can't be had", len);
-	len = (len + unit - 1) & ~(unit - 1);
 
 	mem = calloc(1, sizeof(*mem));
 	if (!mem)
 		return wr_fail(-ENOMEM, "no memory");
-	ret = wr_pages_alloc(len, opts->huge, &mem->pages);
+	ret = wr_pages_alloc(len, opts, &mem->pages);
 	if (ret)
 		goto free_mem;
 	map.dir = opts->dir;
 	map.limit = opts->limit;
-	ret = weir_ioas_map(as, mem->pages, len, &map, &mem->iova);
+	ret = weir_ioas_map(as, mem->pages.addr, mem->pages.len, &map, &mem->iova);
 	if (ret)
 		goto free_pages;
 	mem->as = as;
-	mem->len = len;
 	wr_ioas_hold(as, 1);
 	*out = mem;
 	return 0;
 free_pages:
-	wr_pages_free(mem->pages, len);
+	wr_pages_free(&mem->pages);
 free_mem:
 	free(mem);
 	return ret;
@@ -65,19 +57,19 @@ int weir_mem_free(struct weir_mem *mem)
 
 	if (!mem)
 		return 0;
-	ret = weir_ioas_unmap(mem->as, mem->iova, mem->len);
+	ret = weir_ioas_unmap(mem->as, mem->iova, mem->pages.len);
 	if (ret && ret != -EIO)
 		return ret;
 	/* What the kernel didn't unmap it keeps pinned: a device reaches no memory of others. */
 	wr_ioas_hold(mem->as, -1);
-	wr_pages_free(mem->pages, mem->len);
+	wr_pages_free(&mem->pages);
 	free(mem);
 	return ret;
 }
 
 void *weir_mem_ptr(const struct weir_mem *mem)
 {
-	return mem->pages;
+	return mem->pages.addr;
 }
 
 weir_iova weir_mem_iova(const struct weir_mem *mem)
@@ -87,5 +79,13 @@ weir_iova weir_mem_iova(const struct weir_mem *mem)
 
 size_t weir_mem_len(const struct weir_mem *mem)
 {
-	return mem->len;
+	return mem->pages.len;
+}
+
+int weir_mem_fd(const struct weir_mem *mem)
+{
+	if (mem->pages.fd < 0)
+		return wr_fail(-EINVAL, "the memory isn't a file's: ask for it with "
+			       "weir_mem_opts.shared");
+	return mem->pages.fd;
 }

@@ -2,22 +2,28 @@
 #ifndef WR_MEM_PAGES_H
 #define WR_MEM_PAGES_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <weir/mem.h>
 
 #define WR_HUGE_PAGE (2ul << 20)
 
+struct wr_pages {
+	void *addr;	/* a multiple of the pages' size, and of 2 MiB for opts.huge */
+	size_t len;
+	int fd;		/* the file that they are, from its beginning; -1 unless shared */
+};
+
 /*
- * Zeroed memory that a child doesn't inherit, of @len bytes, a multiple of the page size. @huge:
- * aligned to 2 MiB, @len a multiple of it, with transparent hugepages asked for. Returns 0 or
+ * Memory as @opts say but for what concerns its mapping: zeroed, faulted in, not inherited by a
+ * child; of @len bytes, rounded up. Returns 0 or -errno with a message.
+ */
+int wr_pages_alloc(size_t len, const struct weir_mem_opts *opts, struct wr_pages *out);
+void wr_pages_free(const struct wr_pages *pages);
+
+/*
+ * A part of a file, which has its own pages and isn't inherited by a child either. Returns 0 or
  * -errno with a message.
  */
-int wr_pages_alloc(size_t len, bool huge, void **out);
-
-/* The same of a file's pages, which are the file's. */
 int wr_pages_map(int fd, uint64_t offset, size_t len, bool write, void **out);
-
-void wr_pages_free(void *pages, size_t len);
+void wr_pages_unmap(void *pages, size_t len);
 
 #endif
