@@ -9,6 +9,16 @@
  * of sync had done, such as a cleared page-table entry. This holds whichever count a bracket
  * chooses. That there are two, and sync turns new brackets away from the one it waits for, only
  * keeps it from waiting for brackets without end.
+ *
+ * What a walk found is kept in the IOTLB (iotlb.h), and sync begins a new generation of it before
+ * it looks at the counts. So a bracket that begins after the zero finds that generation or a later
+ * one, and takes no entry that is older. Nor are there old findings under a new generation: who
+ * inserts has read the generation first, by acquire; if it was the new one, then its walk saw the
+ * tables as the caller of sync had left them. The same holds for what else an entry stands for:
+ * the requester's context, and whether writes were being tracked. Where they were, an entry serves
+ * writes only if its walk was one: then the walk marked the leaf dirty in the entry's generation,
+ * or found it marked. Who clears the mark calls sync; a write by way of the entry has ended when
+ * that returns, so the page it wrote is among those that were reported.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -18,6 +28,7 @@
 
 #include "base/err.h"
 #include "pgtable/vtdss.h"
+#include "viommu/iotlb.h"
 #include "viommu/unit.h"
 
 #if defined(__SANITIZE_THREAD__)
@@ -58,6 +69,7 @@ struct wr_unit {
 	uint64_t *contexts[256];
 	bool dirty;
 	unsigned int phase;		/* the count that new brackets choose */
+	_Alignas(CACHE_LINE) struct wr_iotlb iotlb;
 	_Alignas(CACHE_LINE) struct count brackets[COUNTS];
 
 	pthread_mutex_t contexts_lock;	/* for who writes them */
@@ -84,7 +96,11 @@ struct brackets {
 	struct bracket in[4];
 };
 
-static _Thread_local struct brackets brackets;
+/*
+ * A fixed distance from the thread pointer: found without a call. The loader has room for this
+ * much also where the library is opened late (dlopen).
+ */
+static _Thread_local struct brackets brackets __attribute__((tls_model("initial-exec")));
 
 int wr_unit_create(struct wr_unit **out)
 {
@@ -93,6 +109,7 @@ int wr_unit_create(struct wr_unit **out)
 	if (!unit)
 		return wr_fail(-ENOMEM, "no memory for a software IOMMU");
 	memset(unit, 0, sizeof(*unit));
+	unit->iotlb.generation = 1;
 	pthread_mutex_init(&unit->contexts_lock, NULL);
 	pthread_mutex_init(&unit->sync_lock, NULL);
 	pthread_mutex_init(&unit->faults_lock, NULL);
@@ -254,6 +271,7 @@ void wr_unit_sync(struct wr_unit *unit)
 {
 	unsigned int phase;
 
+	wr_iotlb_invalidate(&unit->iotlb);
 	pthread_mutex_lock(&unit->sync_lock);
 	phase = unit->phase;
 	drain(&unit->brackets[!phase]);
@@ -316,11 +334,13 @@ int wr_unit_faults(struct wr_unit *unit, struct weir_fault *faults, size_t n)
 /* ---- access ---- */
 
 /* Returns 0 or the fault's reason. */
-static inline unsigned int translate(struct wr_unit *unit, uint16_t requester, uint64_t iova,
-				     bool write, struct wr_walk *walk)
+static unsigned int walk_and_keep(struct wr_unit *unit, uint16_t requester, uint64_t iova,
+				  bool write, struct wr_walk *walk)
 {
+	uint64_t generation = wr_iotlb_generation(&unit->iotlb);
 	const uint64_t *slot = context_of(unit, requester);
 	uint64_t context = slot ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : 0;
+	bool dirty = __atomic_load_n(&unit->dirty, __ATOMIC_RELAXED);
 	int reason;
 
 	if (iova - INTERRUPT_FIRST < INTERRUPT_SIZE)
@@ -328,26 +348,50 @@ static inline unsigned int translate(struct wr_unit *unit, uint16_t requester, u
 	if (!context)
 		return WR_VTD_CONTEXT_NOT_PRESENT;
 	reason = wr_vtdss_walk(&wr_pt_here, context & ~CONTEXT_LEVELS, context & CONTEXT_LEVELS,
-			       iova, write, __atomic_load_n(&unit->dirty, __ATOMIC_RELAXED), walk);
+			       iova, write, dirty, walk);
 	if (reason)
 		return (unsigned int)reason;
-	/* A large leaf may cover the interrupt range. */
-	if (iova < INTERRUPT_FIRST && walk->run > INTERRUPT_FIRST - iova)
+	/* A large leaf may cover the interrupt range: what is kept of it is only this page. */
+	if (iova < INTERRUPT_FIRST && walk->run > INTERRUPT_FIRST - iova) {
 		walk->run = INTERRUPT_FIRST - iova;
+		walk->shift = 12;
+	}
+	wr_iotlb_insert(&unit->iotlb, generation, requester, iova, walk,
+			walk->write && (write || !dirty));
 	return 0;
 }
 
-int wr_unit_translate(struct wr_unit *unit, uint16_t requester, weir_iova iova, size_t len,
-		      bool write, void **ptr, size_t *run)
+/* Not inlined, so that a hit doesn't save and restore registers. */
+static __attribute__((noinline)) int translate_slow(struct wr_unit *unit, uint16_t requester,
+						    weir_iova iova, size_t len, bool write,
+						    void **ptr, size_t *run)
 {
 	struct wr_walk walk;
-	unsigned int reason = translate(unit, requester, (uint64_t)iova, write, &walk);
+	unsigned int reason = walk_and_keep(unit, requester, iova, write, &walk);
 
 	if (reason)
 		return blocked(unit, requester, iova, write, reason);
 	*ptr = (void *)(uintptr_t)walk.addr;
 	*run = walk.run < len ? walk.run : len;
 	return 0;
+}
+
+static inline int translate(struct wr_unit *unit, uint16_t requester, weir_iova iova, size_t len,
+			    bool write, void **ptr, size_t *run)
+{
+	uint64_t addr, leaf;
+
+	if (!wr_iotlb_find(&unit->iotlb, requester, iova, write, &addr, &leaf))
+		return translate_slow(unit, requester, iova, len, write, ptr, run);
+	*ptr = (void *)(uintptr_t)addr;
+	*run = leaf < len ? leaf : len;
+	return 0;
+}
+
+int wr_unit_translate(struct wr_unit *unit, uint16_t requester, weir_iova iova, size_t len,
+		      bool write, void **ptr, size_t *run)
+{
+	return translate(unit, requester, iova, len, write, ptr, run);
 }
 
 /*
@@ -459,26 +503,45 @@ static void from_memory(char *buf, const char *memory, size_t len)
 	fence(__ATOMIC_ACQUIRE);
 }
 
+static void copy(char *memory, char *device, size_t len, bool write)
+{
+	copy_begins(device, len, !write);
+	if (write)
+		to_memory(memory, device, len);
+	else
+		from_memory(device, memory, len);
+	copy_ends();
+}
+
+/* Pages that follow each other in memory too are copied in one go, which memcpy is better at. */
 int wr_unit_dma(struct wr_unit *unit, uint16_t requester, weir_iova iova, void *buf, size_t len,
 		bool write)
 {
-	char *device = buf;
-	size_t run;
+	char *device = buf, *memory = NULL;
+	size_t known = 0, run;		/* bytes at memory that are still to be copied */
 	void *ptr;
 	int ret = 0;
 
 	wr_unit_begin(unit);
-	for (; len; iova += run, device += run, len -= run) {
-		ret = wr_unit_translate(unit, requester, iova, len, write, &ptr, &run);
-		if (ret < 0)
+	while (known < len) {
+		ret = translate(unit, requester, iova + known, len - known, write, &ptr, &run);
+		if (!ret && ptr == memory + known) {
+			known += run;
+			continue;
+		}
+		if (known)
+			copy(memory, device, known, write);
+		iova += known;
+		device += known;
+		len -= known;
+		known = 0;
+		if (ret)
 			break;
-		copy_begins(device, run, !write);
-		if (write)
-			to_memory(ptr, device, run);
-		else
-			from_memory(device, ptr, run);
-		copy_ends();
+		memory = ptr;
+		known = run;
 	}
+	if (known)
+		copy(memory, device, known, write);
 	wr_unit_end(unit);
 	return ret;
 }

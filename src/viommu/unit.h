@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The hardware half of the software IOMMU: a remapping unit in this process. It knows which
- * requester uses which second-stage table, walks that table for each access, and records what it
- * blocks. It does not write tables and knows nothing of mappings: what it is told is what
- * hardware is told (a context entry, an invalidation).
+ * requester uses which second-stage table, translates each access by it or by what it remembers
+ * of it (iotlb.h), and records what it blocks. It does not write tables and knows nothing of
+ * mappings: what it is told is what hardware is told (a context entry, an invalidation).
  *
  * Accesses happen inside brackets (begin/end), in any thread. wr_unit_sync() waits for those that
  * began before it, so that memory may go away after it.

@@ -208,6 +208,7 @@ static void interrupt_range_is_never_memory(void **state)
 	wr_unit_end(rig.unit);
 	/* Up to its edge, and then not. */
 	wr_vtdss_unmap(rig.pt, 3 * G1, G1);
+	wr_unit_sync(rig.unit);
 	wr_vtdss_reap(rig.pt);
 	map(0xfedff000, 0, 2, RW);
 	assert_int_equal(wr_unit_dma(rig.unit, DEV, 0xfedffff8, buf, 16, true), -EFAULT);
@@ -286,6 +287,36 @@ static void dma_copies_every_byte(void **state)
 	/* Larger than a page, off its start. */
 	assert_int_equal(wr_unit_dma(rig.unit, DEV, 0x40ff1, buf, 2 * K4, false), 0);
 	assert_memory_equal(buf, expect + 0xff1, 2 * K4);
+}
+
+static void dma_crosses_where_memory_does_and_doesnt(void **state)
+{
+	static const unsigned int pages[] = { 4, 5, 6, 2, 3, 9, 8 };
+	uint8_t buf[7 * K4], back[7 * K4];
+
+	(void)state;
+	for (unsigned int i = 0; i < 7; i++)
+		map(0x40000 + i * K4, pages[i], 1, RW);
+	for (unsigned int i = 0; i < sizeof(buf); i++)
+		buf[i] = (uint8_t)(i * 7 + i / K4);
+	for (unsigned int round = 0; round < 2; round++) {
+		memset(rig.memory, 0x5a, PAGES * K4);
+		assert_int_equal(wr_unit_dma(rig.unit, DEV, 0x40000, buf, sizeof(buf), true), 0);
+		for (unsigned int i = 0; i < 7; i++)
+			assert_memory_equal(rig.memory + pages[i] * K4, buf + i * K4, K4);
+		assert_int_equal(rig.memory[7 * K4], 0x5a);
+		memset(back, 0, sizeof(back));
+		assert_int_equal(wr_unit_dma(rig.unit, DEV, 0x40000, back, sizeof(back), false), 0);
+		assert_memory_equal(back, buf, sizeof(buf));
+		/* Up to the end of what is mapped, and not a byte further. */
+		memset(rig.memory, 0x5a, PAGES * K4);
+		assert_int_equal(wr_unit_dma(rig.unit, DEV, 0x45ff0, buf, sizeof(buf), true),
+				 -EFAULT);
+		assert_fault(DEV, 0x47000, true, 0x5);
+		assert_memory_equal(rig.memory + 9 * K4 + 0xff0, buf, 16);
+		assert_memory_equal(rig.memory + 8 * K4, buf + 16, K4);
+		assert_int_equal(rig.memory[10 * K4], 0x5a);
+	}
 }
 
 static void translate_gives_runs(void **state)
@@ -679,6 +710,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(interrupt_range_is_never_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(faults_are_dropped_when_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(dma_copies_every_byte, setup, teardown),
+		cmocka_unit_test_setup_teardown(dma_crosses_where_memory_does_and_doesnt, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(translate_gives_runs, setup, teardown),
 		cmocka_unit_test_setup_teardown(last_word_comes_last, setup, teardown),
 		cmocka_unit_test_setup_teardown(sync_waits_for_the_outer_bracket, setup, teardown),
