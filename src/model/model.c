@@ -1,137 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A model's host. Two faces: the model calls weir_model_…(), from any thread; the transport that
- * its driver came by calls wr_model_…().
+ * its driver came by calls wr_model_…(). DMA is in dma.c.
  *
  * Locks. Neither the model's operations nor bus->dma, begin, end and translate are called with a
  * lock held, so a model may hold its own lock around any call here. bus->irq is called with
  * model->lock held: when wr_model_irq_enable() has disabled a kind, no interrupt of that kind is
  * under way any more, and the transport may close its eventfds. Hence bus->irq must not call back
- * into this file, nor wait for a lock that is held around such a call.
+ * into the host, nor wait for a lock that is held around such a call.
  */
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
-#include "model/config.h"
-#include "model/model.h"
-
-/*
- * The gate counts the uses of the bus that are under way; GATE_OPEN is set while a driver has the
- * device open. Users don't block one another, and one user may enter again (DMA inside a bracket,
- * or inside a register access that a bracket's thread makes). Closing it and waiting until the
- * count is 0 is what makes detach safe; after closing, even a second entry is refused, so that
- * nobody inside can be waiting for the one who waits for them.
- */
-#define GATE_OPEN 0x80000000u
-
-struct weir_model {
-	struct weir_model_desc desc;
-	char *name;
-	const struct weir_model_ops *ops;
-	void *priv;
-
-	/* Set while the gate is closed and nobody is inside. */
-	const struct wr_model_bus *bus;
-	void *arg;
-
-	atomic_uint gate;
-	/* Copies of what is under the lock, for the paths that must be quick. */
-	atomic_uint command;
-	atomic_uint msi;		/* vectors enabled */
-
-	pthread_mutex_t lock;
-	pthread_cond_t drained;		/* the gate is closed and the count became 0 */
-	bool attached;
-	struct wr_model_config config;
-	bool intx_enabled;
-	bool intx_masked;
-	bool intx_level;		/* what the model drives on the pin */
-};
-
-/*
- * The brackets that this thread is in. A thread that is in brackets of more models than this at
- * once is beyond what peer-to-peer devices need.
- */
-#define BRACKETS_MAX 8
-
-struct bracket {
-	const struct weir_model *model;
-	unsigned int depth;
-};
-
-static _Thread_local struct bracket brackets[BRACKETS_MAX];
-
-static struct bracket *find_bracket(const struct weir_model *model)
-{
-	for (unsigned int i = 0; i < BRACKETS_MAX; i++)
-		if (brackets[i].depth && brackets[i].model == model)
-			return &brackets[i];
-	return NULL;
-}
-
-static struct bracket *new_bracket(const struct weir_model *model)
-{
-	for (unsigned int i = 0; i < BRACKETS_MAX; i++) {
-		if (brackets[i].depth)
-			continue;
-		brackets[i].model = model;
-		return &brackets[i];
-	}
-	return NULL;
-}
-
-static bool gate_enter(struct weir_model *model)
-{
-	unsigned int gate = atomic_load(&model->gate);
-
-	do {
-		if (!(gate & GATE_OPEN))
-			return false;
-	} while (!atomic_compare_exchange_weak(&model->gate, &gate, gate + 1));
-	return true;
-}
-
-/*
- * Once the gate is closed the last one out must be done with the model before detach goes on,
- * since the model may be destroyed next: hence under the lock.
- */
-static void gate_leave(struct weir_model *model)
-{
-	unsigned int gate = atomic_load(&model->gate);
-
-	while (gate & GATE_OPEN)
-		if (atomic_compare_exchange_weak(&model->gate, &gate, gate - 1))
-			return;
-	pthread_mutex_lock(&model->lock);
-	if (atomic_fetch_sub(&model->gate, 1) == 1)
-		pthread_cond_signal(&model->drained);
-	pthread_mutex_unlock(&model->lock);
-}
-
-static void gate_close(struct weir_model *model)
-{
-	pthread_mutex_lock(&model->lock);
-	atomic_fetch_and(&model->gate, ~GATE_OPEN);
-	while (atomic_load(&model->gate))
-		pthread_cond_wait(&model->drained, &model->lock);
-	pthread_mutex_unlock(&model->lock);
-}
-
-/* May the device use the bus? 0 with the gate entered, -ENODEV or -EPERM. */
-static int bus_enter(struct weir_model *model)
-{
-	if (!gate_enter(model))
-		return wr_fail(-ENODEV, "%s: no driver has the device open, there is nothing to "
-			       "do DMA with", model->name);
-	if (atomic_load(&model->command) & WR_PCI_COMMAND_MASTER)
-		return 0;
-	gate_leave(model);
-	return wr_fail(-EPERM, "%s: DMA while the driver has bus mastering off: see "
-		       "weir_device_bus_master()", model->name);
-}
+#include "model/state.h"
 
 /* Interrupts. Call these with the lock held. */
 
@@ -142,7 +24,8 @@ static int bus_enter(struct weir_model *model)
  */
 static void intx_update(struct weir_model *model)
 {
-	if (!model->intx_enabled || !model->intx_level || model->intx_masked)
+	if (!atomic_load(&model->vectors[WEIR_IRQ_INTX]) || !model->intx_level ||
+	    model->intx_masked)
 		return;
 	model->intx_masked = true;
 	model->bus->irq(model->arg, WEIR_IRQ_INTX, 0);
@@ -176,12 +59,12 @@ static void command_changed(struct weir_model *model)
 	intx_update(model);
 }
 
-/* At detach: config space needn't follow, attach makes it anew. */
+/* The device goes: config space needn't follow, attach makes it anew. */
 static void irqs_off(struct weir_model *model)
 {
-	model->intx_enabled = false;
+	for (unsigned int irq = 0; irq < WEIR_IRQS; irq++)
+		atomic_store(&model->vectors[irq], 0);
 	model->intx_masked = false;
-	atomic_store(&model->msi, 0);
 }
 
 /* The model's face. */
@@ -216,10 +99,13 @@ int weir_model_create(const struct weir_model_desc *desc, const struct weir_mode
 	model->priv = priv;
 	atomic_init(&model->gate, 0);
 	atomic_init(&model->command, 0);
-	atomic_init(&model->msi, 0);
+	for (unsigned int irq = 0; irq < WEIR_IRQS; irq++)
+		atomic_init(&model->vectors[irq], 0);
+	atomic_init(&model->gone, false);
 	pthread_mutex_init(&model->lock, NULL);
 	pthread_cond_init(&model->drained, NULL);
-	wr_model_config_init(&model->config, desc);
+	wr_model_config_init(&model->power_on, desc, ops->reset);
+	model->config = model->power_on;
 	*out = model;
 	return 0;
 }
@@ -248,133 +134,54 @@ void *weir_model_priv(const struct weir_model *model)
 	return model->priv;
 }
 
-/*
- * A device has no lines for the address bits above dma_bits: on hardware such an access would go
- * out truncated, and hit whatever is mapped there. That is never what was meant, so it is refused
- * here; it doesn't reach the IOMMU and is no fault of the address space. A device that is known to
- * truncate does so in its model.
- */
-static int check_reach(const struct weir_model *model, weir_iova iova, size_t len)
+int weir_model_config(struct weir_model *model, unsigned int offset, const void *bytes,
+		      const void *writable, size_t len)
 {
-	unsigned int bits = wr_model_dma_bits(model);
-	uint64_t last = UINT64_MAX >> (64 - bits);
+	unsigned int size = wr_model_config_size(&model->desc);
 
-	if (iova <= last && len - 1 <= last - iova)
-		return 0;
-	return wr_fail(-EFAULT, "%s: DMA of 0x%zx bytes at IOVA 0x%llx is beyond the %u address "
-		       "bits that the device drives", model->name, len, (unsigned long long)iova,
-		       bits);
-}
-
-static int dma(struct weir_model *model, weir_iova iova, void *buf, size_t len, bool write)
-{
-	int ret;
-
-	if (!len)
-		return 0;
-	ret = bus_enter(model);
-	if (ret)
-		return ret;
-	ret = check_reach(model, iova, len);
-	if (!ret)
-		ret = model->bus->dma(model->arg, iova, buf, len, write);
-	gate_leave(model);
-	return ret;
-}
-
-int weir_model_dma_read(struct weir_model *model, weir_iova iova, void *buf, size_t len)
-{
-	return dma(model, iova, buf, len, false);
-}
-
-int weir_model_dma_write(struct weir_model *model, weir_iova iova, const void *buf, size_t len)
-{
-	return dma(model, iova, (void *)buf, len, true);
-}
-
-int weir_model_dma_begin(struct weir_model *model)
-{
-	struct bracket *bracket = find_bracket(model);
-	int ret;
-
-	ret = bus_enter(model);
-	if (ret)
-		return ret;
-	if (!bracket)
-		bracket = new_bracket(model);
-	if (!bracket) {
-		gate_leave(model);
-		return wr_fail(-ENOSPC, "%s: this thread is inside brackets of %u other models",
-			       model->name, BRACKETS_MAX);
-	}
-	bracket->depth++;
-	if (model->bus->begin)
-		model->bus->begin(model->arg);
+	if (!len || !bytes)
+		return wr_fail(-EINVAL, "%s: nothing to put into config space", model->name);
+	if (offset < WEIR_MODEL_CONFIG_OWN)
+		return wr_fail(-EINVAL, "%s: config space at 0x%x is weir's, a model's own begins "
+			       "at 0x%x", model->name, offset, WEIR_MODEL_CONFIG_OWN);
+	if (offset >= size || len > size - offset)
+		return wr_fail(-EINVAL, "%s: 0x%zx bytes at 0x%x are outside its config space of "
+			       "0x%x bytes%s", model->name, len, offset, size,
+			       model->desc.pcie ? "" : ": it isn't a PCI Express device");
+	pthread_mutex_lock(&model->lock);
+	wr_model_config_own(&model->power_on, offset, bytes, writable, len);
+	wr_model_config_own(&model->config, offset, bytes, writable, len);
+	pthread_mutex_unlock(&model->lock);
 	return 0;
-}
-
-void weir_model_dma_end(struct weir_model *model)
-{
-	struct bracket *bracket = find_bracket(model);
-
-	if (!bracket) {
-		wr_log(WEIR_LOG_ERROR, "%s: weir_model_dma_end() in a thread that is in no bracket",
-		       model->name);
-		return;
-	}
-	bracket->depth--;
-	if (model->bus->end)
-		model->bus->end(model->arg);
-	gate_leave(model);
-}
-
-/*
- * Bus mastering was checked when the bracket began: to turn it off doesn't call back what is
- * under way, as on the bus.
- */
-int weir_model_dma_translate(struct weir_model *model, weir_iova iova, size_t len, bool write,
-			     void **ptr, size_t *run)
-{
-	int ret;
-
-	if (!find_bracket(model))
-		return wr_fail(-EINVAL, "%s: weir_model_dma_translate() outside a bracket: call "
-			       "weir_model_dma_begin() first, in the same thread", model->name);
-	if (!len)
-		return wr_fail(-EINVAL, "%s: nothing to translate", model->name);
-	if (!model->bus->translate)
-		return wr_fail(-ENOTSUP, "%s: the driver's memory can't be reached by pointer "
-			       "here: use weir_model_dma_read() and _write()", model->name);
-	ret = check_reach(model, iova, len);
-	if (ret)
-		return ret;
-	return model->bus->translate(model->arg, iova, len, write, ptr, run);
 }
 
 int weir_model_msi(struct weir_model *model, unsigned int vector)
 {
+	enum weir_irq irq = WEIR_IRQ_MSI;
 	int ret = 0;
 
 	pthread_mutex_lock(&model->lock);
-	if (!(atomic_load(&model->gate) & GATE_OPEN))
-		ret = wr_fail(-ENODEV, "%s: no driver has the device open, there is nobody to "
-			      "interrupt", model->name);
-	else if (vector >= atomic_load(&model->msi))
-		ret = wr_fail(-EINVAL, "%s: the driver hasn't enabled MSI vector %u", model->name,
-			      vector);
+	if (atomic_load(&model->vectors[WEIR_IRQ_MSIX]))
+		irq = WEIR_IRQ_MSIX;
+	if (!(atomic_load(&model->gate) & WR_GATE_OPEN))
+		ret = wr_model_cut_off(model);
+	else if (vector >= atomic_load(&model->vectors[irq]))
+		ret = wr_fail(-EINVAL, "%s: the driver hasn't enabled MSI%s vector %u", model->name,
+			      irq == WEIR_IRQ_MSIX ? "-X" : "", vector);
 	else if (!(atomic_load(&model->command) & WR_PCI_COMMAND_MASTER))
 		/* A message is a write to memory like any other. */
 		ret = wr_fail(-EPERM, "%s: MSI while the driver has bus mastering off: see "
 			      "weir_device_bus_master()", model->name);
 	else
-		model->bus->irq(model->arg, WEIR_IRQ_MSI, vector);
+		model->bus->irq(model->arg, irq, vector);
 	pthread_mutex_unlock(&model->lock);
 	return ret;
 }
 
 bool weir_model_msi_enabled(const struct weir_model *model)
 {
-	return atomic_load(&model->msi);
+	return atomic_load(&model->vectors[WEIR_IRQ_MSI]) ||
+	       atomic_load(&model->vectors[WEIR_IRQ_MSIX]);
 }
 
 int weir_model_intx(struct weir_model *model, bool level)
@@ -386,6 +193,46 @@ int weir_model_intx(struct weir_model *model, bool level)
 	intx_drive(model, level);
 	pthread_mutex_unlock(&model->lock);
 	return 0;
+}
+
+int weir_model_signal(struct weir_model *model, enum weir_irq irq)
+{
+	int ret = 0;
+
+	if (irq != WEIR_IRQ_ERR && irq != WEIR_IRQ_REQ)
+		return wr_fail(-EINVAL, "%s: weir_model_signal() is for WEIR_IRQ_ERR and "
+			       "WEIR_IRQ_REQ, not for interrupt kind %u", model->name,
+			       (unsigned int)irq);
+	if (irq == WEIR_IRQ_ERR && !model->desc.pcie)
+		return wr_fail(-EINVAL, "%s: only a PCI Express device can report an error",
+			       model->name);
+	pthread_mutex_lock(&model->lock);
+	if (!(atomic_load(&model->gate) & WR_GATE_OPEN))
+		ret = wr_model_cut_off(model);
+	else if (!atomic_load(&model->vectors[irq]))
+		ret = wr_fail(-EINVAL, "%s: the driver hasn't enabled WEIR_IRQ_%s", model->name,
+			      irq == WEIR_IRQ_ERR ? "ERR" : "REQ");
+	else
+		model->bus->irq(model->arg, irq, 0);
+	pthread_mutex_unlock(&model->lock);
+	return ret;
+}
+
+int weir_model_remove(struct weir_model *model)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&model->lock);
+	if (!model->attached) {
+		ret = wr_fail(-ENODEV, "%s: no driver has the device open, there is nobody to take "
+			      "it from", model->name);
+	} else {
+		atomic_store(&model->gone, true);
+		atomic_fetch_and(&model->gate, ~WR_GATE_OPEN);
+		irqs_off(model);
+	}
+	pthread_mutex_unlock(&model->lock);
+	return ret;
 }
 
 /* The transport's face. */
@@ -401,12 +248,13 @@ int wr_model_attach(struct weir_model *model, const struct wr_model_bus *bus, vo
 		model->attached = true;
 		model->bus = bus;
 		model->arg = arg;
-		wr_model_config_init(&model->config, &model->desc);
+		atomic_store(&model->gone, false);
+		model->config = model->power_on;
 		wr_model_config_set16(&model->config, WR_PCI_COMMAND, WR_PCI_COMMAND_MEMORY);
 		atomic_store(&model->command, WR_PCI_COMMAND_MEMORY);
 		/* What the model did to its pin while nobody looked. */
 		intx_drive(model, model->intx_level);
-		atomic_fetch_or(&model->gate, GATE_OPEN);
+		atomic_fetch_or(&model->gate, WR_GATE_OPEN);
 	}
 	pthread_mutex_unlock(&model->lock);
 	return ret;
@@ -420,7 +268,7 @@ void wr_model_detach(struct weir_model *model)
 	irqs_off(model);
 	pthread_mutex_unlock(&model->lock);
 
-	gate_close(model);
+	wr_model_gate_close(model);
 	if (model->ops->reset)
 		model->ops->reset(model);
 
@@ -430,6 +278,11 @@ void wr_model_detach(struct weir_model *model)
 	model->arg = NULL;
 	model->attached = false;
 	pthread_mutex_unlock(&model->lock);
+}
+
+bool wr_model_gone(const struct weir_model *model)
+{
+	return atomic_load(&model->gone);
 }
 
 const char *wr_model_name(const struct weir_model *model)
@@ -448,7 +301,7 @@ static uint64_t region_size(const struct weir_model *model, unsigned int region)
 {
 	if (region <= WEIR_REGION_BAR5)
 		return model->desc.bars[region].size;
-	return region == WEIR_REGION_CONFIG ? WR_PCI_CONFIG_SIZE : 0;
+	return region == WEIR_REGION_CONFIG ? wr_model_config_size(&model->desc) : 0;
 }
 
 int wr_model_region_info(struct weir_model *model, unsigned int region,
@@ -499,6 +352,40 @@ static int check_decoding(const struct weir_model *model)
 		       "register");
 }
 
+/*
+ * Registers that the model isn't asked for: all of them when the device is gone, and the MSI-X
+ * table, where vfio_pci_bar_rw() of drivers/vfio/pci/vfio_pci_rdwr.c reads all ones and drops what
+ * is written. The pending bits VFIO leaves to the device; here none is ever set. Both ranges are
+ * whole multiples of 8, so an access is in one or it isn't.
+ */
+static bool host_answers(const struct weir_model *model, unsigned int bar, uint64_t offset,
+			 uint64_t *value)
+{
+	const struct weir_model_desc *desc = &model->desc;
+
+	*value = UINT64_MAX;
+	if (atomic_load(&model->gone))
+		return true;
+	if (!desc->msix || bar != desc->msix_bar)
+		return false;
+	if (offset >= desc->msix_table &&
+	    offset - desc->msix_table < wr_model_msix_table_len(desc->msix))
+		return true;
+	*value = 0;
+	return offset >= desc->msix_pba &&
+	       offset - desc->msix_pba < wr_model_msix_pba_len(desc->msix);
+}
+
+static void config_read(struct weir_model *model, unsigned int offset, uint8_t *bytes, size_t len)
+{
+	pthread_mutex_lock(&model->lock);
+	if (atomic_load(&model->gone))
+		memset(bytes, 0xff, len);
+	else
+		memcpy(bytes, model->config.bytes + offset, len);
+	pthread_mutex_unlock(&model->lock);
+}
+
 int wr_model_region_read(struct weir_model *model, unsigned int region, uint64_t offset, void *buf,
 			 size_t len)
 {
@@ -509,9 +396,7 @@ int wr_model_region_read(struct weir_model *model, unsigned int region, uint64_t
 	if (ret)
 		return ret;
 	if (region == WEIR_REGION_CONFIG) {
-		pthread_mutex_lock(&model->lock);
-		memcpy(buf, model->config.bytes + offset, len);
-		pthread_mutex_unlock(&model->lock);
+		config_read(model, (unsigned int)offset, bytes, len);
 		return 0;
 	}
 	while (len) {
@@ -521,7 +406,8 @@ int wr_model_region_read(struct weir_model *model, unsigned int region, uint64_t
 		ret = check_decoding(model);
 		if (ret)
 			return ret;
-		value = model->ops->read(model, region, offset, width);
+		if (!host_answers(model, region, offset, &value))
+			value = model->ops->read(model, region, offset, width);
 		for (unsigned int i = 0; i < width; i++)
 			bytes[i] = (uint8_t)(value >> (8 * i));
 		bytes += width;
@@ -531,11 +417,23 @@ int wr_model_region_read(struct weir_model *model, unsigned int region, uint64_t
 	return 0;
 }
 
+/* Whether this writes the bit that asks for a function-level reset. It always reads 0. */
+static bool asks_for_flr(const struct weir_model *model, unsigned int offset, const uint8_t *bytes,
+			 size_t len)
+{
+	const unsigned int upper = WR_MODEL_EXPRESS + WR_PCI_EXP_DEVCTL + 1;
+
+	return model->desc.pcie && model->ops->reset && offset <= upper && upper - offset < len &&
+	       bytes[upper - offset] & WR_PCI_EXP_DEVCTL_FLR >> 8;
+}
+
 static void config_write(struct weir_model *model, unsigned int offset, const uint8_t *bytes,
 			 size_t len)
 {
+	bool flr = asks_for_flr(model, offset, bytes, len);
+
 	pthread_mutex_lock(&model->lock);
-	while (len) {
+	while (len && !atomic_load(&model->gone)) {
 		unsigned int width = piece(offset, len, 4);
 
 		wr_model_config_write(&model->config, offset, bytes, width);
@@ -545,6 +443,10 @@ static void config_write(struct weir_model *model, unsigned int offset, const ui
 		len -= width;
 	}
 	pthread_mutex_unlock(&model->lock);
+	/* As under VFIO (vfio_exp_config_write() in vfio_pci_config.c): the write itself succeeds,
+	 * even when the reset can't be had now. */
+	if (flr)
+		wr_model_reset(model);
 }
 
 int wr_model_region_write(struct weir_model *model, unsigned int region, uint64_t offset,
@@ -562,14 +464,15 @@ int wr_model_region_write(struct weir_model *model, unsigned int region, uint64_
 	}
 	while (len) {
 		unsigned int width = piece(offset, len, 8);
-		uint64_t value = 0;
+		uint64_t value = 0, kept;
 
 		ret = check_decoding(model);
 		if (ret)
 			return ret;
 		for (unsigned int i = 0; i < width; i++)
 			value |= (uint64_t)bytes[i] << (8 * i);
-		model->ops->write(model, region, offset, width, value);
+		if (!host_answers(model, region, offset, &kept))
+			model->ops->write(model, region, offset, width, value);
 		bytes += width;
 		offset += width;
 		len -= width;
@@ -588,6 +491,14 @@ int wr_model_irq_info(struct weir_model *model, enum weir_irq irq, struct weir_i
 		info->automasked = true;
 	} else if (irq == WEIR_IRQ_MSI) {
 		info->count = model->desc.msi;
+	} else if (irq == WEIR_IRQ_MSIX) {
+		info->count = model->desc.msix;
+		info->resizable = model->desc.msix;
+	} else if (irq == WEIR_IRQ_ERR) {
+		info->count = model->desc.pcie;
+	} else if (irq == WEIR_IRQ_REQ) {
+		/* It comes from the host, not from the device. */
+		info->count = 1;
 	}
 	return 0;
 }
@@ -604,16 +515,21 @@ int wr_model_irq_enable(struct weir_model *model, enum weir_irq irq, unsigned in
 		return wr_fail(-EINVAL, "%u vectors of interrupt kind %u, the device has %u",
 			       count, (unsigned int)irq, info.count);
 	pthread_mutex_lock(&model->lock);
-	if (irq == WEIR_IRQ_INTX) {
-		model->intx_enabled = count;
-		model->intx_masked = atomic_load(&model->command) & WR_PCI_COMMAND_INTX_OFF;
-		intx_update(model);
-	} else if (irq == WEIR_IRQ_MSI && model->desc.msi) {
-		atomic_store(&model->msi, count);
-		wr_model_config_msi(&model->config, count);
+	if (count && atomic_load(&model->gone)) {
+		ret = wr_fail(-ENODEV, "the device was removed");
+	} else if (info.count) {
+		atomic_store(&model->vectors[irq], count);
+		if (irq == WEIR_IRQ_MSI) {
+			wr_model_config_msi(&model->config, count);
+		} else if (irq == WEIR_IRQ_MSIX) {
+			wr_model_config_msix(&model->config, count);
+		} else if (irq == WEIR_IRQ_INTX) {
+			model->intx_masked = atomic_load(&model->command) & WR_PCI_COMMAND_INTX_OFF;
+			intx_update(model);
+		}
 	}
 	pthread_mutex_unlock(&model->lock);
-	return 0;
+	return ret;
 }
 
 int wr_model_irq_mask(struct weir_model *model, enum weir_irq irq, bool mask)
@@ -621,10 +537,11 @@ int wr_model_irq_mask(struct weir_model *model, enum weir_irq irq, bool mask)
 	int ret = 0;
 
 	if (irq != WEIR_IRQ_INTX)
-		return wr_fail(-ENOTSUP, "only INTx can be masked on this device, its MSI has no "
-			       "mask bits");
+		return wr_fail(-ENOTSUP, "only INTx can be masked, as under VFIO");
 	pthread_mutex_lock(&model->lock);
-	if (!model->intx_enabled) {
+	if (atomic_load(&model->gone)) {
+		ret = wr_fail(-ENODEV, "the device was removed");
+	} else if (!atomic_load(&model->vectors[WEIR_IRQ_INTX])) {
 		ret = wr_fail(-EINVAL, "INTx isn't enabled");
 	} else if (mask) {
 		model->intx_masked = true;
@@ -643,12 +560,33 @@ bool wr_model_can_reset(const struct weir_model *model)
 
 int wr_model_reset(struct weir_model *model)
 {
+	int ret = 0;
+
 	if (!model->ops->reset)
 		return wr_fail(-ENOTSUP, "the model has no reset");
-	model->ops->reset(model);
-	/* A device that was reset drives no interrupt, even if its model forgets about the pin. */
+	if (wr_model_in_bracket(model))
+		return wr_fail(-EDEADLK, "a reset inside weir_model_dma_begin() and _end(), whose "
+			       "end it waits for");
 	pthread_mutex_lock(&model->lock);
+	if (atomic_load(&model->gone))
+		ret = wr_fail(-ENODEV, "the device was removed");
+	else if (model->resetting)
+		ret = wr_fail(-EAGAIN, "it is being reset already");
+	else
+		model->resetting = true;
+	pthread_mutex_unlock(&model->lock);
+	if (ret)
+		return ret;
+
+	wr_model_gate_close(model);
+	model->ops->reset(model);
+
+	pthread_mutex_lock(&model->lock);
+	/* A device that was reset drives no interrupt, even if its model forgets about the pin. */
 	intx_drive(model, false);
+	model->resetting = false;
+	if (!atomic_load(&model->gone))
+		atomic_fetch_or(&model->gate, WR_GATE_OPEN);
 	pthread_mutex_unlock(&model->lock);
 	return 0;
 }

@@ -38,6 +38,9 @@ int wr_model_attach(struct weir_model *model, const struct wr_model_bus *bus, vo
 /* Bus mastering off, interrupts off, the model reset; no call of @bus is under way on return. */
 void wr_model_detach(struct weir_model *model);
 
+/* Whether weir_model_remove() has pulled it out; until it is attached again. */
+bool wr_model_gone(const struct weir_model *model);
+
 const char *wr_model_name(const struct weir_model *model);
 unsigned int wr_model_dma_bits(const struct weir_model *model);	/* 1 to 64 */
 
@@ -50,13 +53,18 @@ int wr_model_region_write(struct weir_model *model, unsigned int region, uint64_
 			  const void *buf, size_t len);
 
 int wr_model_irq_info(struct weir_model *model, enum weir_irq irq, struct weir_irq_info *info);
-/* Enable vectors 0 to count - 1 of a kind, or with 0 disable it. The config space follows. The
- * caller has checked @count and that no other kind is enabled. */
+/*
+ * Enable vectors 0 to count - 1 of a kind, or with 0 disable it. The config space follows. The
+ * caller has checked that of INTx, MSI and MSI-X no other is enabled. A kind that is resizable may
+ * be enabled again with another count, and the vectors in both go on working. -EINVAL, -ENODEV.
+ */
 int wr_model_irq_enable(struct weir_model *model, enum weir_irq irq, unsigned int count);
 /* INTx: hold the line back, let it go; let go while it is asserted, it fires at once. */
 int wr_model_irq_mask(struct weir_model *model, enum weir_irq irq, bool mask);
 
 bool wr_model_can_reset(const struct weir_model *model);
+/* -ENOTSUP; -ENODEV when it was removed; -EAGAIN while another thread resets it; -EDEADLK inside a
+ * bracket of this thread's, whose end it would wait for. */
 int wr_model_reset(struct weir_model *model);
 
 #endif

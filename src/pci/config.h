@@ -42,5 +42,15 @@
 #define WR_PCI_MSI_64BIT	0x0080
 #define WR_PCI_MSIX_CONTROL	0x02
 #define WR_PCI_MSIX_SIZE	0x07ff	/* vectors - 1 */
+#define WR_PCI_MSIX_ENABLE	0x8000
+#define WR_PCI_MSIX_TABLE	0x04	/* offset in the BAR; its number is in the lowest 3 bits */
+#define WR_PCI_MSIX_PBA		0x08
+
+/* PCI Express, as above. */
+#define WR_PCI_EXP_FLAGS	0x02
+#define WR_PCI_EXP_DEVCAP	0x04
+#define WR_PCI_EXP_DEVCAP_FLR	0x10000000
+#define WR_PCI_EXP_DEVCTL	0x08
+#define WR_PCI_EXP_DEVCTL_FLR	0x8000
 
 #endif

@@ -26,7 +26,7 @@
 struct bus {
 	uint8_t memory[MEMORY];
 	atomic_int dmas, begun, ended, translated;
-	atomic_int intx, msi[32];
+	atomic_int intx, msi[32], msix[64], err, req;
 	atomic_int inside;		/* bus calls under way */
 	atomic_bool slow;		/* a transfer stays until told otherwise */
 };
@@ -75,10 +75,10 @@ static inline void bus_irq(void *arg, enum weir_irq irq, unsigned int vector)
 {
 	struct bus *bus = arg;
 
-	if (irq == WEIR_IRQ_INTX)
-		atomic_fetch_add(&bus->intx, 1);
-	else
-		atomic_fetch_add(&bus->msi[vector], 1);
+	atomic_fetch_add(irq == WEIR_IRQ_INTX ? &bus->intx :
+			 irq == WEIR_IRQ_MSI ? &bus->msi[vector] :
+			 irq == WEIR_IRQ_MSIX ? &bus->msix[vector] :
+			 irq == WEIR_IRQ_ERR ? &bus->err : &bus->req, 1);
 }
 
 static const struct wr_model_bus test_bus = {
@@ -104,6 +104,9 @@ struct toy {
 	int resets;
 	bool dma_in_write;
 	int dma_ret;
+	/* What it does while it is being reset. */
+	bool dma_in_reset;
+	atomic_bool in_reset, slow_reset;
 };
 
 static inline void toy_note(struct toy *toy, unsigned int bar, uint64_t offset, unsigned int width,
@@ -142,6 +145,12 @@ static inline void toy_reset(struct weir_model *model)
 	struct toy *toy = weir_model_priv(model);
 
 	toy->resets++;
+	atomic_store(&toy->in_reset, true);
+	while (atomic_load(&toy->slow_reset))
+		usleep(100);
+	if (toy->dma_in_reset)
+		toy->dma_ret = weir_model_dma_write(model, 0, "late", 4);
+	atomic_store(&toy->in_reset, false);
 }
 
 static const struct weir_model_ops toy_ops = {
