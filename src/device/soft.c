@@ -9,12 +9,18 @@
 #include "base/err.h"
 #include "device/device.h"
 #include "models/edu/edu.h"
+#include "models/lab/lab.h"
 #include "model/model.h"
 #include "viommu/unit.h"
 
 static int create_edu(struct weir_model **out)
 {
 	return edu_model_create(NULL, out);
+}
+
+static int create_lab(struct weir_model **out)
+{
+	return lab_model_create(NULL, out);
 }
 
 /* The sample models that "soft:NAME" opens. */
@@ -24,6 +30,7 @@ static const struct sample {
 	int (*destroy)(struct weir_model *model);
 } samples[] = {
 	{ "edu", create_edu, edu_model_destroy },
+	{ "lab", create_lab, lab_model_destroy },
 };
 
 struct soft {
