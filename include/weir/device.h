@@ -110,8 +110,9 @@ WEIR_API int weir_device_bus_master(struct weir_device *dev, bool on);
  * weir_device_reset() - reset this function alone (FLR or what the kernel knows for it). Mappings
  * and interrupt set-up stay, the device's own state goes, and bus mastering is as it was.
  *
- * Returns 0; -ENOTSUP when the function has no reset of its own; -EAGAIN when the kernel is
- * already busy resetting it.
+ * Returns 0; -ENOTSUP when the function has no reset of its own; -EAGAIN when it is being reset
+ * already; for a device model also -ENODEV when it was removed, and -EDEADLK inside a bracket of
+ * its own (weir_model_dma_begin()).
  */
 WEIR_API int weir_device_reset(struct weir_device *dev);
 
