@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A model's host: its gate to the bus, and DMA. model.c says how it locks. */
 #include "base/err.h"
+#include "base/process.h"
 #include "model/state.h"
 
 /*
@@ -88,6 +89,10 @@ int wr_model_cut_off(const struct weir_model *model)
 /* May the device use the bus? 0 with the gate entered, -ENODEV or -EPERM. */
 static int bus_enter(struct weir_model *model)
 {
+	int ret = wr_check_process(model->process);
+
+	if (ret)
+		return ret;
 	if (!gate_enter(model))
 		return wr_model_cut_off(model);
 	if (atomic_load(&model->command) & WR_PCI_COMMAND_MASTER)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/process.h"
 #include "model/state.h"
 
 /* Interrupts. Call these with the lock held. */
@@ -97,6 +98,7 @@ int weir_model_create(const struct weir_model_desc *desc, const struct weir_mode
 	model->desc.name = model->name;
 	model->ops = ops;
 	model->priv = priv;
+	model->process = wr_process();
 	atomic_init(&model->gate, 0);
 	atomic_init(&model->command, 0);
 	for (unsigned int irq = 0; irq < WEIR_IRQS; irq++)
@@ -113,9 +115,13 @@ int weir_model_create(const struct weir_model_desc *desc, const struct weir_mode
 int weir_model_destroy(struct weir_model *model)
 {
 	bool attached;
+	int ret;
 
 	if (!model)
 		return 0;
+	ret = wr_check_process(model->process);
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&model->lock);
 	attached = model->attached;
 	pthread_mutex_unlock(&model->lock);
@@ -138,7 +144,10 @@ int weir_model_config(struct weir_model *model, unsigned int offset, const void 
 		      const void *writable, size_t len)
 {
 	unsigned int size = wr_model_config_size(&model->desc);
+	int ret = wr_check_process(model->process);
 
+	if (ret)
+		return ret;
 	if (!len || !bytes)
 		return wr_fail(-EINVAL, "%s: nothing to put into config space", model->name);
 	if (offset < WEIR_MODEL_CONFIG_OWN)
@@ -158,8 +167,10 @@ int weir_model_config(struct weir_model *model, unsigned int offset, const void 
 int weir_model_msi(struct weir_model *model, unsigned int vector)
 {
 	enum weir_irq irq = WEIR_IRQ_MSI;
-	int ret = 0;
+	int ret = wr_check_process(model->process);
 
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&model->lock);
 	if (atomic_load(&model->vectors[WEIR_IRQ_MSIX]))
 		irq = WEIR_IRQ_MSIX;
@@ -186,6 +197,10 @@ bool weir_model_msi_enabled(const struct weir_model *model)
 
 int weir_model_intx(struct weir_model *model, bool level)
 {
+	int ret = wr_check_process(model->process);
+
+	if (ret)
+		return ret;
 	if (!model->desc.intx)
 		return wr_fail(-EINVAL, "%s: the model was made without an interrupt pin",
 			       model->name);
@@ -197,8 +212,10 @@ int weir_model_intx(struct weir_model *model, bool level)
 
 int weir_model_signal(struct weir_model *model, enum weir_irq irq)
 {
-	int ret = 0;
+	int ret = wr_check_process(model->process);
 
+	if (ret)
+		return ret;
 	if (irq != WEIR_IRQ_ERR && irq != WEIR_IRQ_REQ)
 		return wr_fail(-EINVAL, "%s: weir_model_signal() is for WEIR_IRQ_ERR and "
 			       "WEIR_IRQ_REQ, not for interrupt kind %u", model->name,
@@ -220,8 +237,10 @@ int weir_model_signal(struct weir_model *model, enum weir_irq irq)
 
 int weir_model_remove(struct weir_model *model)
 {
-	int ret = 0;
+	int ret = wr_check_process(model->process);
 
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&model->lock);
 	if (!model->attached) {
 		ret = wr_fail(-ENODEV, "%s: no driver has the device open, there is nobody to take "
@@ -239,8 +258,10 @@ int weir_model_remove(struct weir_model *model)
 
 int wr_model_attach(struct weir_model *model, const struct wr_model_bus *bus, void *arg)
 {
-	int ret = 0;
+	int ret = wr_check_process(model->process);
 
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&model->lock);
 	if (model->attached) {
 		ret = wr_fail(-EBUSY, "%s: the model is opened already", model->name);

@@ -20,6 +20,7 @@
 #define WR_GATE_OPEN 0x80000000u
 
 struct weir_model {
+	unsigned int process;		/* whose it is */
 	struct weir_model_desc desc;
 	char *name;
 	const struct weir_model_ops *ops;

@@ -92,6 +92,40 @@ static void address_space_is_the_parents(void **state)
 	detach(rig, 0);
 }
 
+static int uses_model(struct rig *rig)
+{
+	struct weir_device *dev;
+	unsigned long calls;
+	char byte = 0;
+
+	REFUSED(weir_model_dma_read(rig->model, page, &byte, 1));
+	REFUSED(weir_model_dma_write(rig->model, page, &byte, 1));
+	REFUSED(weir_model_dma_begin(rig->model));
+	REFUSED(weir_model_msi(rig->model, 0));
+	REFUSED(weir_model_intx(rig->model, true));
+	REFUSED(weir_model_signal(rig->model, WEIR_IRQ_REQ));
+	REFUSED(weir_model_config(rig->model, WEIR_MODEL_CONFIG_OWN, "a", "a", 1));
+	REFUSED(weir_model_remove(rig->model));
+	REFUSED(weir_model_destroy(rig->model));
+	calls = fake.calls;
+	REFUSED(weir_device_open_model(NULL, rig->model, NULL, &dev));
+	/* It made an address space of its own, and took it back. */
+	fake.calls = calls;
+	return 0;
+}
+
+static void model_is_the_parents(void **state)
+{
+	struct rig *rig = *state;
+
+	in_child(uses_model, rig);
+	attach_soft(rig);
+	in_child(uses_model, rig);
+	rig->memory[0] = 5;
+	assert_int_equal(map_at(rig, page, rig->memory, page), 0);
+	assert_int_equal(soft_reaches(rig, page), 0);
+}
+
 /* Its own, and its own child has none of it again. */
 static int opens_its_own(struct rig *rig)
 {
@@ -142,6 +176,7 @@ int main(void)
 #define TEST(test) cmocka_unit_test_setup_teardown(test, rig_setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(address_space_is_the_parents),
+		TEST(model_is_the_parents),
 		TEST(child_opens_its_own),
 		TEST(no_lock_is_waited_for),
 	};
