@@ -26,6 +26,7 @@ AT_MOST = {
     ("map", "1 GiB beside 4096"): 25,
     ("segs", "1 mapping"): 44,
     ("segs", "16 mappings"): 54,
+    ("prefault", "128 MiB, a page"): 2,
     ("translate", "256 pages"): 36,
     ("translate", "16384 pages, invalidated"): 24,
     ("dma", "1 MiB written"): 2.1,

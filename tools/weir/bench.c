@@ -7,7 +7,8 @@
  * value / bare. Of "ns" less is better, of "x" more.
  *
  * Each case and its limit are measured in turns; what is printed are medians. Only the public
- * headers are used, and the kernel's part isn't measured. One file per family, bench_*.c.
+ * headers are used, and of the kernel's part only what clears pages is measured. One file per
+ * family, bench_*.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,7 @@ static const char usage[] =
 	"  segs       memory to IOVA, a buffer\n"
 	"  threads    look-ups on all processors at once, as a multiple of what one does\n"
 	"  map        map and unmap, without the kernel's part\n"
+	"  prefault   memory for DMA, allocated and given back\n"
 	"  translate  IOVA to memory, as a device model does it\n"
 	"  dma        copies by a device model\n"
 	"For steady figures, on a quiet processor: taskset -c 2 weir bench\n"
@@ -49,6 +51,7 @@ static const struct family {
 	{ "segs", bench_segs },
 	{ "threads", bench_threads },
 	{ "map", bench_map },
+	{ "prefault", bench_prefault },
 	{ "translate", bench_translate },
 	{ "dma", bench_dma },
 };

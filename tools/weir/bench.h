@@ -56,6 +56,7 @@ void bench_lookup(void);
 void bench_segs(void);
 void bench_threads(void);
 void bench_map(void);
+void bench_prefault(void);
 void bench_translate(void);
 void bench_dma(void);
 
