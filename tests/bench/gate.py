@@ -39,19 +39,37 @@ AT_LEAST = {
 }
 
 
+RUNS = 3        # at most: where other work disturbs a case, the next run may find it undisturbed
+
+
+def measure(weir):
+    run = subprocess.run([weir, "bench", "--json"], capture_output=True, text=True, check=True)
+    return {(row["bench"], row["case"]): row["ratio"] for row in json.loads(run.stdout)}
+
+
+def good(case, ratio):
+    if case in AT_LEAST:
+        return ratio >= AT_LEAST[case]
+    return ratio <= AT_MOST[case]
+
+
 def main():
-    run = subprocess.run([sys.argv[1], "bench", "--json"], capture_output=True, text=True,
-                         check=True)
-    ratios = {(row["bench"], row["case"]): row["ratio"] for row in json.loads(run.stdout)}
     limits = AT_MOST | AT_LEAST
+    seen = {case: [] for case in limits}
+    unknown = set()
+    for _ in range(RUNS):
+        for case, ratio in measure(sys.argv[1]).items():
+            if case in limits:
+                seen[case].append(ratio)
+            else:
+                unknown.add(case)
+        passed = {case: any(good(case, ratio) for ratio in seen[case]) for case in limits}
+        if all(passed.values()):
+            break
     print(f"1..{len(limits) + 1}")
     for number, (case, limit) in enumerate(limits.items(), 1):
-        ratio = ratios.get(case)
-        least = case in AT_LEAST
-        good = ratio is not None and (ratio >= limit if least else ratio <= limit)
-        print(f"{'ok' if good else 'not ok'} {number} - {case[0]}: {case[1]}")
-        print(f"# ratio {ratio}, at {'least' if least else 'most'} {limit}")
-    unknown = set(ratios) - set(limits)
+        print(f"{'ok' if passed[case] else 'not ok'} {number} - {case[0]}: {case[1]}")
+        print(f"# ratio {seen[case]}, at {'least' if case in AT_LEAST else 'most'} {limit}")
     print(f"{'not ok' if unknown else 'ok'} {len(limits) + 1} - every case has its limit")
     for case in unknown:
         print(f"# {case} has none")
