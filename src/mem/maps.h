@@ -83,8 +83,12 @@ bool wr_maps_to_vaddr(const struct wr_maps *maps, weir_iova iova, void **vaddr, 
 static inline bool wr_maps_try(const struct wr_radix *r, uint64_t key, uint64_t *value, size_t *len)
 {
 	unsigned int shift;
-	uint64_t entry = wr_radix_try(r, key, &shift);
+	uint64_t entry;
 
+	if (__builtin_expect(!len, 1))
+		entry = wr_radix_try(r, key, NULL);
+	else
+		entry = wr_radix_try(r, key, &shift);
 	if (__builtin_expect(!entry, 0))
 		return false;
 	*value = wr_radix_value(entry, key);

@@ -15,7 +15,9 @@
 #include "mem/radix.h"
 
 #define ENTRIES		512
-#define SLOTS		(1ull << (WR_RADIX_DIRECT_BITS - 30))
+#define DIRECT		(1ull << WR_RADIX_DIRECT_BITS)
+#define SLOTS		(DIRECT >> 30)
+#define ROOT_BYTES	(2 * SLOTS * sizeof(uint64_t))	/* as far as wr_radix.seq goes */
 #define USED_WORDS	(SLOTS / 64)
 #define HIGH		128ull		/* slots by bits 57 to 63 */
 
@@ -101,9 +103,10 @@ static int map_zero(size_t len, uint64_t **out)
 int wr_radix_init(struct wr_radix *r)
 {
 	memset(r, 0, sizeof(*r));
+	r->seq = DIRECT;
 	wr_list_init(&r->spare);
 	wr_list_init(&r->empty);
-	if (map_zero(SLOTS * sizeof(uint64_t), &r->root) ||
+	if (map_zero(ROOT_BYTES, &r->root) ||
 	    map_zero(TABLE, &r->high) || map_zero(USED_WORDS * sizeof(uint64_t), &r->used)) {
 		wr_radix_free(r);
 		return -ENOMEM;
@@ -120,7 +123,7 @@ void wr_radix_free(struct wr_radix *r)
 		wr_sys->munmap(chunk, CHUNK);
 	}
 	if (r->root)
-		wr_sys->munmap(r->root, SLOTS * sizeof(uint64_t));
+		wr_sys->munmap(r->root, ROOT_BYTES);
 	if (r->high)
 		wr_sys->munmap(r->high, TABLE);
 	if (r->used)
@@ -129,17 +132,17 @@ void wr_radix_free(struct wr_radix *r)
 }
 
 /*
- * Entries are stored with release order, and so after the odd number: a look-up that has seen one
- * of them sees that too.
+ * Entries are stored with release order, and so after the 0: a look-up that has seen one of them
+ * sees that too, or what came after it.
  */
 void wr_radix_hold(struct wr_radix *r)
 {
-	__atomic_store_n(&r->seq, r->seq + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->seq, 0, __ATOMIC_RELAXED);
 }
 
 void wr_radix_release(struct wr_radix *r)
 {
-	__atomic_store_n(&r->seq, r->seq + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->seq, DIRECT + ++r->holds % DIRECT, __ATOMIC_RELEASE);
 }
 
 /* ---- entries and their tables ---- */
@@ -175,7 +178,7 @@ static void entry_clear(struct wr_radix *r, uint64_t *entry)
 		wr_list_add_tail(&r->empty, &info->link);
 }
 
-/* What points at a table: see wr_radix_at(). Neighbours differ in their order of lines. */
+/* What points at a table: see wr_radix_place(). Neighbours differ in their order of lines. */
 static uint64_t table_entry(const uint64_t *table)
 {
 	uint64_t at = (uintptr_t)table;
@@ -225,7 +228,7 @@ static struct info *find_table(struct wr_radix *r, const uint64_t *parent)
  */
 static int link_table(struct wr_radix *r, uint64_t *parent)
 {
-	bool held = r->seq & 1;
+	bool held = !r->seq;
 	struct info *info;
 
 	if (!held)
@@ -253,7 +256,7 @@ static const uint64_t *find_slot(const struct wr_radix *r, uint64_t key)
 
 		if (!entry)
 			return NULL;
-		slot = wr_radix_at(entry, key, shift);
+		slot = wr_radix_at(wr_radix_place(entry, key, shift));
 	}
 	return slot;
 }
@@ -265,7 +268,7 @@ uint64_t wr_radix_find(const struct wr_radix *r, uint64_t key, unsigned int *shi
 		const uint64_t *slot = find_slot(r, key);
 		uint64_t entry = slot ? wr_radix_walk(slot, key, shift) : 0;
 
-		if (!(seq & 1) && __atomic_load_n(&r->seq, __ATOMIC_RELAXED) == seq)
+		if (seq && __atomic_load_n(&r->seq, __ATOMIC_RELAXED) == seq)
 			return entry;
 	}
 }
@@ -282,7 +285,7 @@ static uint64_t *slot_of(struct wr_radix *r, uint64_t key)
 	for (unsigned int shift = 48; shift >= 30; shift -= 9) {
 		if (!*slot && link_table(r, slot))
 			return NULL;
-		slot = wr_radix_at(*slot, key, shift);
+		slot = wr_radix_at(wr_radix_place(*slot, key, shift));
 	}
 	return slot;
 }
@@ -348,7 +351,7 @@ static uint64_t *leaf_place(struct wr_radix *r, uint64_t key, uint64_t left, uns
 			break;
 		if (!*entry && link_table(r, entry))
 			return NULL;
-		entry = wr_radix_at(*entry, key, *shift - 9);
+		entry = wr_radix_at(wr_radix_place(*entry, key, *shift - 9));
 	}
 	return entry;
 }
@@ -403,7 +406,7 @@ static uint64_t *existing(struct wr_radix *r, uint64_t key, unsigned int *shift)
 
 	*shift = 30;
 	for (; entry && *entry & WR_RADIX_TABLE; *shift -= 9)
-		entry = wr_radix_at(*entry, key, *shift - 9);
+		entry = wr_radix_at(wr_radix_place(*entry, key, *shift - 9));
 	return entry;
 }
 
@@ -462,8 +465,8 @@ static bool next_below(uint64_t table, unsigned int shift, uint64_t base, uint64
 
 		if (start > last)
 			return false;
-		if (next_at(wr_radix_load(wr_radix_at(table, start, shift)), shift, start, key,
-			    last, leaf))
+		if (next_at(wr_radix_load(wr_radix_at(wr_radix_place(table, start, shift))), shift,
+			    start, key, last, leaf))
 			return true;
 	}
 	return false;

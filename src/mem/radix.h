@@ -32,14 +32,16 @@
 
 struct wr_radix {
 	/*
-	 * Odd while a look-up could go wrong because a table is being put to another use, or
-	 * because what was hidden is being uncovered; look-ups that met such a time start again.
+	 * Keys below it may be looked up by one try. It is 0 while a look-up could go wrong because
+	 * a table is being put to another use, or because what was hidden is being uncovered; and
+	 * otherwise 2^48 and the number of such times: look-ups that met one start again.
 	 */
 	uint64_t seq;
-	uint64_t *root;			/* slots of 1 GiB, up to 2^48 */
+	uint64_t *root;			/* slots of 1 GiB, up to 2^48; then as many unused ones */
 	uint64_t *high;			/* the table for what is above, by bits 57 to 63 */
 	uint64_t *used;			/* a bit per word of the root's slots: has it been used? */
 	/* the writer's */
+	uint64_t holds;
 	void *chunks;			/* memory of tables */
 	struct wr_list spare;		/* tables in no use */
 	size_t spares;
@@ -98,49 +100,53 @@ static inline uint64_t wr_radix_load(const uint64_t *entry)
 }
 
 /*
- * The entry of @key in the table that @entry points at. Tables lie on page boundaries, and mappings
- * tend to begin at round addresses: their entries would compete for few of a cache's sets. So each
- * table has its lines in an order of its own, given by the bits 6 to 11 of what points at it.
+ * The place of @key's entry in the table that @entry points at. Tables lie on page boundaries, and
+ * mappings tend to begin at round addresses: their entries would compete for few of a cache's sets.
+ * So each table has its lines in an order of its own, given by the bits 6 to 11 of what points at
+ * it. A place is an entry's address with WR_RADIX_TABLE, which is left in because that is free.
  */
-static inline uint64_t *wr_radix_at(uint64_t entry, uint64_t key, unsigned int shift)
+static inline uint64_t wr_radix_place(uint64_t entry, uint64_t key, unsigned int shift)
 {
-	return (uint64_t *)(uintptr_t)((entry & ~7ull) ^ (key >> (shift - 3) & 0xff8));
+	return entry ^ (key >> (shift - 3) & 0xff8);
+}
+
+static inline uint64_t *wr_radix_at(uint64_t place)
+{
+	return (uint64_t *)(uintptr_t)(place - WR_RADIX_TABLE);
 }
 
 /*
- * One step down, if @entry points at a table; otherwise @at again. Which size a leaf has can't be
- * predicted where sizes are mixed, and a misprediction costs more than all else in a look-up: so
+ * One step down, if @entry points at a table; otherwise @place again. Which size a leaf has can't
+ * be predicted where sizes are mixed, and a misprediction costs more than all else in a look-up: so
  * this has no branch, which compilers make of ?: even where they are told that it is even.
  */
-static inline const uint64_t *wr_radix_down(const uint64_t *at, uint64_t entry, uint64_t key,
-					    unsigned int shift)
+static inline uint64_t wr_radix_down(uint64_t place, uint64_t entry, uint64_t key,
+				     unsigned int shift)
 {
-	const uint64_t *below = wr_radix_at(entry, key, shift);
+	uint64_t below = wr_radix_place(entry, key, shift);
 #ifdef __x86_64__
-	__asm__("testb %b[table], %b[entry]\n\tcmovnz %[below], %[at]"
-		: [at] "+r"(at)
+	__asm__("testb %[table], %b[entry]\n\tcmovnz %[below], %[place]"
+		: [place] "+r"(place)
 		: [entry] "q"(entry), [below] "r"(below), [table] "i"(WR_RADIX_TABLE)
 		: "cc");
-	return at;
+	return place;
 #else
-	uintptr_t is_table = -(uintptr_t)(entry >> 1 & 1);
-
-	return (const uint64_t *)((uintptr_t)at ^
-				  (((uintptr_t)at ^ (uintptr_t)below) & is_table));
+	return place ^ ((place ^ below) & -(entry >> 1 & 1));
 #endif
 }
 
-/* The leaf that includes @key, or 0, and its size; below the 1 GiB slot @at. */
+/* The leaf that includes @key, or 0, below the 1 GiB slot @at; and its size, if @shift isn't NULL. */
 static inline uint64_t wr_radix_walk(const uint64_t *at, uint64_t key, unsigned int *shift)
 {
-	uint64_t first, second;
+	uint64_t place = (uintptr_t)at + WR_RADIX_TABLE, first, second;
 
 	first = wr_radix_load(at);
-	at = wr_radix_down(at, first, key, 21);
-	second = wr_radix_load(at);
-	at = wr_radix_down(at, second, key, 12);
-	*shift = 30 - 9 * (unsigned int)((first >> 1 & 1) + (second >> 1 & 1));
-	return wr_radix_load(at);
+	place = wr_radix_down(place, first, key, 21);
+	second = wr_radix_load(wr_radix_at(place));
+	place = wr_radix_down(place, second, key, 12);
+	if (shift)
+		*shift = 30 - 9 * (unsigned int)((first >> 1 & 1) + (second >> 1 & 1));
+	return wr_radix_load(wr_radix_at(place));
 }
 
 /*
@@ -151,13 +157,14 @@ uint64_t wr_radix_find(const struct wr_radix *r, uint64_t key, unsigned int *shi
 
 /*
  * The same, for the path that must be fast: one try, for addresses below 2^48. 0 means nothing but
- * that wr_radix_find() is to be asked. Its caller does best to end with that call.
+ * that wr_radix_find() is to be asked. Its caller does best to end with that call. @shift as above.
  */
 static inline uint64_t wr_radix_try(const struct wr_radix *r, uint64_t key, unsigned int *shift)
 {
 	uint64_t seq = __atomic_load_n(&r->seq, __ATOMIC_ACQUIRE), entry;
 
-	if (__builtin_expect((seq & 1) | key >> WR_RADIX_DIRECT_BITS, 0))
+	/* Keys from 2^48 on that are let through find an unused slot. */
+	if (__builtin_expect(key >= seq, 0))
 		return 0;
 	entry = wr_radix_walk(&r->root[key >> 30], key, shift);
 	/* The walk's loads are acquires: this one comes after them. */

@@ -52,7 +52,7 @@ static int teardown(void **state)
 
 	calls_left = 0;
 	if (wr_radix_reserve(r, tables) || r->spares != tables || r->tables != tables ||
-	    r->seq & 1)
+	    !r->seq)
 		ret = -1;
 	wr_radix_free(r);
 	test_free(r);
@@ -297,8 +297,45 @@ static void moving_a_table_is_seen(void **state)
 	wr_radix_clear(r, PAGE, VALUE, PAGE);
 	assert_int_equal(wr_radix_reserve(r, 63), 0);
 	set_to(r, 5 * GB, VALUE, PAGE);
-	assert_true(r->seq > seq && !(r->seq & 1));
+	assert_true(r->seq > seq);
 	wr_radix_clear(r, 5 * GB, VALUE, PAGE);
+}
+
+static bool tried(const struct wr_radix *r, uint64_t key)
+{
+	unsigned int shift;
+	uint64_t entry = wr_radix_try(r, key, &shift);
+
+	assert_true(entry == wr_radix_try(r, key, NULL));
+	return entry;
+}
+
+/* Also where the number of holds lets keys from 2^48 on through, and where it starts again. */
+static void what_is_held_is_not_tried(void **state)
+{
+	static const uint64_t holds[] = { 0, 2 * GB, (1ull << 48) - 2, (1ull << 48) - 1 };
+	struct wr_radix *r = *state;
+
+	set_to(r, 0, VALUE, PAGE);
+	set_to(r, 3 * GB, VALUE, PAGE);
+	set_to(r, 1ull << 48, VALUE, PAGE);
+	for (size_t i = 0; i < sizeof(holds) / sizeof(holds[0]); i++) {
+		uint64_t seq = r->seq;
+
+		r->holds = holds[i];
+		wr_radix_hold(r);
+		assert_false(tried(r, 0) || tried(r, 3 * GB));
+		wr_radix_release(r);
+		assert_true(r->seq != seq);
+		assert_true(tried(r, 0) && tried(r, 3 * GB + PAGE - 1));
+		assert_false(tried(r, PAGE) || tried(r, (1ull << 48) - 1));
+		assert_false(tried(r, 1ull << 48) || tried(r, (1ull << 48) + GB));
+		assert_false(tried(r, (1ull << 49) - 1) || tried(r, TOP));
+		assert_leaf(r, 1ull << 48, VALUE, 12, PAGE, false);
+	}
+	wr_radix_clear(r, 0, VALUE, PAGE);
+	wr_radix_clear(r, 3 * GB, VALUE, PAGE);
+	wr_radix_clear(r, 1ull << 48, VALUE, PAGE);
 }
 
 static void without_memory_nothing_changes(void **state)
@@ -322,7 +359,7 @@ static void without_memory_nothing_changes(void **state)
 	}
 	assert_int_equal(ret, -ENOMEM);
 	assert_int_equal(r->tables, 63);
-	assert_int_equal(r->seq & 1, 0);
+	assert_true(r->seq);
 	assert_false(wr_radix_next(r, (1ull << 48) + n * (1ull << 42), TOP, &leaf));
 	assert_leaf(r, 1000 * GB, VALUE, 12, PAGE, false);
 	while (n-- > 0) {
@@ -479,6 +516,7 @@ int main(void)
 		TEST(small_leaves_in_the_way_split_large_ones),
 		TEST(tables_are_those_of_the_busiest_moment),
 		TEST(moving_a_table_is_seen),
+		TEST(what_is_held_is_not_tried),
 		TEST(without_memory_nothing_changes),
 		TEST(each_allocation_of_a_new_map_can_fail),
 		TEST(random_steps_match_the_reference),
