@@ -364,15 +364,7 @@ int weir_ioas_to_vaddr(struct weir_ioas *as, weir_iova iova, void **vaddr, size_
 size_t weir_ioas_to_iovas(struct weir_ioas *as, const void *const *vaddrs, weir_iova *iovas,
 			  size_t n)
 {
-	size_t found = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (wr_maps_to_iova(&as->maps, vaddrs[i], &iovas[i], NULL))
-			found++;
-		else
-			iovas[i] = WEIR_IOVA_NONE;
-	}
-	return found;
+	return wr_maps_to_iovas(&as->maps, vaddrs, iovas, n);
 }
 
 /* Runs that are being listed; the last one may grow. */

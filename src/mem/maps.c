@@ -492,6 +492,58 @@ bool wr_maps_to_iova(const struct wr_maps *maps, const void *vaddr, weir_iova *i
 	return true;
 }
 
+#define GROUP 64
+
+/*
+ * All leaves of a group are on their way to the cache before the first one is needed. False: at one
+ * of them at least it takes more than one try.
+ */
+static bool try_group(const struct wr_radix *r, const void *const *vaddrs, weir_iova *iovas,
+		      size_t n, size_t *found)
+{
+	uint64_t seq = __atomic_load_n(&r->seq, __ATOMIC_ACQUIRE);
+	const uint64_t *leaves[GROUP];
+	size_t mapped = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t key = (uintptr_t)vaddrs[i];
+
+		if (key >= seq)
+			return false;
+		leaves[i] = wr_radix_walk(&r->root[key >> 30], key, NULL);
+		__builtin_prefetch(leaves[i]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		uint64_t entry = wr_radix_load(leaves[i]);
+
+		iovas[i] = entry ? wr_radix_value(entry, (uintptr_t)vaddrs[i]) : WEIR_IOVA_NONE;
+		mapped += !!entry;
+	}
+	if (__atomic_load_n(&r->seq, __ATOMIC_RELAXED) != seq)
+		return false;
+	*found += mapped;
+	return true;
+}
+
+size_t wr_maps_to_iovas(const struct wr_maps *maps, const void *const *vaddrs, weir_iova *iovas,
+			size_t n)
+{
+	size_t found = 0, group;
+
+	for (size_t at = 0; at < n; at += group) {
+		group = n - at < GROUP ? n - at : GROUP;
+		if (try_group(&maps->by_vaddr, &vaddrs[at], &iovas[at], group, &found))
+			continue;
+		for (size_t i = at; i < at + group; i++) {
+			if (wr_maps_to_iova(maps, vaddrs[i], &iovas[i], NULL))
+				found++;
+			else
+				iovas[i] = WEIR_IOVA_NONE;
+		}
+	}
+	return found;
+}
+
 /* ---- ranges ---- */
 
 const struct wr_ranges wr_ranges_default = {

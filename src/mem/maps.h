@@ -79,6 +79,10 @@ void wr_maps_clear(struct wr_maps *maps, const struct wr_space *space);
 bool wr_maps_to_iova(const struct wr_maps *maps, const void *vaddr, weir_iova *iova, size_t *len);
 bool wr_maps_to_vaddr(const struct wr_maps *maps, weir_iova iova, void **vaddr, size_t *len);
 
+/* As weir_ioas_to_iovas(). */
+size_t wr_maps_to_iovas(const struct wr_maps *maps, const void *const *vaddrs, weir_iova *iovas,
+			size_t n);
+
 /* One try, which answers most look-ups; false: ask those above. */
 static inline bool wr_maps_try(const struct wr_radix *r, uint64_t key, uint64_t *value, size_t *len)
 {

@@ -266,7 +266,7 @@ uint64_t wr_radix_find(const struct wr_radix *r, uint64_t key, unsigned int *shi
 	for (;;) {
 		uint64_t seq = __atomic_load_n(&r->seq, __ATOMIC_ACQUIRE);
 		const uint64_t *slot = find_slot(r, key);
-		uint64_t entry = slot ? wr_radix_walk(slot, key, shift) : 0;
+		uint64_t entry = slot ? wr_radix_load(wr_radix_walk(slot, key, shift)) : 0;
 
 		if (seq && __atomic_load_n(&r->seq, __ATOMIC_RELAXED) == seq)
 			return entry;

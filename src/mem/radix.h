@@ -135,8 +135,8 @@ static inline uint64_t wr_radix_down(uint64_t place, uint64_t entry, uint64_t ke
 #endif
 }
 
-/* The leaf that includes @key, or 0, below the 1 GiB slot @at; and its size, if @shift isn't NULL. */
-static inline uint64_t wr_radix_walk(const uint64_t *at, uint64_t key, unsigned int *shift)
+/* The place of the leaf that includes @key, below the 1 GiB slot @at; and, if asked, its size. */
+static inline const uint64_t *wr_radix_walk(const uint64_t *at, uint64_t key, unsigned int *shift)
 {
 	uint64_t place = (uintptr_t)at + WR_RADIX_TABLE, first, second;
 
@@ -146,7 +146,7 @@ static inline uint64_t wr_radix_walk(const uint64_t *at, uint64_t key, unsigned 
 	place = wr_radix_down(place, second, key, 12);
 	if (shift)
 		*shift = 30 - 9 * (unsigned int)((first >> 1 & 1) + (second >> 1 & 1));
-	return wr_radix_load(wr_radix_at(place));
+	return wr_radix_at(place);
 }
 
 /*
@@ -157,7 +157,8 @@ uint64_t wr_radix_find(const struct wr_radix *r, uint64_t key, unsigned int *shi
 
 /*
  * The same, for the path that must be fast: one try, for addresses below 2^48. 0 means nothing but
- * that wr_radix_find() is to be asked. Its caller does best to end with that call. @shift as above.
+ * that wr_radix_find() is to be asked. Its caller does best to end with that call. @shift may be
+ * NULL.
  */
 static inline uint64_t wr_radix_try(const struct wr_radix *r, uint64_t key, unsigned int *shift)
 {
@@ -166,7 +167,7 @@ static inline uint64_t wr_radix_try(const struct wr_radix *r, uint64_t key, unsi
 	/* Keys from 2^48 on that are let through find an unused slot. */
 	if (__builtin_expect(key >= seq, 0))
 		return 0;
-	entry = wr_radix_walk(&r->root[key >> 30], key, shift);
+	entry = wr_radix_load(wr_radix_walk(&r->root[key >> 30], key, shift));
 	/* The walk's loads are acquires: this one comes after them. */
 	return __builtin_expect(__atomic_load_n(&r->seq, __ATOMIC_RELAXED) == seq, 1) ? entry : 0;
 }

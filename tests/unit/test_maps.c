@@ -524,6 +524,40 @@ static void preparing_to_remove_can_fail(void **state)
 		assert_iova(maps, MEMORY + i * 2 * MB2 + PAGE, PAGE + i * 2 * PAGE, PAGE);
 }
 
+/* Of any number, of all sizes, with what isn't mapped and what lies above 2^48 in between. */
+static void many_are_as_one_by_one(void **state)
+{
+	static const size_t counts[] = { 0, 1, 63, 64, 65, 128, 400 };
+	static const uint64_t lens[] = { PAGE, 3 * PAGE, MB2, GB };
+	struct wr_maps *maps = *state;
+	const void *vaddrs[400];
+	weir_iova iovas[401];
+
+	for (uint64_t i = 0; i < 4; i++)
+		add_at(maps, (5 + i) * GB, MEMORY + i * GB, lens[i]);
+	add_at(maps, 20 * GB, TOP - PAGE + 1, PAGE);
+	for (uint64_t i = 0; i < 400; i++)
+		vaddrs[i] = (void *)(uintptr_t)(MEMORY + i % 5 * GB + i * i * 64);
+	vaddrs[130] = (void *)(uintptr_t)(TOP - 5);
+	vaddrs[131] = (void *)(uintptr_t)(1ull << 48);
+	for (size_t n = 0; n < sizeof(counts) / sizeof(counts[0]); n++) {
+		size_t found = 0, got;
+
+		memset(iovas, 7, sizeof(iovas));
+		got = wr_maps_to_iovas(maps, vaddrs, iovas, counts[n]);
+		for (size_t i = 0; i < counts[n]; i++) {
+			weir_iova iova = WEIR_IOVA_NONE;
+
+			found += wr_maps_to_iova(maps, vaddrs[i], &iova, NULL);
+			assert_true(iovas[i] == iova);
+		}
+		assert_int_equal(got, found);
+		assert_true(iovas[counts[n]] == 0x0707070707070707ull);
+	}
+	assert_true(iovas[130] == 20 * GB + PAGE - 6 && iovas[131] == WEIR_IOVA_NONE);
+	assert_true(iovas[3] == 8 * GB + 9 * 64 && iovas[4] == WEIR_IOVA_NONE);
+}
+
 static void a_new_map_can_fail(void **state)
 {
 	struct wr_maps maps;
@@ -555,6 +589,7 @@ int main(void)
 		TEST(random_steps_match_the_reference),
 		TEST(adding_is_all_or_nothing),
 		TEST(preparing_to_remove_can_fail),
+		TEST(many_are_as_one_by_one),
 		TEST(a_new_map_can_fail),
 	};
 

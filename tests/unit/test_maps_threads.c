@@ -26,6 +26,7 @@
 #define SWAPPED 8		/* the first of them: always mapped, by turns in other ways */
 #define LIVE 12			/* others that are mapped at once */
 #define READERS 3
+#define MANY 100		/* at once: more than a group of them */
 #define SECONDS 1.5
 
 static struct weir_ioas *as;
@@ -184,7 +185,10 @@ static void wrong(struct reader *r, const char *what, uint64_t place, uint64_t f
 			 (unsigned long)(to % 4), (unsigned long)got, (unsigned long)len);
 }
 
-/* The generations that may have been there, of those that the answer can stand for. */
+/*
+ * The generations that may have been there, of those that the answer can stand for. @len may be
+ * 0: it wasn't asked for.
+ */
 static bool could_be(uint64_t place, uint64_t from, uint64_t to, uint64_t vaddr, uint64_t iova,
 		     uint64_t len)
 {
@@ -196,7 +200,7 @@ static bool could_be(uint64_t place, uint64_t from, uint64_t to, uint64_t vaddr,
 		if (place >= SWAPPED && g == to / 4 && !(to % 4))
 			continue;
 		if (vaddr - s.vaddr < s.len && iova == s.iova + (vaddr - s.vaddr) &&
-		    len == s.len - (vaddr - s.vaddr))
+		    (!len || len == s.len - (vaddr - s.vaddr)))
 			return true;
 	}
 	return false;
@@ -212,18 +216,49 @@ static bool could_be_missing(uint64_t place, uint64_t from, uint64_t to, uint64_
 	return from != to || from % 4 != 2 || !(vaddr - s.vaddr < s.len);
 }
 
+/* An address that the place has or, if it isn't one of those swapped, may have. */
+static uint64_t vaddr_in(struct reader *r, uint64_t place, uint64_t state)
+{
+	struct shape s = shape_of(place, state / 4);
+
+	if (place < SWAPPED)
+		return 0x600000ull * MB2 + place * 4 * GB + any(&r->seed, 2 * MB2);
+	return s.vaddr + any(&r->seed, s.len + PAGE);
+}
+
+static void ask_for_many(struct reader *r)
+{
+	uint64_t places[MANY], from[MANY];
+	const void *vaddrs[MANY];
+	weir_iova iovas[MANY];
+	size_t found, n = 0;
+
+	for (size_t i = 0; i < MANY; i++) {
+		places[i] = any(&r->seed, i % 2 ? PLACES : SWAPPED);
+		from[i] = said(places[i]);
+		vaddrs[i] = (void *)(uintptr_t)vaddr_in(r, places[i], from[i]);
+	}
+	found = weir_ioas_to_iovas(as, vaddrs, iovas, MANY);
+	for (size_t i = 0; i < MANY; i++) {
+		uint64_t to = said(places[i]), vaddr = (uintptr_t)vaddrs[i];
+
+		if (iovas[i] == WEIR_IOVA_NONE ?
+		    !could_be_missing(places[i], from[i], to, vaddr) :
+		    !could_be(places[i], from[i], to, vaddr, iovas[i], 0))
+			wrong(r, "of many", places[i], from[i], to, iovas[i], 0);
+		n += iovas[i] != WEIR_IOVA_NONE;
+	}
+	if (n != found)
+		wrong(r, "count", 0, 0, 0, n, found);
+}
+
 static void ask_for_iova(struct reader *r, uint64_t place)
 {
-	uint64_t from = said(place), vaddr, to;
-	struct shape s = shape_of(place, from / 4);
+	uint64_t from = said(place), vaddr = vaddr_in(r, place, from), to;
 	weir_iova iova = 0;
 	size_t len = 0;
 	int ret;
 
-	if (place < SWAPPED)
-		vaddr = 0x600000ull * MB2 + place * 4 * GB + any(&r->seed, 2 * MB2);
-	else
-		vaddr = s.vaddr + any(&r->seed, s.len + PAGE);
 	ret = weir_ioas_to_iova(as, (void *)(uintptr_t)vaddr, &iova, &len);
 	to = said(place);
 	r->found += !ret;
@@ -263,7 +298,9 @@ static void *read_for_a_while(void *arg)
 		static const uint64_t most[] = { SWAPPED, PLACES, 2 * SWAPPED };
 		uint64_t place = any(&r->seed, most[any(&r->seed, 3)]);
 
-		if (any(&r->seed, 2))
+		if (!any(&r->seed, 64))
+			ask_for_many(r);
+		else if (any(&r->seed, 2))
 			ask_for_iova(r, place);
 		else
 			ask_for_vaddr(r, place);
