@@ -15,7 +15,9 @@ struct bracket {
 	unsigned int depth;
 };
 
-static _Thread_local struct bracket brackets[BRACKETS_MAX];
+/* A fixed distance from the thread pointer, as in viommu/unit.c. */
+static _Thread_local struct bracket brackets[BRACKETS_MAX]
+	__attribute__((tls_model("initial-exec")));
 
 static struct bracket *find_bracket(const struct weir_model *model)
 {
