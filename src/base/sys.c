@@ -21,6 +21,25 @@ static int sys_close(int fd)
 	return close(fd) < 0 ? -errno : 0;
 }
 
+static int sys_dup(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	return copy < 0 ? -errno : copy;
+}
+
+static int sys_access(const char *path)
+{
+	return access(path, F_OK) < 0 ? -errno : 0;
+}
+
+static ssize_t sys_readlink(const char *path, char *buf, size_t size)
+{
+	ssize_t ret = readlink(path, buf, size);
+
+	return ret < 0 ? -errno : ret;
+}
+
 static int sys_ioctl(int fd, unsigned long request, void *arg)
 {
 	int ret = ioctl(fd, request, arg);
@@ -96,6 +115,9 @@ static int sys_eventfd(void)
 const struct wr_sys wr_sys_kernel = {
 	.open = sys_open,
 	.close = sys_close,
+	.dup = sys_dup,
+	.access = sys_access,
+	.readlink = sys_readlink,
 	.ioctl = sys_ioctl,
 	.pread = sys_pread,
 	.pwrite = sys_pwrite,

@@ -15,6 +15,11 @@ struct wr_sys {
 	/* Always adds O_CLOEXEC. */
 	int (*open)(const char *path, int flags);
 	int (*close)(int fd);
+	/* Close on exec. */
+	int (*dup)(int fd);
+	/* Whether there is such a path. */
+	int (*access)(const char *path);
+	ssize_t (*readlink)(const char *path, char *buf, size_t size);
 	int (*ioctl)(int fd, unsigned long request, void *arg);
 	ssize_t (*pread)(int fd, void *buf, size_t len, off_t offset);
 	ssize_t (*pwrite)(int fd, const void *buf, size_t len, off_t offset);

@@ -2,10 +2,9 @@
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
+#include "base/sys.h"
 #include "pci/sysfs.h"
 
 /* A name that is one component of a path, so that it can't lead elsewhere. */
@@ -30,9 +29,8 @@ static int device_path(char path[WR_PCI_PATH_MAX], const char *root, const char 
 static bool on_bus(const char *root, const char *bus, const char *addr)
 {
 	char path[WR_PCI_PATH_MAX];
-	struct stat st;
 
-	return !device_path(path, root, bus, addr, "") && !stat(path, &st);
+	return !device_path(path, root, bus, addr, "") && !wr_sys->access(path);
 }
 
 /* Which other bus has a device of that name; false for none. */
@@ -103,9 +101,9 @@ int wr_pci_link(const char *root, const char *addr, const char *link, char name[
 
 	if (ret < 0)
 		return ret;
-	len = readlink(path, target, sizeof(target));
+	len = wr_sys->readlink(path, target, sizeof(target));
 	if (len < 0)
-		return -errno;
+		return (int)len;
 	if ((size_t)len == sizeof(target))
 		return -ENAMETOOLONG;
 	target[len] = '\0';
@@ -127,7 +125,7 @@ enum weir_role wr_pci_role(const char *root, const char *addr, const char *drive
 		return WEIR_ROLE_FREE;
 	if (strstr(driver, "vfio") ||
 	    (snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/vfio-dev", root, addr) <
-	     (int)sizeof(path) && !access(path, F_OK)))
+	     (int)sizeof(path) && !wr_sys->access(path)))
 		return WEIR_ROLE_VFIO;
 	if (!strcmp(driver, "pcieport") || !strcmp(driver, "pci-stub") ||
 	    !strcmp(driver, "pci-pf-stub"))
