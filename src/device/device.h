@@ -10,14 +10,21 @@
 
 #include "ioas/ioas.h"
 
-/*
- * Interrupts of one kind. Their eventfds are kept when they are disabled, until the device is
- * closed: another thread may be waiting on one, and must not find a stranger's fd in its place.
- */
+struct wr_vector {
+	/*
+	 * weir's eventfd, made when it is first needed. Kept until the device is closed: another
+	 * thread may be waiting on it, and must not find a stranger's fd in its place. -1: none.
+	 */
+	int own;
+	int given;	/* the caller's number for the eventfd; -1: it isn't the caller's */
+	int fd;		/* what it signals: own, a duplicate of given, or -1 for nothing */
+};
+
+/* Interrupts of one kind. */
 struct wr_irqs {
-	unsigned int count;	/* enabled */
-	unsigned int made;	/* eventfds, count or more */
-	int *fds;
+	unsigned int count;	/* vectors there are, 0 while the kind is disabled */
+	unsigned int room;	/* in v, count or more */
+	struct wr_vector *v;
 };
 
 struct weir_device {
@@ -58,12 +65,21 @@ struct wr_transport {
 	void (*region_unmap)(struct weir_device *dev, void *map, uint64_t len);
 
 	int (*irq_info)(struct weir_device *dev, enum weir_irq irq, struct weir_irq_info *info);
-	int (*irq_enable)(struct weir_device *dev, enum weir_irq irq, unsigned int count,
-			  const int *fds);
+	/*
+	 * Have vectors [first, first + count) signal these eventfds, -1 for none; the fds live
+	 * until they are replaced or the kind is disabled. A kind that isn't enabled becomes so,
+	 * with first + count vectors, or stays as it is. For one that is, count is 1; when it
+	 * fails, the vector may have lost what it signalled.
+	 */
+	int (*irq_set)(struct weir_device *dev, enum weir_irq irq, unsigned int first,
+		       unsigned int count, const int *fds);
 	int (*irq_disable)(struct weir_device *dev, enum weir_irq irq);
 	int (*irq_mask)(struct weir_device *dev, enum weir_irq irq, unsigned int vector,
 			bool mask);
 	int (*irq_trigger)(struct weir_device *dev, enum weir_irq irq, unsigned int vector);
+	/* NULL: it has none. */
+	int (*irq_unmask_fd)(struct weir_device *dev, enum weir_irq irq, unsigned int vector,
+			     int fd);
 
 	/* NULL: it has none, and info->can_reset says so. */
 	bool (*can_reset)(struct weir_device *dev);
@@ -79,5 +95,8 @@ int wr_soft_sample(struct weir_device *dev, const char *sample);
 
 /* At close: disable whatever is enabled, and close the eventfds. */
 void wr_irqs_close(struct weir_device *dev);
+
+/* A caller's fd must be an eventfd: 0, -EBADF or -EINVAL with a message that doesn't name @dev. */
+int wr_check_eventfd(int fd);
 
 #endif

@@ -190,10 +190,10 @@ static int kernel_irq_info(struct weir_device *dev, enum weir_irq irq, struct we
 	return 0;
 }
 
-static int kernel_irq_enable(struct weir_device *dev, enum weir_irq irq, unsigned int count,
-			     const int *fds)
+static int kernel_irq_set(struct weir_device *dev, enum weir_irq irq, unsigned int first,
+			  unsigned int count, const int *fds)
 {
-	return wr_vdev_irq_enable(((struct kernel *)dev->t)->fd, irq, count, fds);
+	return wr_vdev_irq_set(((struct kernel *)dev->t)->fd, irq, first, count, fds);
 }
 
 static int kernel_irq_disable(struct weir_device *dev, enum weir_irq irq)
@@ -212,6 +212,12 @@ static int kernel_irq_trigger(struct weir_device *dev, enum weir_irq irq, unsign
 {
 	return wr_vdev_irq_act(((struct kernel *)dev->t)->fd, irq, vector,
 			       WR_VFIO_IRQ_SET_TRIGGER);
+}
+
+static int kernel_irq_unmask_fd(struct weir_device *dev, enum weir_irq irq, unsigned int vector,
+				int fd)
+{
+	return wr_vdev_irq_unmask_fd(((struct kernel *)dev->t)->fd, irq, vector, fd);
 }
 
 static bool kernel_can_reset(struct weir_device *dev)
@@ -235,10 +241,11 @@ const struct wr_transport wr_transport_kernel = {
 	.region_map = kernel_region_map,
 	.region_unmap = kernel_region_unmap,
 	.irq_info = kernel_irq_info,
-	.irq_enable = kernel_irq_enable,
+	.irq_set = kernel_irq_set,
 	.irq_disable = kernel_irq_disable,
 	.irq_mask = kernel_irq_mask,
 	.irq_trigger = kernel_irq_trigger,
+	.irq_unmask_fd = kernel_irq_unmask_fd,
 	.can_reset = kernel_can_reset,
 	.reset = kernel_reset,
 };

@@ -45,7 +45,7 @@ struct soft {
 	pthread_mutex_t irq_lock;
 	struct {
 		unsigned int count;
-		const int *fds;
+		int *fds;
 	} irqs[WEIR_IRQS];
 };
 
@@ -104,6 +104,8 @@ static void soft_undo(struct weir_device *dev)
 
 	if (s->sample)
 		s->sample->destroy(s->model);
+	for (unsigned int irq = 0; irq < WEIR_IRQS; irq++)
+		free(s->irqs[irq].fds);
 	pthread_mutex_destroy(&s->irq_lock);
 	free(s);
 	dev->t = NULL;
@@ -143,7 +145,7 @@ static void bus_irq(void *arg, enum weir_irq irq, unsigned int vector)
 
 	pthread_mutex_lock(&s->irq_lock);
 	/* Full (2^64 - 2 interrupts pending) is the only failure: the driver is told anyway. */
-	if (vector < s->irqs[irq].count &&
+	if (vector < s->irqs[irq].count && s->irqs[irq].fds[vector] >= 0 &&
 	    write(s->irqs[irq].fds[vector], &one, sizeof(one)) < 0)
 		wr_log(WEIR_LOG_WARN, "an interrupt was lost: the eventfd is full");
 	pthread_mutex_unlock(&s->irq_lock);
@@ -199,25 +201,53 @@ static int soft_irq_info(struct weir_device *dev, enum weir_irq irq, struct weir
 	return wr_model_irq_info(((struct soft *)dev->t)->model, irq, info);
 }
 
-static void set_fds(struct soft *s, enum weir_irq irq, unsigned int count, const int *fds)
+/* Room for @count fds; new ones signal nothing. */
+static int grow_fds(struct soft *s, enum weir_irq irq, unsigned int count)
+{
+	int *fds, ret = 0;
+
+	pthread_mutex_lock(&s->irq_lock);
+	fds = reallocarray(s->irqs[irq].fds, count, sizeof(*fds));
+	if (fds) {
+		s->irqs[irq].fds = fds;
+		for (unsigned int i = s->irqs[irq].count; i < count; i++)
+			fds[i] = -1;
+	} else {
+		ret = wr_fail(-ENOMEM, "no memory for %u interrupt vectors", count);
+	}
+	pthread_mutex_unlock(&s->irq_lock);
+	return ret;
+}
+
+static void set_fds(struct soft *s, enum weir_irq irq, unsigned int total, unsigned int first,
+		    unsigned int count, const int *fds)
 {
 	pthread_mutex_lock(&s->irq_lock);
-	s->irqs[irq].count = count;
-	s->irqs[irq].fds = fds;
+	s->irqs[irq].count = total;
+	if (count)
+		memcpy(s->irqs[irq].fds + first, fds, count * sizeof(*fds));
 	pthread_mutex_unlock(&s->irq_lock);
 }
 
-/* The fds are the device's, alive from before it enables to after it has disabled. */
-static int soft_irq_enable(struct weir_device *dev, enum weir_irq irq, unsigned int count,
-			   const int *fds)
+/* They are set before the model is told, which may signal at once. */
+static int soft_irq_set(struct weir_device *dev, enum weir_irq irq, unsigned int first,
+			unsigned int count, const int *fds)
 {
 	struct soft *s = dev->t;
+	unsigned int was = s->irqs[irq].count, total = first + count;
 	int ret;
 
-	set_fds(s, irq, count, fds);
-	ret = wr_model_irq_enable(s->model, irq, count);
+	if (total <= was) {
+		set_fds(s, irq, was, first, count, fds);
+		return 0;
+	}
+	ret = grow_fds(s, irq, total);
 	if (ret)
-		set_fds(s, irq, 0, NULL);
+		return ret;
+	set_fds(s, irq, total, first, count, fds);
+	ret = wr_model_irq_enable(s->model, irq, total);
+	if (ret)
+		set_fds(s, irq, was, 0, 0, NULL);
 	return ret;
 }
 
@@ -227,7 +257,7 @@ static int soft_irq_disable(struct weir_device *dev, enum weir_irq irq)
 	int ret = wr_model_irq_enable(s->model, irq, 0);
 
 	if (!ret)
-		set_fds(s, irq, 0, NULL);
+		set_fds(s, irq, 0, 0, 0, NULL);
 	return ret;
 }
 
@@ -262,7 +292,7 @@ const struct wr_transport wr_transport_soft = {
 	.region_read = soft_region_read,
 	.region_write = soft_region_write,
 	.irq_info = soft_irq_info,
-	.irq_enable = soft_irq_enable,
+	.irq_set = soft_irq_set,
 	.irq_disable = soft_irq_disable,
 	.irq_mask = soft_irq_mask,
 	.irq_trigger = soft_irq_trigger,

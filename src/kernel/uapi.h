@@ -39,6 +39,7 @@
 #define WR_VFIO_DEVICE_GET_IRQ_INFO	WR_VFIO_IO(9)
 #define WR_VFIO_DEVICE_SET_IRQS		WR_VFIO_IO(10)
 #define WR_VFIO_DEVICE_RESET		WR_VFIO_IO(11)
+#define WR_VFIO_DEVICE_IOEVENTFD	WR_VFIO_IO(16)
 
 struct wr_vfio_group_status {
 	uint32_t argsz;
@@ -74,6 +75,7 @@ struct wr_vfio_region_info {
 #define WR_VFIO_REGION_CAPS		(1u << 3)
 
 #define WR_VFIO_REGION_CAP_SPARSE_MMAP	1
+#define WR_VFIO_REGION_CAP_MSIX_MAPPABLE 3
 
 struct wr_vfio_irq_info {
 	uint32_t argsz;
@@ -102,11 +104,32 @@ struct wr_vfio_irq_set {
 #define WR_VFIO_IRQ_SET_UNMASK		(1u << 4)
 #define WR_VFIO_IRQ_SET_TRIGGER		(1u << 5)
 
+struct wr_vfio_ioeventfd {
+	uint32_t argsz;
+	uint32_t flags;		/* the width in bytes: 1, 2, 4 or 8 */
+	uint64_t offset;	/* in the fd */
+	uint64_t data;
+	int32_t fd;
+	uint32_t reserved;
+};
+
 /* What follows an info structure when its flags say so; next counts from the structure's start. */
 struct wr_vfio_cap {
 	uint16_t id;
 	uint16_t version;
 	uint32_t next;
+};
+
+struct wr_vfio_sparse_area {
+	uint64_t offset;	/* in the region */
+	uint64_t size;
+};
+
+struct wr_vfio_cap_sparse {
+	struct wr_vfio_cap header;
+	uint32_t nr_areas;
+	uint32_t reserved;
+	struct wr_vfio_sparse_area areas[];
 };
 
 struct wr_vfio_iommu_info {

@@ -69,26 +69,46 @@ int wr_vdev_write(int fd, uint64_t offset, const void *buf, size_t len)
 	return moved(wr_sys->pwrite(fd, buf, len, (off_t)offset), len, "writing");
 }
 
-int wr_vdev_irq_enable(int fd, unsigned int irq, unsigned int count, const int *fds)
+/* VFIO_DEVICE_SET_IRQS with eventfds; returns what the kernel says, which can be positive. */
+static int set_eventfds(int fd, unsigned int irq, uint32_t action, unsigned int first,
+			unsigned int count, const int *fds)
 {
 	size_t size = sizeof(struct wr_vfio_irq_set) + count * sizeof(int32_t);
 	struct wr_vfio_irq_set *set = calloc(1, size);
 	int ret;
 
 	if (!set)
-		return wr_fail(-ENOMEM, "no memory");
+		return -ENOMEM;
 	set->argsz = (uint32_t)size;
-	set->flags = WR_VFIO_IRQ_SET_EVENTFDS | WR_VFIO_IRQ_SET_TRIGGER;
+	set->flags = WR_VFIO_IRQ_SET_EVENTFDS | action;
 	set->index = irq;
+	set->start = first;
 	set->count = count;
 	memcpy(set + 1, fds, count * sizeof(int32_t));
 	ret = wr_sys->ioctl(fd, WR_VFIO_DEVICE_SET_IRQS, set);
 	free(set);
+	return ret;
+}
+
+int wr_vdev_irq_set(int fd, unsigned int irq, unsigned int first, unsigned int count,
+		    const int *fds)
+{
+	int ret = set_eventfds(fd, irq, WR_VFIO_IRQ_SET_TRIGGER, first, count, fds);
+
 	if (ret > 0)
 		return wr_fail(-ENOSPC, "enabling %u interrupt vectors: the host has %d to give",
-			       count, ret);
-	return ret < 0 ? wr_fail(ret, "enabling %u interrupt vectors: %s", count, strerror(-ret))
-		       : 0;
+			       first + count, ret);
+	return ret < 0 ? wr_fail(ret, "setting up vectors %u to %u: %s", first,
+				 first + count - 1, strerror(-ret)) : 0;
+}
+
+int wr_vdev_irq_unmask_fd(int fd, unsigned int irq, unsigned int vector, int eventfd)
+{
+	int ret = set_eventfds(fd, irq, WR_VFIO_IRQ_SET_UNMASK, vector, 1, &eventfd);
+
+	if (ret == -EBUSY)
+		return wr_fail(ret, "an eventfd unmasks it already: remove that first, by -1");
+	return ret < 0 ? wr_fail(ret, "having an eventfd unmask it: %s", strerror(-ret)) : 0;
 }
 
 static int act(int fd, unsigned int irq, unsigned int start, unsigned int count, uint32_t action,

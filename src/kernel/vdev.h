@@ -23,14 +23,19 @@ int wr_vdev_read(int fd, uint64_t offset, void *buf, size_t len);
 int wr_vdev_write(int fd, uint64_t offset, const void *buf, size_t len);
 
 /*
- * Enable vectors [0, count) with their eventfds; -ENOSPC, and nothing enabled, when the host has
- * fewer to give.
+ * Have vectors [first, first + count) signal these eventfds, -1 for none. The first call allocates
+ * vectors 0 to first + count - 1; -ENOSPC, and nothing allocated, when the host has fewer to give.
+ * When a later call fails, any of its vectors may have lost its eventfd.
  */
-int wr_vdev_irq_enable(int fd, unsigned int irq, unsigned int count, const int *fds);
+int wr_vdev_irq_set(int fd, unsigned int irq, unsigned int first, unsigned int count,
+		    const int *fds);
 int wr_vdev_irq_disable(int fd, unsigned int irq);
 
 /* @action: WR_VFIO_IRQ_SET_MASK, _UNMASK or _TRIGGER, on one vector. */
 int wr_vdev_irq_act(int fd, unsigned int irq, unsigned int vector, uint32_t action);
+
+/* Unmask a vector whenever @eventfd is written; -1: no longer. */
+int wr_vdev_irq_unmask_fd(int fd, unsigned int irq, unsigned int vector, int eventfd);
 
 int wr_vdev_reset(int fd);
 

@@ -598,11 +598,21 @@ static int fake_close(int fd)
 		} else {
 			if (was.kind == GROUP)
 				was.group->open = false;
-			else
-				was.group->devices--;
+			else if (!--was.group->devices)
+				fake_device_closed();
 			group_drop(was.group);
 		}
 	}
+	pthread_mutex_unlock(&lock);
+	return ret;
+}
+
+static int fake_dup(int fd)
+{
+	int ret;
+
+	pthread_mutex_lock(&lock);
+	ret = fails() ? fake.fail_with : wr_sys_kernel.dup(fd);
 	pthread_mutex_unlock(&lock);
 	return ret;
 }
@@ -630,12 +640,13 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
 
 static ssize_t fake_pread(int fd, void *buf, size_t len, off_t offset)
 {
-	return file_of(fd) ? fake_device_read(buf, len) : wr_sys_kernel.pread(fd, buf, len, offset);
+	return file_of(fd) ? fake_device_read(buf, len, offset) :
+			     wr_sys_kernel.pread(fd, buf, len, offset);
 }
 
 static ssize_t fake_pwrite(int fd, const void *buf, size_t len, off_t offset)
 {
-	return file_of(fd) ? fake_device_write(buf, len) :
+	return file_of(fd) ? fake_device_write(buf, len, offset) :
 			     wr_sys_kernel.pwrite(fd, buf, len, offset);
 }
 
@@ -644,8 +655,12 @@ static int fake_mmap(void *hint, size_t len, int prot, int flags, int fd, off_t 
 	int ret;
 
 	pthread_mutex_lock(&lock);
-	ret = fails() ? fake.fail_with :
-			wr_sys_kernel.mmap(hint, len, prot, flags, fd, offset, out);
+	if (fails())
+		ret = fake.fail_with;
+	else if (file_of(fd))
+		ret = fake_device_mmap(hint, len, prot, flags, offset, out);
+	else
+		ret = wr_sys_kernel.mmap(hint, len, prot, flags, fd, offset, out);
 	if (!ret)
 		fake.mapped += (long)len;
 	pthread_mutex_unlock(&lock);
@@ -720,9 +735,13 @@ void fake_start(void)
 		container_drop(&containers[i]);
 	}
 	memset(containers, 0, sizeof(containers));
+	fake_device_start();
 	seam = wr_sys_kernel;
 	seam.open = fake_open;
 	seam.close = fake_close;
+	seam.dup = fake_dup;
+	seam.access = fake_access;
+	seam.readlink = fake_readlink;
 	seam.ioctl = fake_ioctl;
 	seam.pread = fake_pread;
 	seam.pwrite = fake_pwrite;
@@ -736,6 +755,7 @@ void fake_start(void)
 void fake_stop(void)
 {
 	wr_sys = &wr_sys_kernel;
+	fake_device_stop();
 }
 
 unsigned int fake_mappings(unsigned int group)

@@ -38,20 +38,38 @@ struct fake_group {
 	struct fake_container *in;
 };
 
+#define FAKE_VECTORS	16
+#define FAKE_IOEVENTFDS	3
+
 struct fake_device {
 	struct wr_vfio_device_info info;
 	struct wr_vfio_region_info regions[9];
 	const void *chain;		/* of region 0, behind its information */
 	uint32_t chain_size;
 	uint32_t chain_offset;		/* where it is said to start */
-	struct wr_vfio_irq_info irqs[5];
-	unsigned int vectors_free;	/* that the host has to give; SET_IRQS says so, positive */
 	int reset_error;
-	uint8_t bytes[256];		/* what pread and pwrite reach, at any offset */
-	size_t most;			/* bytes that they move at once */
+	/* its registers: a file, in which a region lies at its offset */
+	int memory;
+	size_t most;			/* bytes that pread and pwrite move at once */
+	int access_error;		/* what they say instead */
+	unsigned long accesses;
+	struct { uint64_t offset, data; uint32_t width; } ioeventfds[FAKE_IOEVENTFDS];
+	/* interrupts */
+	struct wr_vfio_irq_info irqs[5];
+	unsigned int vectors_free;	/* that the host has to give */
+	uint32_t bad_vectors;		/* a bit each: these can't be given a handler, */
+	unsigned int bad_times;		/* so many times */
+	unsigned int active;		/* which of INTx, MSI, MSI-X; NO_IRQ */
+	uint32_t allocated;		/* a bit for each vector of that */
+	int signals[FAKE_VECTORS];	/* the kernel's holds on eventfds, -1 for none */
+	unsigned int handlers[FAKE_VECTORS];	/* how often a vector's handler was set or freed */
+	int line_signals[2];		/* of ERR and REQ */
+	int unmask;			/* INTx */
+	bool masked;
 	struct wr_vfio_irq_set last_set;
-	int32_t last_fds[8];
 };
+
+#define NO_IRQ		5
 
 struct fake {
 	struct fake_group groups[FAKE_GROUPS];
@@ -94,9 +112,19 @@ bool fake_has(unsigned int group, uint64_t iova, uint64_t size, const void *vadd
 /* A device fd as a second user of the group would have it, to keep the group busy. */
 int fake_device_fd(unsigned int group);
 
+/* The device signals: true when there was an eventfd to signal. */
+bool fake_interrupt(unsigned int irq, unsigned int vector);
+
 /* fake_vfio_device.c */
+void fake_device_start(void);
+void fake_device_stop(void);
+void fake_device_closed(void);		/* its last fd */
 int fake_device_ioctl(unsigned long request, void *arg);
-ssize_t fake_device_read(void *buf, size_t len);
-ssize_t fake_device_write(const void *buf, size_t len);
+ssize_t fake_device_read(void *buf, size_t len, off_t offset);
+ssize_t fake_device_write(const void *buf, size_t len, off_t offset);
+int fake_device_mmap(void *hint, size_t len, int prot, int flags, off_t offset, void **out);
+/* Its place in sysfs. */
+int fake_access(const char *path);
+ssize_t fake_readlink(const char *path, char *buf, size_t size);
 
 #endif

@@ -56,6 +56,7 @@ static void requests(void **state)
 		SAME(WR_VFIO_DEVICE_GET_IRQ_INFO, VFIO_DEVICE_GET_IRQ_INFO),
 		SAME(WR_VFIO_DEVICE_SET_IRQS, VFIO_DEVICE_SET_IRQS),
 		SAME(WR_VFIO_DEVICE_RESET, VFIO_DEVICE_RESET),
+		SAME(WR_VFIO_DEVICE_IOEVENTFD, VFIO_DEVICE_IOEVENTFD),
 	};
 
 	(void)state;
@@ -78,6 +79,12 @@ static void numbers(void **state)
 		SAME(WR_VFIO_REGION_MMAP, VFIO_REGION_INFO_FLAG_MMAP),
 		SAME(WR_VFIO_REGION_CAPS, VFIO_REGION_INFO_FLAG_CAPS),
 		SAME(WR_VFIO_REGION_CAP_SPARSE_MMAP, VFIO_REGION_INFO_CAP_SPARSE_MMAP),
+		SAME(WR_VFIO_REGION_CAP_MSIX_MAPPABLE, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE),
+		/* A width is its own flag. */
+		SAME(1, VFIO_DEVICE_IOEVENTFD_8),
+		SAME(2, VFIO_DEVICE_IOEVENTFD_16),
+		SAME(4, VFIO_DEVICE_IOEVENTFD_32),
+		SAME(8, VFIO_DEVICE_IOEVENTFD_64),
 		SAME(WR_VFIO_IRQ_EVENTFD, VFIO_IRQ_INFO_EVENTFD),
 		SAME(WR_VFIO_IRQ_MASKABLE, VFIO_IRQ_INFO_MASKABLE),
 		SAME(WR_VFIO_IRQ_AUTOMASKED, VFIO_IRQ_INFO_AUTOMASKED),
@@ -131,6 +138,9 @@ static void public_numbers(void **state)
 #define REGION_INFO(field) FIELD(wr_vfio_region_info, field, vfio_region_info, field)
 #define IRQ_INFO(field) FIELD(wr_vfio_irq_info, field, vfio_irq_info, field)
 #define IRQ_SET(field) FIELD(wr_vfio_irq_set, field, vfio_irq_set, field)
+#define IOEVENTFD(field) FIELD(wr_vfio_ioeventfd, field, vfio_device_ioeventfd, field)
+#define SPARSE(field, other)                                                                       \
+	FIELD(wr_vfio_cap_sparse, field, vfio_region_info_cap_sparse_mmap, other)
 
 static void device_layouts(void **state)
 {
@@ -157,6 +167,16 @@ static void device_layouts(void **state)
 		FIELD(wr_vfio_cap, id, vfio_info_cap_header, id),
 		FIELD(wr_vfio_cap, version, vfio_info_cap_header, version),
 		FIELD(wr_vfio_cap, next, vfio_info_cap_header, next),
+		/* Older headers end behind fd, with padding to the same size. */
+		SIZE(wr_vfio_ioeventfd, sizeof(struct vfio_device_ioeventfd)),
+		IOEVENTFD(argsz), IOEVENTFD(flags), IOEVENTFD(offset), IOEVENTFD(data),
+		IOEVENTFD(fd),
+		SIZE(wr_vfio_sparse_area, sizeof(struct vfio_region_sparse_mmap_area)),
+		FIELD(wr_vfio_sparse_area, offset, vfio_region_sparse_mmap_area, offset),
+		FIELD(wr_vfio_sparse_area, size, vfio_region_sparse_mmap_area, size),
+		SIZE(wr_vfio_cap_sparse,
+		     offsetof(struct vfio_region_info_cap_sparse_mmap, areas)),
+		SPARSE(header, header), SPARSE(nr_areas, nr_areas), SPARSE(reserved, reserved),
 	};
 
 	(void)state;
