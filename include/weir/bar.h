@@ -8,8 +8,18 @@
  * among themselves. Mapped, each is a single volatile access of that width; by calls, the kernel
  * may split one of 8 bytes in two. They are no barriers for DMA memory: see the end of this file.
  *
- * Mapped registers raise SIGBUS when touched while the device doesn't decode (during a reset, in
- * D3, unplugged); a bar that is opened unmapped never does, and then reads all ones.
+ * Mapped registers raise SIGBUS when they are touched while the kernel has taken them away
+ * (__vfio_pci_memory_enabled() in drivers/vfio/pci/vfio_pci_config.c): while Memory Space Enable
+ * in the command register is off, and in D3 or a lower state, whether the driver put the device
+ * there or the device lost its power, as at hot-unplug. During a reset a touch waits until the
+ * reset is over. A bar that is opened with WEIR_BAR_CALLS never raises SIGBUS: it reads all ones
+ * instead. weir_bar_sigbus() lets a driver with mapped registers survive as well.
+ *
+ * Of a device that has left the bus with its memory space on, reads are all ones without SIGBUS.
+ * Ones where a register never has them are the moment to ask weir_device_gone().
+ *
+ * A child after fork() hasn't got the mapped registers: two processes don't share a device, so
+ * touching them there is SIGSEGV (MADV_DONTFORK).
  */
 #ifndef WEIR_BAR_H
 #define WEIR_BAR_H
@@ -22,21 +32,30 @@ extern "C" {
 
 struct weir_device;
 
+/* One mapped part of a bar. */
+struct weir_bar_part {
+	volatile unsigned char *map;
+	uint64_t first;			/* offset in the bar at which it starts */
+	uint64_t len;
+};
+
 /**
  * weir_bar - opened registers. The members are for the accessors below; leave them alone.
  */
 struct weir_bar {
-	volatile unsigned char *map;	/* the mapped part, NULL when there is none */
+	volatile unsigned char *map;	/* the largest mapped part, NULL when there is none */
 	uint64_t map_first;		/* offset in the bar at which it starts */
 	uint64_t map_len;		/* its length */
 	uint64_t size;			/* of the whole bar */
 	struct weir_device *dev;
 	unsigned int region;
+	unsigned int n_parts;		/* all mapped parts, ascending */
+	struct weir_bar_part *parts;
 };
 
 /** How to open a bar. */
 enum weir_bar_map {
-	WEIR_BAR_AUTO,		/**< mapped where possible */
+	WEIR_BAR_AUTO,		/**< mapped where weir_region_areas() says so, else by calls */
 	WEIR_BAR_CALLS,		/**< not mapped: each access is a call */
 	WEIR_BAR_MAPPED,	/**< mapped as a whole, or -ENOTSUP */
 };
@@ -55,9 +74,46 @@ WEIR_API int weir_bar_open(struct weir_device *dev, unsigned int region, enum we
 /** weir_bar_close() - unmap and close it. NULL is fine. Returns 0. */
 WEIR_API int weir_bar_close(struct weir_bar *bar);
 
+/**
+ * weir_bar_ptr() - where registers are mapped, for what the accessors can't do, such as vector
+ * stores. The caller sees to widths, alignment and byte order.
+ *
+ * Returns the address of @offset, with @len bytes that are mapped behind it, good until the bar is
+ * closed; NULL, and no message, when not all of them are mapped, or @len is 0.
+ */
+WEIR_API volatile void *weir_bar_ptr(const struct weir_bar *bar, uint64_t offset, uint64_t len);
+
+/**
+ * weir_bar_sigbus() - for the caller's handler of SIGBUS: if @addr (siginfo_t.si_addr) is in mapped
+ * registers of this bar, put memory that reads all ones in place of their page, so that the access
+ * goes on and reads ones, or writes into the void. That page stays ones, whatever becomes of the
+ * device, until the bar is closed and opened again. Other pages of the bar are as they were.
+ *
+ *	static void on_sigbus(int sig, siginfo_t *info, void *context)
+ *	{
+ *		if (!weir_bar_sigbus(bar, info->si_addr)) {
+ *			signal(sig, SIG_DFL);	// not ours: the access repeats, and ends us
+ *		}
+ *	}
+ *
+ * installed by sigaction() with SA_SIGINFO. What the driver did meanwhile it did for nothing: once
+ * it is out of the handler, and reads ones, it should find out what happened (weir_device_gone()),
+ * and begin anew, or close the device.
+ *
+ * Async-signal-safe: takes no lock, leaves no message, and keeps errno. The bar must not be closed
+ * meanwhile.
+ *
+ * Returns 1 when the access can go on; 0 when @addr isn't this bar's, @bar is NULL, or there is no
+ * memory.
+ */
+WEIR_API int weir_bar_sigbus(const struct weir_bar *bar, const void *addr);
+
 /*
- * What the accessors do where nothing is mapped: ask the device's transport. An access that can't
- * be made (past the end, unaligned, refused) reads all ones, writes nothing, and leaves a message.
+ * What the accessors do outside the largest mapped part: look into the others, then ask the
+ * device's transport. An access that can't be made (past the end, unaligned, refused) reads all
+ * ones, writes nothing, and leaves a message; so does a read by call of a device that is gone. A
+ * write to a device that is gone is lost without one where the kernel doesn't notice, as on the
+ * bus.
  */
 WEIR_API uint64_t weir_bar_read_slow(const struct weir_bar *bar, uint64_t offset,
 				     unsigned int width);

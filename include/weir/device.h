@@ -70,7 +70,7 @@ WEIR_API int weir_device_open_model(struct weir_iommu *iommu, struct weir_model 
 
 /**
  * weir_device_close() - bus mastering off, interrupts disabled, detached, closed. NULL is fine.
- * Its bars must be closed before.
+ * Its bars must be closed before. A device that is gone is closed like any other.
  *
  * Returns 0; -EBUSY, and nothing done, while a weir_bar of it is open, or while memory or another
  * device uses its private address space; -EDEADLK as weir_device_open().
@@ -102,9 +102,27 @@ WEIR_API int weir_device_info(struct weir_device *dev, struct weir_device_info *
  * weir_device_bus_master() - let the device do DMA and send message-signalled interrupts, or stop
  * it: the Bus Master Enable bit of its command register (PCI Local Bus 3.0, section 6.2.2).
  *
- * Returns 0, or -EIO.
+ * Returns 0; -ENODEV when the register reads all ones, as those of a device that is gone; -EIO.
  */
 WEIR_API int weir_device_bus_master(struct weir_device *dev, bool on);
+
+/**
+ * weir_device_gone() - whether the device has left the bus: surprise removal, or power that won't
+ * come back. Asks the device: config space's class and revision (offset 8), which no device has as
+ * all ones, and which the kernel passes on as it reads them, unlike the vendor's and the device's
+ * number (drivers/vfio/pci/vfio_pci_config.c). While the kernel resets the device the call waits
+ * (pci_wait_cfg() in drivers/pci/access.c); a device that resets itself may look gone meanwhile.
+ *
+ * Of a device that is gone registers and config space read all ones (what the kernel keeps of
+ * config space itself still reads as before), writes do nothing, and there is neither DMA nor an
+ * interrupt any more; mapped registers may raise SIGBUS (weir/bar.h). All that can be done with it
+ * is to close it, and that works.
+ *
+ * Returns 1 when it is gone, 0 when it is there; -EIO when the read fails in a way that doesn't
+ * tell: the kernel says so when it can't wake the device from a low-power state, be it gone or not
+ * (vfio_pci_rw() in drivers/vfio/pci/vfio_pci_core.c).
+ */
+WEIR_API int weir_device_gone(struct weir_device *dev);
 
 /**
  * weir_device_reset() - reset this function alone (FLR or what the kernel knows for it). Mappings
@@ -135,6 +153,8 @@ struct weir_region_info {
 	bool readable;
 	bool writable;
 	bool mappable;		/**< at least a part of it can be mapped */
+	bool msix_mappable;	/**< the MSI-X table is in it and can be mapped with the rest; it
+				 *   stays the kernel's: leave it alone */
 	/** For later versions; zero. */
 	uint64_t reserved[4];
 };
@@ -143,18 +163,55 @@ struct weir_region_info {
 WEIR_API int weir_region_info(struct weir_device *dev, unsigned int region,
 			      struct weir_region_info *info);
 
+/** weir_area - a part of a region: whole pages, or all of a region. */
+struct weir_area {
+	uint64_t offset;	/**< in the region, bytes */
+	uint64_t len;
+};
+
+/**
+ * weir_region_areas() - the parts of a region that can be mapped, in ascending order and apart. A
+ * region that can be mapped as a whole is one area; a kernel that leaves out a part, which it must
+ * see the accesses to, names those around it (VFIO_REGION_INFO_CAP_SPARSE_MMAP in linux/vfio.h).
+ *
+ * Returns the number of areas, of which at most @n are stored; -EINVAL for a number that isn't a
+ * weir_region.
+ */
+WEIR_API int weir_region_areas(struct weir_device *dev, unsigned int region,
+			       struct weir_area *areas, size_t n);
+
 /**
  * weir_region_read(), weir_region_write() - access a region by a call, in the device's byte order.
- * @offset, @len: inside the region; the kernel splits it into aligned accesses of at most 8 bytes
- *	(4 for config space and ROM).
+ * @offset, @len: inside the region. The kernel splits it into aligned accesses of 8, 4, 2 and 1
+ *	bytes (at most 4 for config space and ROM), so that 7 bytes at offset 1 are three, of 1, 2
+ *	and 4 bytes. Only a power of two at a multiple of itself is one access.
  *
- * Returns 0; -EINVAL out of range, empty, or a region without that access; -EIO while the device
- * doesn't decode (memory space off, low power).
+ * Returns 0, also of a device that is gone, which reads all ones; -EINVAL out of range, empty, or
+ * a region without that access; -EIO while the device doesn't decode (memory space off, low
+ * power). What failed half-way isn't undone.
  */
 WEIR_API int weir_region_read(struct weir_device *dev, unsigned int region, uint64_t offset,
 			      void *buf, size_t len);
 WEIR_API int weir_region_write(struct weir_device *dev, unsigned int region, uint64_t offset,
 			       const void *buf, size_t len);
+
+/**
+ * weir_ioeventfd() - have the kernel write a register when an eventfd is written: doorbells
+ * without a call of the driver's. The kernel keeps hold of the eventfd until it is removed or the
+ * device closed; the fd stays the caller's, who may close it.
+ * @region, @offset: a register of WEIR_REGION_BAR0 to 5, at a multiple of its width.
+ * @width: 1, 2, 4, and on some machines 8 bytes.
+ * @value: what is written, in the host's byte order, to a little-endian register. While memory
+ *	space is off it isn't.
+ * @fd: the eventfd; -1 removes the one that was set for this region, offset, width and value.
+ *
+ * Returns 0; -EINVAL for no such register or value, one that the kernel doesn't take (the MSI-X
+ * table), or an fd that is no eventfd; -EBADF for an fd that isn't open; -EEXIST when this value
+ * is written there already; -ENODEV when there is nothing to remove; -ENOSPC when the device has
+ * 1000 of them; -ENOTSUP for a model in this process.
+ */
+WEIR_API int weir_ioeventfd(struct weir_device *dev, unsigned int region, uint64_t offset,
+			    unsigned int width, uint64_t value, int fd);
 
 /**
  * weir_config_read8/16/32(), weir_config_write8/16/32() - a field of config space, in the host's

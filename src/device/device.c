@@ -227,6 +227,10 @@ int weir_device_bus_master(struct weir_device *dev, bool on)
 	/* Read, change and write belong together. */
 	pthread_mutex_lock(&dev->lock);
 	ret = weir_config_read16(dev, WR_PCI_COMMAND, &command);
+	/* Its upper bits are reserved, and zero, on every device that answers. */
+	if (!ret && (command & WR_PCI_COMMAND_RESERVED) == WR_PCI_COMMAND_RESERVED)
+		ret = wr_fail(-ENODEV, "%s: its command register reads all ones: the device is "
+			      "gone, or doesn't answer for now", dev->name);
 	if (!ret) {
 		if (on)
 			command |= WR_PCI_COMMAND_MASTER;
@@ -247,4 +251,11 @@ int weir_device_reset(struct weir_device *dev)
 			       "another that the kernel knows)", dev->name);
 	ret = dev->transport->reset(dev);
 	return ret ? wr_fail_in(ret, "%s", dev->name) : 0;
+}
+
+int weir_device_gone(struct weir_device *dev)
+{
+	int ret = dev->transport->gone ? dev->transport->gone(dev) : 0;
+
+	return ret < 0 ? wr_fail_in(ret, "%s", dev->name) : ret;
 }

@@ -60,9 +60,18 @@ struct wr_transport {
 			   void *buf, size_t len);
 	int (*region_write)(struct weir_device *dev, unsigned int region, uint64_t offset,
 			    const void *buf, size_t len);
-	/* Map a whole region; NULL: the transport never can. -ENOTSUP: not this one. */
-	int (*region_map)(struct weir_device *dev, unsigned int region, uint64_t len, void **out);
+	/*
+	 * What can be mapped of a region, ascending; returns the number of areas, which are the
+	 * transport's. Map one of them. NULL: the transport can map nothing.
+	 */
+	unsigned int (*region_areas)(struct weir_device *dev, unsigned int region,
+				     const struct weir_area **areas);
+	int (*region_map)(struct weir_device *dev, unsigned int region,
+			  const struct weir_area *area, void **out);
 	void (*region_unmap)(struct weir_device *dev, void *map, uint64_t len);
+	/* NULL: it has none. */
+	int (*ioeventfd)(struct weir_device *dev, unsigned int region, uint64_t offset,
+			 unsigned int width, uint64_t value, int fd);
 
 	int (*irq_info)(struct weir_device *dev, enum weir_irq irq, struct weir_irq_info *info);
 	/*
@@ -84,6 +93,8 @@ struct wr_transport {
 	/* NULL: it has none, and info->can_reset says so. */
 	bool (*can_reset)(struct weir_device *dev);
 	int (*reset)(struct weir_device *dev);
+	/* As weir_device_gone(). NULL: it never is. */
+	int (*gone)(struct weir_device *dev);
 };
 
 extern const struct wr_transport wr_transport_kernel;
@@ -98,5 +109,8 @@ void wr_irqs_close(struct weir_device *dev);
 
 /* A caller's fd must be an eventfd: 0, -EBADF or -EINVAL with a message that doesn't name @dev. */
 int wr_check_eventfd(int fd);
+
+/* "BAR 0", for messages. */
+const char *wr_region_name(unsigned int region);
 
 #endif

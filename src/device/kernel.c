@@ -10,20 +10,14 @@
 #include "ioas/iommu.h"
 #include "kernel/group.h"
 #include "kernel/vdev.h"
+#include "pci/config.h"
 #include "pci/sysfs.h"
-
-struct region {
-	uint64_t offset;	/* in the fd */
-	uint64_t size;
-	uint32_t flags;
-	bool sparse;
-};
 
 struct kernel {
 	struct weir_iommu *iommu;
 	int fd;
 	bool resets;
-	struct region regions[WEIR_REGIONS];
+	struct wr_vdev_region regions[WEIR_REGIONS];
 };
 
 /* The number of the function's IOMMU group, and that it is in VFIO's hands. */
@@ -76,23 +70,19 @@ static void kernel_undo(struct weir_device *dev)
 	struct kernel *k = dev->t;
 
 	wr_iommu_group_put(k->iommu, dev->ep.group);
+	for (unsigned int i = 0; i < WEIR_REGIONS; i++)
+		free(k->regions[i].areas);
 	free(k);
 }
 
 static int read_regions(struct kernel *k)
 {
 	for (unsigned int i = 0; i < WEIR_REGIONS; i++) {
-		struct wr_vfio_region_info info;
-		int ret = wr_vdev_region(k->fd, i, &info, &k->regions[i].sparse);
+		int ret = wr_vdev_region(k->fd, i, &k->regions[i]);
 
 		/* That is said of VGA, when the device isn't, or support for it isn't built in. */
-		if (ret == -EINVAL)
-			continue;
-		if (ret)
+		if (ret && ret != -EINVAL)
 			return ret;
-		k->regions[i].offset = info.offset;
-		k->regions[i].size = info.size;
-		k->regions[i].flags = info.flags;
 	}
 	return 0;
 }
@@ -129,13 +119,14 @@ static void kernel_close(struct weir_device *dev)
 static int kernel_region_info(struct weir_device *dev, unsigned int region,
 			      struct weir_region_info *info)
 {
-	const struct region *r = &((struct kernel *)dev->t)->regions[region];
+	const struct wr_vdev_region *r = &((struct kernel *)dev->t)->regions[region];
 
 	*info = (struct weir_region_info){
 		.size = r->size,
 		.readable = r->flags & WR_VFIO_REGION_READ,
 		.writable = r->flags & WR_VFIO_REGION_WRITE,
-		.mappable = r->flags & WR_VFIO_REGION_MMAP,
+		.mappable = r->n_areas,
+		.msix_mappable = r->msix_mappable,
 	};
 	return 0;
 }
@@ -156,24 +147,50 @@ static int kernel_region_write(struct weir_device *dev, unsigned int region, uin
 	return wr_vdev_write(k->fd, k->regions[region].offset + offset, buf, len);
 }
 
-static int kernel_region_map(struct weir_device *dev, unsigned int region, uint64_t len, void **out)
+static unsigned int kernel_region_areas(struct weir_device *dev, unsigned int region,
+					const struct weir_area **areas)
+{
+	const struct wr_vdev_region *r = &((struct kernel *)dev->t)->regions[region];
+
+	*areas = r->areas;
+	return r->n_areas;
+}
+
+static int kernel_region_map(struct weir_device *dev, unsigned int region,
+			     const struct weir_area *area, void **out)
 {
 	struct kernel *k = dev->t;
-	const struct region *r = &k->regions[region];
+	const struct wr_vdev_region *r = &k->regions[region];
 	int prot = (r->flags & WR_VFIO_REGION_READ ? PROT_READ : 0) |
 		   (r->flags & WR_VFIO_REGION_WRITE ? PROT_WRITE : 0);
+	void *map;
 	int ret;
 
-	if (r->sparse)
-		return -ENOTSUP;
-	ret = wr_sys->mmap(NULL, len, prot, MAP_SHARED, k->fd, (off_t)r->offset, out);
-	return ret < 0 ? wr_fail(ret, "%s", strerror(-ret)) : 0;
+	ret = wr_sys->mmap(NULL, area->len, prot, MAP_SHARED, k->fd,
+			   (off_t)(r->offset + area->offset), &map);
+	if (ret)
+		return wr_fail(ret, "%s", strerror(-ret));
+	ret = wr_sys->madvise(map, area->len, MADV_DONTFORK);
+	if (ret) {
+		wr_sys->munmap(map, area->len);
+		return wr_fail(ret, "keeping it from child processes: %s", strerror(-ret));
+	}
+	*out = map;
+	return 0;
 }
 
 static void kernel_region_unmap(struct weir_device *dev, void *map, uint64_t len)
 {
 	(void)dev;
 	wr_sys->munmap(map, len);
+}
+
+static int kernel_ioeventfd(struct weir_device *dev, unsigned int region, uint64_t offset,
+			    unsigned int width, uint64_t value, int fd)
+{
+	struct kernel *k = dev->t;
+
+	return wr_vdev_ioeventfd(k->fd, k->regions[region].offset + offset, width, value, fd);
 }
 
 static int kernel_irq_info(struct weir_device *dev, enum weir_irq irq, struct weir_irq_info *info)
@@ -230,6 +247,19 @@ static int kernel_reset(struct weir_device *dev)
 	return wr_vdev_reset(((struct kernel *)dev->t)->fd);
 }
 
+/* Class and revision come from the device as they are; the kernel answers for what is before. */
+static int kernel_gone(struct weir_device *dev)
+{
+	struct kernel *k = dev->t;
+	uint32_t class;
+	int ret = wr_vdev_read(k->fd, k->regions[WEIR_REGION_CONFIG].offset + WR_PCI_REVISION,
+			       &class, sizeof(class));
+
+	if (ret == -ENODEV || ret == -ENXIO)
+		return 1;
+	return ret ? ret : class == UINT32_MAX;
+}
+
 const struct wr_transport wr_transport_kernel = {
 	.prepare = kernel_prepare,
 	.open = kernel_open,
@@ -238,8 +268,10 @@ const struct wr_transport wr_transport_kernel = {
 	.region_info = kernel_region_info,
 	.region_read = kernel_region_read,
 	.region_write = kernel_region_write,
+	.region_areas = kernel_region_areas,
 	.region_map = kernel_region_map,
 	.region_unmap = kernel_region_unmap,
+	.ioeventfd = kernel_ioeventfd,
 	.irq_info = kernel_irq_info,
 	.irq_set = kernel_irq_set,
 	.irq_disable = kernel_irq_disable,
@@ -248,4 +280,5 @@ const struct wr_transport wr_transport_kernel = {
 	.irq_unmask_fd = kernel_irq_unmask_fd,
 	.can_reset = kernel_can_reset,
 	.reset = kernel_reset,
+	.gone = kernel_gone,
 };

@@ -16,23 +16,106 @@ int wr_vdev_info(int fd, struct wr_vfio_device_info *info)
 	return ret < 0 ? wr_fail(ret, "reading device information: %s", strerror(-ret)) : 0;
 }
 
-int wr_vdev_region(int fd, unsigned int region, struct wr_vfio_region_info *info, bool *sparse)
+static int by_offset(const void *a, const void *b)
 {
-	const struct wr_vfio_region_info head = { .index = region };
+	const struct weir_area *x = a, *y = b;
+
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* Whether areas in order can be what they are said to be: whole pages of the region, apart. */
+static bool make_sense(const struct weir_area *areas, unsigned int n, uint64_t size)
+{
+	uint64_t page = wr_page_size(), end = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct weir_area *a = &areas[i];
+
+		if (a->offset % page || a->len % page || !a->len || a->offset < end ||
+		    a->offset > size || a->len > size - a->offset)
+			return false;
+		end = a->offset + a->len;
+	}
+	return true;
+}
+
+/* The areas of a capability with @room bytes, in order. A list that can't be true is no list. */
+static int sparse_areas(const struct wr_vfio_cap_sparse *cap, uint32_t room,
+			struct wr_vdev_region *region)
+{
+	size_t n = room < sizeof(*cap) ? SIZE_MAX : cap->nr_areas;
+
+	if (!n)
+		return 0;
+	if (n <= (room - sizeof(*cap)) / sizeof(cap->areas[0])) {
+		region->areas = calloc(n, sizeof(*region->areas));
+		if (!region->areas)
+			return -ENOMEM;
+		for (size_t i = 0; i < n; i++)
+			region->areas[i] = (struct weir_area){ cap->areas[i].offset,
+							       cap->areas[i].size };
+		qsort(region->areas, n, sizeof(*region->areas), by_offset);
+		region->n_areas = (unsigned int)n;
+		if (make_sense(region->areas, region->n_areas, region->size))
+			return 0;
+		free(region->areas);
+		region->areas = NULL;
+		region->n_areas = 0;
+	}
+	wr_log(WEIR_LOG_WARN, "the kernel's list of what can be mapped of a region makes no sense; "
+	       "the region is reached by calls");
+	return 0;
+}
+
+static int mappable_areas(const void *all, uint32_t size, uint32_t first,
+			  struct wr_vdev_region *region)
+{
+	const struct wr_vfio_cap_sparse *cap;
+	uint32_t room;
+
+	if (!(region->flags & WR_VFIO_REGION_MMAP) || !region->size)
+		return 0;
+	cap = wr_vfio_cap(all, size, first, WR_VFIO_REGION_CAP_SPARSE_MMAP, sizeof(cap->header),
+			  &room);
+	if (cap)
+		return sparse_areas(cap, room, region);
+	region->areas = malloc(sizeof(*region->areas));
+	if (!region->areas)
+		return -ENOMEM;
+	region->areas[0] = (struct weir_area){ 0, region->size };
+	region->n_areas = 1;
+	return 0;
+}
+
+int wr_vdev_region(int fd, unsigned int index, struct wr_vdev_region *region)
+{
+	const struct wr_vfio_region_info head = { .index = index };
+	const struct wr_vfio_region_info *info;
 	uint32_t first, room;
 	void *all;
-	int size = wr_vfio_info(fd, WR_VFIO_DEVICE_GET_REGION_INFO, &head, sizeof(head), &all);
+	int ret, size = wr_vfio_info(fd, WR_VFIO_DEVICE_GET_REGION_INFO, &head, sizeof(head), &all);
 
-	*sparse = false;
+	*region = (struct wr_vdev_region){ 0 };
 	if (size < 0)
-		return wr_fail(size, "reading information on region %u: %s", region,
+		return wr_fail(size, "reading information on region %u: %s", index,
 			       strerror(-size));
-	memcpy(info, all, sizeof(*info));
+	info = all;
+	/* What is added to an offset must stay an off_t. */
+	if (info->offset > INT64_MAX || info->size > INT64_MAX - info->offset) {
+		free(all);
+		return wr_fail(-EOVERFLOW, "the kernel says that region %u goes beyond what a file "
+			       "can have", index);
+	}
+	region->offset = info->offset;
+	region->size = info->size;
+	region->flags = info->flags;
 	first = info->flags & WR_VFIO_REGION_CAPS ? info->cap_offset : 0;
-	*sparse = wr_vfio_cap(all, (uint32_t)size, first, WR_VFIO_REGION_CAP_SPARSE_MMAP,
-			      sizeof(struct wr_vfio_cap), &room);
+	region->msix_mappable = wr_vfio_cap(all, (uint32_t)size, first,
+					    WR_VFIO_REGION_CAP_MSIX_MAPPABLE,
+					    sizeof(struct wr_vfio_cap), &room);
+	ret = mappable_areas(all, (uint32_t)size, first, region);
 	free(all);
-	return 0;
+	return ret ? wr_fail(ret, "no memory for the areas of region %u", index) : 0;
 }
 
 int wr_vdev_irq(int fd, unsigned int irq, struct wr_vfio_irq_info *info)
@@ -52,6 +135,9 @@ int wr_vdev_irq(int fd, unsigned int irq, struct wr_vfio_irq_info *info)
 
 static int moved(ssize_t ret, size_t len, const char *what)
 {
+	if (ret == -EIO)
+		return wr_fail(-EIO, "%s registers: the device doesn't answer: its memory space is "
+			       "off, or it is in a low-power state that it can't leave", what);
 	if (ret < 0)
 		return wr_fail((int)ret, "%s registers: %s", what, strerror((int)-ret));
 	if ((size_t)ret != len)
@@ -137,6 +223,33 @@ int wr_vdev_irq_act(int fd, unsigned int irq, unsigned int vector, uint32_t acti
 			   action == WR_VFIO_IRQ_SET_UNMASK ? "unmasking" : "triggering";
 
 	return act(fd, irq, vector, 1, action, what);
+}
+
+int wr_vdev_ioeventfd(int fd, uint64_t offset, unsigned int width, uint64_t value, int eventfd)
+{
+	struct wr_vfio_ioeventfd io = {
+		.argsz = sizeof(io),
+		.flags = width,
+		.offset = offset,
+		.data = value,
+		.fd = eventfd,
+	};
+	int ret = wr_sys->ioctl(fd, WR_VFIO_DEVICE_IOEVENTFD, &io);
+
+	switch (ret) {
+	case -EINVAL:
+		return wr_fail(ret, "the kernel refuses: it takes registers of 1, 2 and 4 bytes, "
+			       "of 8 on some machines, that aren't in the MSI-X table");
+	case -EEXIST:
+		return wr_fail(ret, "an eventfd writes this value there already");
+	case -ENODEV:
+		return wr_fail(ret, "there is no eventfd that writes this value there");
+	case -ENOSPC:
+		return wr_fail(ret, "the device has as many of them as the kernel allows, 1000: "
+			       "remove one first");
+	default:
+		return ret < 0 ? wr_fail(ret, "%s", strerror(-ret)) : 0;
+	}
 }
 
 int wr_vdev_reset(int fd)

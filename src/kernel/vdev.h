@@ -10,12 +10,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <weir/device.h>
+
 #include "kernel/uapi.h"
 
-int wr_vdev_info(int fd, struct wr_vfio_device_info *info);
+/* A region as the kernel tells of it. */
+struct wr_vdev_region {
+	uint64_t offset;		/* in the fd */
+	uint64_t size;			/* 0: the device hasn't got it */
+	uint32_t flags;
+	bool msix_mappable;
+	unsigned int n_areas;		/* that can be mapped, ascending */
+	struct weir_area *areas;	/* the caller frees them */
+};
 
-/* @sparse: only parts of it can be mapped. A region the device hasn't got has size 0. */
-int wr_vdev_region(int fd, unsigned int region, struct wr_vfio_region_info *info, bool *sparse);
+int wr_vdev_info(int fd, struct wr_vfio_device_info *info);
+int wr_vdev_region(int fd, unsigned int index, struct wr_vdev_region *region);
 int wr_vdev_irq(int fd, unsigned int irq, struct wr_vfio_irq_info *info);
 
 /* All of it, or -EIO. @offset is the fd's: that of the region and inside it. */
@@ -36,6 +46,9 @@ int wr_vdev_irq_act(int fd, unsigned int irq, unsigned int vector, uint32_t acti
 
 /* Unmask a vector whenever @eventfd is written; -1: no longer. */
 int wr_vdev_irq_unmask_fd(int fd, unsigned int irq, unsigned int vector, int eventfd);
+
+/* @offset as of wr_vdev_write(). @eventfd -1 removes it. */
+int wr_vdev_ioeventfd(int fd, uint64_t offset, unsigned int width, uint64_t value, int eventfd);
 
 int wr_vdev_reset(int fd);
 

@@ -509,6 +509,10 @@ static void models_signal_the_same_way(void **state)
 	assert_int_equal(weir_irq_enable(soft, WEIR_IRQ_INTX, 1), 0);
 	assert_int_equal(weir_irq_unmask_fd(soft, WEIR_IRQ_INTX, 0, mine[1]), -ENOTSUP);
 	assert_says("toy: a model in this process");
+	assert_int_equal(weir_ioeventfd(soft, 0, 0, 4, 0, mine[1]), -ENOTSUP);
+	assert_says("toy: BAR 0, offset 0x0: a model in this process");
+	assert_int_equal(weir_device_gone(soft), 0);
+	assert_int_equal(weir_region_areas(soft, 0, NULL, 0), 0);
 	assert_int_equal(weir_device_close(soft), 0);
 	assert_int_equal(weir_model_destroy(model), 0);
 }

@@ -344,70 +344,160 @@ static int device_of(struct rig *rig)
 	return fd;
 }
 
-static bool is_sparse(int fd, const void *chain, uint32_t size, uint32_t offset)
+/* What region 0 looks like with this chain; the areas are the caller's. */
+static struct wr_vdev_region region_with(int fd, const void *chain, uint32_t size, uint32_t offset)
 {
-	struct wr_vfio_region_info info;
-	bool sparse = true;
+	struct wr_vdev_region region;
 
+	fake.device.regions[0] = (struct wr_vfio_region_info){ .flags = 7, .size = 0x40000 };
 	fake.device.chain = chain;
 	fake.device.chain_size = size;
 	fake.device.chain_offset = offset;
-	assert_int_equal(wr_vdev_region(fd, 0, &info, &sparse), 0);
-	assert_true(info.size == 0x4000);
-	return sparse;
+	assert_int_equal(wr_vdev_region(fd, 0, &region), 0);
+	assert_true(region.size == 0x40000);
+	return region;
+}
+
+/* The whole of it is one area; or nothing is. */
+static bool is_whole(int fd, const void *chain, uint32_t size, uint32_t offset)
+{
+	struct wr_vdev_region region = region_with(fd, chain, size, offset);
+	bool whole = region.n_areas == 1 && region.areas[0].offset == 0 &&
+		     region.areas[0].len == 0x40000;
+
+	assert_true(whole || (!region.n_areas && !region.areas));
+	free(region.areas);
+	return whole;
 }
 
 static void regions_tell_of_sparse_mapping(void **state)
 {
 	const uint32_t at = sizeof(struct wr_vfio_region_info);
 	struct wr_vfio_cap caps[4] = { { .id = 3, .next = at + 16 }, { 0 }, { .id = 1 } };
-	struct wr_vfio_region_info info;
+	struct wr_vdev_region region;
 	int fd = device_of(*state);
-	bool sparse = true;
 
-	fake.device.regions[0] = (struct wr_vfio_region_info){ .flags = 7, .size = 0x4000 };
-	assert_false(is_sparse(fd, NULL, 0, 0));
-	assert_true(is_sparse(fd, caps, sizeof(caps), at));
-	assert_true(is_sparse(fd, caps, sizeof(caps), at + 16));
+	assert_true(is_whole(fd, NULL, 0, 0));
+	/* An empty list: nothing can be mapped. */
+	assert_false(is_whole(fd, caps, sizeof(caps), at));
+	assert_false(is_whole(fd, caps, sizeof(caps), at + 16));
 	caps[0].next = 0;
-	assert_false(is_sparse(fd, caps, sizeof(caps), at));
+	assert_true(is_whole(fd, caps, sizeof(caps), at));
 	/* Where no capability can start, outside, cut off by the end, round and round. */
 	for (uint32_t offset = 1; offset < 8; offset++) {
 		unsigned char moved[32] = { 0 };
 
 		memcpy(moved + offset, &caps[2], sizeof(caps[2]));
-		assert_false(is_sparse(fd, moved, sizeof(moved), at + offset));
+		assert_true(is_whole(fd, moved, sizeof(moved), at + offset));
 	}
-	assert_false(is_sparse(fd, caps, sizeof(caps), at + sizeof(caps)));
-	assert_false(is_sparse(fd, caps, sizeof(caps), UINT32_MAX - 7));
-	assert_false(is_sparse(fd, caps, 20, at + 16));
+	assert_true(is_whole(fd, caps, sizeof(caps), at + sizeof(caps)));
+	assert_true(is_whole(fd, caps, sizeof(caps), UINT32_MAX - 7));
+	assert_true(is_whole(fd, caps, 20, at + 16));
 	caps[0].next = at + 8;
 	caps[1] = (struct wr_vfio_cap){ .id = 3, .next = at };
-	assert_false(is_sparse(fd, caps, sizeof(caps), at));
+	assert_true(is_whole(fd, caps, sizeof(caps), at));
 
 	/* A region that isn't there; VGA, of which the kernel says so by an error. */
-	assert_int_equal(wr_vdev_region(fd, 5, &info, &sparse), 0);
-	assert_true(!info.size && !sparse);
-	assert_int_equal(wr_vdev_region(fd, 8, &info, &sparse), -EINVAL);
+	assert_int_equal(wr_vdev_region(fd, 5, &region), 0);
+	assert_true(!region.size && !region.n_areas && !region.msix_mappable);
+	assert_int_equal(wr_vdev_region(fd, 8, &region), -EINVAL);
+	/* One that can't be mapped at all, whatever its capabilities say. */
+	fake.device.chain_size = 0;
+	fake.device.regions[0].flags = 3;
+	assert_int_equal(wr_vdev_region(fd, 0, &region), 0);
+	assert_int_equal(region.n_areas, 0);
+	/* One that no offset can reach. */
+	fake.device.regions[0].offset = INT64_MAX - 0xffff;
+	assert_int_equal(wr_vdev_region(fd, 0, &region), -EOVERFLOW);
+	wr_close(fd);
+}
+
+struct sparse {
+	struct wr_vfio_cap msix, pad;
+	struct wr_vfio_cap header;
+	uint32_t nr_areas, reserved;
+	struct wr_vfio_sparse_area areas[3];
+};
+
+static void areas_are_sorted(void **state)
+{
+	const uint32_t at = sizeof(struct wr_vfio_region_info);
+	const uint64_t page = wr_page_size();
+	struct sparse chain = {
+		.msix = { .id = 3, .next = at + 16 }, .header = { .id = 1 }, .nr_areas = 3,
+		.areas = { { 8 * page, page }, { 0, 2 * page }, { 2 * page, page } },
+	};
+	struct wr_vdev_region region;
+	int fd = device_of(*state);
+
+	region = region_with(fd, &chain, sizeof(chain), at);
+	assert_true(region.msix_mappable);
+	assert_int_equal(region.n_areas, 3);
+	assert_true(region.areas[0].offset == 0 && region.areas[0].len == 2 * page);
+	assert_true(region.areas[1].offset == 2 * page && region.areas[1].len == page);
+	assert_true(region.areas[2].offset == 8 * page && region.areas[2].len == page);
+	free(region.areas);
+	/* As many as there are said to be, not as there is room for. */
+	chain.nr_areas = 1;
+	region = region_with(fd, &chain, sizeof(chain), at + 16);
+	assert_false(region.msix_mappable);
+	assert_true(region.n_areas == 1 && region.areas[0].offset == 8 * page);
+	free(region.areas);
+	wr_close(fd);
+}
+
+static void hostile_areas_are_no_areas(void **state)
+{
+	const uint64_t page = wr_page_size(), size = 0x40000;
+	const struct wr_vfio_sparse_area bad[] = {
+		{ 0, 0 }, { 1, page }, { 0, page + 1 }, { 0, 1 }, { page / 2, page },
+		{ 0, size + page }, { size, page }, { size - page, 2 * page },
+		{ 0, UINT64_MAX }, { UINT64_MAX, 1 }, { UINT64_MAX - (page - 1), page },
+		{ UINT64_MAX - (page - 1), 2 * page }, { page, UINT64_MAX - (page - 1) },
+		/* Over the good one, from before, from behind, inside, around. */
+		{ 4 * page, 4 * page }, { 3 * page, 2 * page }, { 7 * page, 2 * page },
+		{ 5 * page, page }, { 3 * page, 6 * page },
+	};
+	struct sparse chain = { .header = { .id = 1 }, .nr_areas = 2 };
+	const uint32_t at = sizeof(struct wr_vfio_region_info) + 16;
+	int fd = device_of(*state);
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		for (unsigned int place = 0; place < 2; place++) {
+			chain.areas[place] = bad[i];
+			chain.areas[!place] = (struct wr_vfio_sparse_area){ 4 * page, 4 * page };
+			assert_false(is_whole(fd, &chain, sizeof(chain), at));
+		}
+	}
+	/* More areas than there is room for. */
+	for (uint32_t nr = 4; nr; nr = nr < 8 ? nr + 1 : nr << 2) {
+		chain.nr_areas = nr;
+		assert_false(is_whole(fd, &chain, sizeof(chain), at));
+	}
+	chain.nr_areas = UINT32_MAX;
+	assert_false(is_whole(fd, &chain, sizeof(chain), at));
+	/* Its header is the last of the structure. */
+	chain.areas[2].size = 0;
+	memcpy(&chain.areas[2].size, &chain.header, sizeof(chain.header));
+	assert_false(is_whole(fd, &chain, sizeof(chain),
+			      sizeof(struct wr_vfio_region_info) + sizeof(chain) - 8));
 	wr_close(fd);
 }
 
 static void every_call_for_regions_may_fail(void **state)
 {
 	static const struct wr_vfio_cap cap = { .id = 1 };
-	struct wr_vfio_region_info info;
+	struct wr_vdev_region region;
 	int fd = device_of(*state);
-	bool sparse;
 
 	fake.device.chain = &cap;
 	fake.device.chain_size = sizeof(cap);
-	fake.device.chain_offset = sizeof(info);
+	fake.device.chain_offset = sizeof(struct wr_vfio_region_info);
 	for (unsigned int n = 1; n <= 2; n++) {
 		fake.fail_at = fake.calls + n;
-		sparse = true;
-		assert_int_equal(wr_vdev_region(fd, 0, &info, &sparse), -EIO);
+		assert_int_equal(wr_vdev_region(fd, 0, &region), -EIO);
 		assert_says("region 0");
-		assert_false(sparse);
+		assert_null(region.areas);
 	}
 	wr_close(fd);
 }
@@ -471,6 +561,9 @@ static void half_an_access_is_an_error(void **state)
 	assert_says("reading registers: 4 of 8 bytes");
 	assert_int_equal(wr_vdev_write(fd, 0, bytes, 8), -EIO);
 	assert_says("writing registers: 4 of 8 bytes");
+	fake.device.access_error = -EIO;
+	assert_int_equal(wr_vdev_read(fd, 0, back, 8), -EIO);
+	assert_says("memory space is off");
 	assert_int_equal(wr_vdev_read(-1, 0, back, 8), -EBADF);
 	wr_close(fd);
 }
@@ -510,6 +603,8 @@ int main(void)
 		TEST(device_fd_or_why_not),
 		TEST(token_is_given_or_asked_for),
 		TEST(regions_tell_of_sparse_mapping),
+		TEST(areas_are_sorted),
+		TEST(hostile_areas_are_no_areas),
 		TEST(every_call_for_regions_may_fail),
 		TEST(interrupts_are_told_and_set),
 		TEST(half_an_access_is_an_error),
