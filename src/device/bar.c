@@ -100,10 +100,14 @@ int weir_bar_open(struct weir_device *dev, unsigned int region, enum weir_bar_ma
 int weir_bar_close(struct weir_bar *bar)
 {
 	struct weir_device *dev;
+	int ret;
 
 	if (!bar)
 		return 0;
 	dev = bar->dev;
+	ret = wr_ioas_check_process(dev->as);
+	if (ret)
+		return ret;
 	unmap_parts(bar);
 	pthread_mutex_lock(&dev->lock);
 	dev->bars--;

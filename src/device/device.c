@@ -19,7 +19,7 @@ static int check_opts(const struct weir_device_opts *opts, const char *name,
 	if (opts->ioas && iommu && opts->ioas->iommu != iommu)
 		return wr_fail(-EINVAL, "%s: the address space belongs to another context than the "
 			       "one given", name);
-	return 0;
+	return opts->ioas ? wr_ioas_check_process(opts->ioas) : 0;
 }
 
 static int use_ioas(struct weir_device *dev, struct weir_iommu *iommu,
@@ -167,6 +167,9 @@ int weir_device_close(struct weir_device *dev)
 
 	if (!dev)
 		return 0;
+	ret = wr_ioas_check_process(dev->as);
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&dev->lock);
 	bars = dev->bars;
 	pthread_mutex_unlock(&dev->lock);
@@ -222,8 +225,10 @@ int weir_device_info(struct weir_device *dev, struct weir_device_info *info)
 int weir_device_bus_master(struct weir_device *dev, bool on)
 {
 	uint16_t command;
-	int ret;
+	int ret = wr_ioas_check_process(dev->as);
 
+	if (ret)
+		return ret;
 	/* Read, change and write belong together. */
 	pthread_mutex_lock(&dev->lock);
 	ret = weir_config_read16(dev, WR_PCI_COMMAND, &command);
@@ -244,8 +249,10 @@ int weir_device_bus_master(struct weir_device *dev, bool on)
 
 int weir_device_reset(struct weir_device *dev)
 {
-	int ret;
+	int ret = wr_ioas_check_process(dev->as);
 
+	if (ret)
+		return ret;
 	if (!dev->transport->can_reset(dev))
 		return wr_fail(-ENOTSUP, "%s: it has no reset of its own (function-level reset or "
 			       "another that the kernel knows)", dev->name);
@@ -255,7 +262,10 @@ int weir_device_reset(struct weir_device *dev)
 
 int weir_device_gone(struct weir_device *dev)
 {
-	int ret = dev->transport->gone ? dev->transport->gone(dev) : 0;
+	int ret = wr_ioas_check_process(dev->as);
 
+	if (ret)
+		return ret;
+	ret = dev->transport->gone(dev);
 	return ret < 0 ? wr_fail_in(ret, "%s", dev->name) : ret;
 }

@@ -93,7 +93,7 @@ struct wr_transport {
 	/* NULL: it has none, and info->can_reset says so. */
 	bool (*can_reset)(struct weir_device *dev);
 	int (*reset)(struct weir_device *dev);
-	/* As weir_device_gone(). NULL: it never is. */
+	/* As weir_device_gone(). */
 	int (*gone)(struct weir_device *dev);
 };
 

@@ -17,6 +17,10 @@ static const char *const irq_names[WEIR_IRQS] = {
 
 static int check_irq(struct weir_device *dev, enum weir_irq irq)
 {
+	int ret = wr_ioas_check_process(dev->as);
+
+	if (ret)
+		return ret;
 	if ((unsigned int)irq >= WEIR_IRQS)
 		return wr_fail(-EINVAL, "%s: %d is no weir_irq", dev->name, (int)irq);
 	return 0;
@@ -318,10 +322,6 @@ void wr_irqs_close(struct weir_device *dev)
 
 static int check_vector(struct weir_device *dev, enum weir_irq irq, unsigned int vector)
 {
-	int ret = check_irq(dev, irq);
-
-	if (ret)
-		return ret;
 	if (vector >= dev->irqs[irq].count)
 		return wr_fail(-EINVAL, "%s: vector %u of %s isn't enabled", dev->name, vector,
 			       irq_names[irq]);
@@ -333,8 +333,10 @@ static int check_vector(struct weir_device *dev, enum weir_irq irq, unsigned int
 
 int weir_irq_fd(struct weir_device *dev, enum weir_irq irq, unsigned int vector)
 {
-	int ret;
+	int ret = check_irq(dev, irq);
 
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&dev->lock);
 	ret = check_vector(dev, irq, vector);
 	if (!ret) {
@@ -349,8 +351,10 @@ int weir_irq_fd(struct weir_device *dev, enum weir_irq irq, unsigned int vector)
 /* weir's eventfd of a vector. */
 static int own_fd(struct weir_device *dev, enum weir_irq irq, unsigned int vector)
 {
-	int ret;
+	int ret = check_irq(dev, irq);
 
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&dev->lock);
 	ret = check_vector(dev, irq, vector);
 	if (!ret && dev->irqs[irq].v[vector].given >= 0)
@@ -464,8 +468,10 @@ int weir_irq_unmask_fd(struct weir_device *dev, enum weir_irq irq, unsigned int 
 
 int weir_irq_trigger(struct weir_device *dev, enum weir_irq irq, unsigned int vector)
 {
-	int ret;
+	int ret = check_irq(dev, irq);
 
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&dev->lock);
 	ret = check_vector(dev, irq, vector);
 	if (!ret) {

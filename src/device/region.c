@@ -19,8 +19,10 @@ const char *wr_region_name(unsigned int region)
 
 int weir_region_info(struct weir_device *dev, unsigned int region, struct weir_region_info *info)
 {
-	int ret;
+	int ret = wr_ioas_check_process(dev->as);
 
+	if (ret)
+		return ret;
 	if (region >= WEIR_REGIONS)
 		return wr_fail(-EINVAL, "%s: %u is no weir_region", dev->name, region);
 	ret = dev->transport->region_info(dev, region, info);

@@ -269,6 +269,8 @@ static int soft_irq_mask(struct weir_device *dev, enum weir_irq irq, unsigned in
 
 static int soft_irq_trigger(struct weir_device *dev, enum weir_irq irq, unsigned int vector)
 {
+	if (wr_model_gone(((struct soft *)dev->t)->model))
+		return wr_fail(-ENODEV, "the device was removed");
 	bus_irq(dev->t, irq, vector);
 	return 0;
 }
@@ -281,6 +283,11 @@ static bool soft_can_reset(struct weir_device *dev)
 static int soft_reset(struct weir_device *dev)
 {
 	return wr_model_reset(((struct soft *)dev->t)->model);
+}
+
+static int soft_gone(struct weir_device *dev)
+{
+	return wr_model_gone(((struct soft *)dev->t)->model);
 }
 
 const struct wr_transport wr_transport_soft = {
@@ -298,4 +305,5 @@ const struct wr_transport wr_transport_soft = {
 	.irq_trigger = soft_irq_trigger,
 	.can_reset = soft_can_reset,
 	.reset = soft_reset,
+	.gone = soft_gone,
 };

@@ -287,7 +287,9 @@ static void pulled_out(void **state)
 	assert_int_equal(weir_device_info(t->dev, &info), 0);
 	assert_int_equal(info.vendor, 0xffff);
 	assert_in_range(weir_config_caps(t->dev, NULL, 0), 0, 1);
-	assert_int_equal(weir_device_bus_master(t->dev, true), 0);
+	assert_int_equal(weir_device_gone(t->dev), 1);
+	assert_int_equal(weir_device_bus_master(t->dev, true), -ENODEV);
+	assert_int_equal(weir_irq_trigger(t->dev, WEIR_IRQ_MSIX, 0), -ENODEV);
 	assert_int_equal(weir_irq_wait(t->dev, WEIR_IRQ_MSIX, 0, 10), -ETIMEDOUT);
 	assert_int_equal(weir_irq_disable(t->dev, WEIR_IRQ_MSIX), 0);
 	assert_int_equal(weir_irq_enable(t->dev, WEIR_IRQ_MSIX, 2), -ENODEV);
@@ -298,6 +300,7 @@ static void pulled_out(void **state)
 	/* Let go of it, and plug it in again. */
 	detach(t);
 	attach(t);
+	assert_int_equal(weir_device_gone(t->dev), 0);
 	assert_true(reg(t, LAB_ID) == LAB_ID_VALUE);
 	assert_int_equal(reg(t, LAB_SCRATCH), 0);
 	copies(t, LAB_NO_VECTOR);

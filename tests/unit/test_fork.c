@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "device/device.h"
 #include "rig.h"
 
 #define REFUSED(call)	do {									\
@@ -114,6 +115,64 @@ static int uses_model(struct rig *rig)
 	return 0;
 }
 
+static struct weir_device *edu;
+static struct weir_bar *bar;
+
+static int uses_device(struct rig *rig)
+{
+	const struct weir_device_opts opts = { .ioas = rig->as };
+	struct weir_region_info info;
+	struct weir_irq_info irq;
+	struct weir_area area;
+	struct weir_device *other;
+	struct weir_bar *another;
+	uint8_t byte = 0;
+
+	alarm(10);
+	REFUSED(weir_device_open(NULL, "soft:edu", &opts, &other));
+	REFUSED(weir_device_open(rig->iommu, "soft:edu", NULL, &other));
+	REFUSED(weir_region_info(edu, 0, &info));
+	REFUSED(weir_region_areas(edu, 0, &area, 1));
+	REFUSED(weir_region_read(edu, 0, 0, &byte, 1));
+	REFUSED(weir_region_write(edu, 0, 0, &byte, 1));
+	REFUSED(weir_ioeventfd(edu, 0, 0, 1, 0, -1));
+	REFUSED(weir_config_read8(edu, 0, &byte));
+	REFUSED(weir_config_caps(edu, NULL, 0));
+	REFUSED(weir_device_bus_master(edu, false));
+	REFUSED(weir_device_reset(edu));
+	REFUSED(weir_device_gone(edu));
+	REFUSED(weir_bar_open(edu, 0, WEIR_BAR_AUTO, &another));
+	if (weir_read32(bar, 0) != UINT32_MAX || !strstr(weir_errmsg(), "before a fork()"))
+		return __LINE__;
+	REFUSED(weir_bar_close(bar));
+	REFUSED(weir_irq_info(edu, WEIR_IRQ_MSI, &irq));
+	REFUSED(weir_irq_enable(edu, WEIR_IRQ_INTX, 1));
+	REFUSED(weir_irq_set(edu, WEIR_IRQ_MSI, 0, 1, NULL));
+	REFUSED(weir_irq_disable(edu, WEIR_IRQ_MSI));
+	REFUSED(weir_irq_fd(edu, WEIR_IRQ_MSI, 0));
+	REFUSED(weir_irq_wait(edu, WEIR_IRQ_MSI, 0, 0));
+	REFUSED(weir_irq_mask(edu, WEIR_IRQ_MSI, 0));
+	REFUSED(weir_irq_unmask(edu, WEIR_IRQ_MSI, 0));
+	REFUSED(weir_irq_unmask_fd(edu, WEIR_IRQ_MSI, 0, -1));
+	REFUSED(weir_irq_trigger(edu, WEIR_IRQ_MSI, 0));
+	REFUSED(weir_device_close(edu));
+	return 0;
+}
+
+/* Its lock is held at the fork, by another thread as far as the child can tell. */
+static void device_is_the_parents(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(weir_device_open(rig->iommu, "soft:edu", NULL, &edu), 0);
+	assert_int_equal(weir_bar_open(edu, 0, WEIR_BAR_AUTO, &bar), 0);
+	pthread_mutex_lock(&edu->lock);
+	in_child(uses_device, rig);
+	pthread_mutex_unlock(&edu->lock);
+	assert_int_equal(weir_bar_close(bar), 0);
+	assert_int_equal(weir_device_close(edu), 0);
+}
+
 static void model_is_the_parents(void **state)
 {
 	struct rig *rig = *state;
@@ -176,6 +235,7 @@ int main(void)
 #define TEST(test) cmocka_unit_test_setup_teardown(test, rig_setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(address_space_is_the_parents),
+		TEST(device_is_the_parents),
 		TEST(model_is_the_parents),
 		TEST(child_opens_its_own),
 		TEST(no_lock_is_waited_for),
