@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/process.h"
 #include "device/device.h"
 #include "ioas/iommu.h"
 #include "model/model.h"
@@ -11,15 +12,19 @@
 static int check_opts(const struct weir_device_opts *opts, const char *name,
 		      struct weir_iommu *iommu)
 {
+	if (!iommu && opts->ioas)
+		iommu = opts->ioas->iommu;
+	if (iommu && wr_check_process(iommu->process))
+		return -EPERM;
 	if (WR_RESERVED(opts, "weir_device_opts"))
 		return -EINVAL;
 	if (opts->dma_bits > 64)
 		return wr_fail(-EINVAL, "%s: %u address bits: a device drives at most 64", name,
 			       opts->dma_bits);
-	if (opts->ioas && iommu && opts->ioas->iommu != iommu)
+	if (opts->ioas && opts->ioas->iommu != iommu)
 		return wr_fail(-EINVAL, "%s: the address space belongs to another context than the "
 			       "one given", name);
-	return opts->ioas ? wr_ioas_check_process(opts->ioas) : 0;
+	return 0;
 }
 
 static int use_ioas(struct weir_device *dev, struct weir_iommu *iommu,
