@@ -64,7 +64,8 @@ WEIR_API int weir_irq_enable(struct weir_device *dev, enum weir_irq irq, unsigne
  * Returns 0, or, with everything as it was: -EINVAL for no vectors, or ones that the device hasn't
  * got or that can't be added; for an fd below -1, or one that is no eventfd; -EBADF for an fd that
  * isn't open; -EBUSY when another of INTx, MSI and MSI-X is enabled; -ENOSPC when the host has
- * fewer vectors to give, the message says how many where the kernel does; -ENOMEM, -EMFILE.
+ * fewer vectors to give, the message says how many where the kernel does; -ENODEV of a model that
+ * was removed; -ENOMEM, -EMFILE.
  * -EIO when the kernel dropped what a vector signalled, failed to set the new one, and fails to set
  * the old one again: the message lists the vectors that worked, and now signal nothing.
  */

@@ -517,6 +517,48 @@ static void models_signal_the_same_way(void **state)
 	assert_int_equal(weir_model_destroy(model), 0);
 }
 
+/* MSI-X of a model can grow, and what runs goes on. */
+static void models_get_more_vectors(void **state)
+{
+	static const struct weir_model_ops ops = { .read = no_read, .write = no_write };
+	static const struct weir_model_desc desc = {
+		.name = "toy", .vendor = 1, .bars = { { .size = 4096 } },
+		.msix = 6, .msix_table = 0, .msix_pba = 2048,
+	};
+	struct weir_model *model;
+	struct weir_device *soft;
+
+	(void)state;
+	assert_int_equal(weir_model_create(&desc, &ops, NULL, &model), 0);
+	assert_int_equal(weir_device_open_model(NULL, model, NULL, &soft), 0);
+	assert_int_equal(weir_device_bus_master(soft, true), 0);
+	assert_int_equal(weir_irq_enable(soft, WEIR_IRQ_MSIX, 2), 0);
+	assert_int_equal(weir_model_msi(model, 1), 0);
+	assert_int_equal(weir_model_msi(model, 2), -EINVAL);
+	assert_int_equal(weir_irq_set(soft, WEIR_IRQ_MSIX, 4, 2, mine), 0);
+	assert_int_equal(weir_irq_wait(soft, WEIR_IRQ_MSIX, 1, 0), 1);
+	for (unsigned int i = 0; i < 6; i++)
+		assert_int_equal(weir_model_msi(model, i), 0);
+	assert_int_equal(weir_irq_wait(soft, WEIR_IRQ_MSIX, 0, 0), 1);
+	assert_int_equal(weir_irq_fd(soft, WEIR_IRQ_MSIX, 3), -EINVAL);
+	assert_int_equal(signals_in(mine[0]), 1);
+	assert_int_equal(signals_in(mine[1]), 1);
+
+	/* Gone, it gets no more, keeps what it has, and closes. */
+	assert_int_equal(weir_irq_set(soft, WEIR_IRQ_REQ, 0, 1, NULL), 0);
+	assert_int_equal(weir_model_signal(model, WEIR_IRQ_REQ), 0);
+	assert_int_equal(weir_irq_wait(soft, WEIR_IRQ_REQ, 0, 0), 1);
+	assert_int_equal(weir_irq_disable(soft, WEIR_IRQ_MSIX), 0);
+	assert_int_equal(weir_irq_enable(soft, WEIR_IRQ_MSIX, 2), 0);
+	assert_int_equal(weir_model_remove(model), 0);
+	assert_int_equal(weir_irq_set(soft, WEIR_IRQ_MSIX, 1, 3, NULL), -ENODEV);
+	assert_says("toy: MSI-X: the device was removed");
+	assert_int_equal(weir_irq_fd(soft, WEIR_IRQ_MSIX, 2), -EINVAL);
+	assert_true(weir_irq_fd(soft, WEIR_IRQ_MSIX, 1) >= 0);
+	assert_int_equal(weir_device_close(soft), 0);
+	assert_int_equal(weir_model_destroy(model), 0);
+}
+
 #define TEST_FDS(f) cmocka_unit_test_setup_teardown(f, setup_fds, teardown_fds)
 
 int main(void)
@@ -535,6 +577,7 @@ int main(void)
 		TEST_FDS(lines_are_like_vectors),
 		TEST_FDS(running_vectors_lose_nothing),
 		TEST_FDS(models_signal_the_same_way),
+		TEST_FDS(models_get_more_vectors),
 	};
 
 	unsetenv("WEIR_IOMMU");
