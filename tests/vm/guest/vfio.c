@@ -1,105 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The library on a real kernel's VFIO, for what 'weir selftest' doesn't come by: several devices
- * in one address space, replay, refusals. The harness says by WEIR_TEST_… which devices there are,
- * all bound to vfio-pci: an edu, an NVMe, and two edu functions that share a group.
+ * in one address space, replay, refusals. Its devices are an edu, an NVMe, and two edu functions
+ * that share a group.
  */
-#include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include <weir/weir.h>
-
-#include "drivers/edu/edu.h"
-
-#define PAGE 4096
-#define MUST(call) must((call), #call, __LINE__)
-
-static int must(int ret, const char *call, int line)
-{
-	if (ret < 0)
-		fail_msg("line %d: %s: %d, %s", line, call, ret, weir_errmsg());
-	return ret;
-}
-
-/* It must fail so, and the sentence must hold this. */
-static void must_fail(int ret, int err, const char *part)
-{
-	if (ret != err)
-		fail_msg("returned %d, not %d: %s", ret, err, weir_errmsg());
-	if (!strstr(weir_errmsg(), part))
-		fail_msg("\"%s\" isn't in: %s", part, weir_errmsg());
-}
-
-static const char *device(const char *which)
-{
-	const char *addr = getenv(which);
-
-	if (!addr)
-		fail_msg("%s isn't set: run by tests/vm/run.py", which);
-	return addr;
-}
-
-static void *page_of(unsigned char byte, size_t pages)
-{
-	void *page = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			  -1, 0);
-
-	assert_ptr_not_equal(page, MAP_FAILED);
-	memset(page, byte, pages * PAGE);
-	return page;
-}
-
-struct opened {
-	struct weir_device *dev;
-	struct edu *edu;
-};
-
-static struct opened open_edu(struct weir_iommu *iommu, const char *name, struct weir_ioas *as)
-{
-	struct weir_device_opts opts = { .ioas = as, .dma_bits = EDU_DMA_BITS };
-	struct opened o;
-
-	MUST(weir_device_open(iommu, name, &opts, &o.dev));
-	MUST(edu_open(o.dev, &o.edu));
-	return o;
-}
-
-static void close_edu(struct opened o)
-{
-	MUST(edu_close(o.edu));
-	MUST(weir_device_close(o.dev));
-}
-
-/* Through the device's buffer from one half of a two-page buffer to the other. */
-static void round_trip(struct edu *edu, unsigned char *buf, unsigned char byte)
-{
-	memset(buf, byte, PAGE);
-	memset(buf + PAGE, 0, PAGE);
-	MUST(edu_write(edu, buf, PAGE, 0));
-	MUST(edu_read(edu, buf + PAGE, PAGE, 0));
-	assert_memory_equal(buf, buf + PAGE, PAGE);
-}
-
-/* The device can't write to the page behind @iova. */
-static void must_be_blocked(struct edu *edu, weir_iova iova, const unsigned char *page)
-{
-	unsigned char before[PAGE];
-
-	memcpy(before, page, PAGE);
-	MUST(edu_dma(edu, iova, 0, PAGE, false));
-	assert_memory_equal(page, before, PAGE);
-}
+#include "tests/vm/guest/guest.h"
 
 /*
  * Two functions of one group in one context; then a model behind the software IOMMU joins the
