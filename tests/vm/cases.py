@@ -25,7 +25,8 @@ PAGE = 12
 class Case:
     """One thing that runs in a machine.
 
-    `split` makes further verdicts, (name, result, why), out of one outcome.
+    `split` makes further verdicts, (name, result, why), out of one outcome; `needs` are the
+    executables of the build that it runs.
     """
 
     name: str
@@ -33,7 +34,7 @@ class Case:
     check: Callable
     limit: int = 60
     split: Callable = None
-    needs: tuple = ("weir",)
+    needs: tuple = ("tools/weir/weir",)
 
 
 # What several checks ask.
@@ -96,6 +97,9 @@ def check_groups(machine, outcome):
 MACHINE_CASES = [
     Case("kernel", "uname -r; ls /sys/kernel/iommu_groups | grep -q . && [ -c /dev/vfio/vfio ]",
          check_kernel, needs=()),
+]
+
+COMMAND_MACHINE_CASES = [
     Case("groups", """
 for name in EDU NVME PAIR0 PAIR1 MIXED_EDU MIXED_NVME PORT BEHIND; do
 	eval address=\\$WEIR_TEST_$name
@@ -318,7 +322,7 @@ taken $WEIR_TEST_EDU -- blocked
 # The machine is as it was: the last case.
 
 def check_given_back(machine, outcome):
-    """NVMe on nvme, edu on nothing, no override left."""
+    """Each on the kernel's own driver if it has one, no override left."""
     state = {}
     for line in outcome.stdout.splitlines():
         address, _, rest = line.partition(" ")
@@ -353,15 +357,19 @@ def check_program(_machine, outcome):
     return why
 
 
-def program_case(name):
-    """One program of the build, with every device that it may want at hand."""
+def program_case(name, devices):
+    """One program of the build, with the devices that it wants at hand."""
     return Case(f"guest/{name}",
                 "export CMOCKA_MESSAGE_OUTPUT=TAP\n"
-                "taken $WEIR_TEST_EDU $WEIR_TEST_PAIR0 $WEIR_TEST_PAIR1 $WEIR_TEST_NVME -- "
-                f"/tests/{name}", check_program, limit=300, split=split_tap, needs=())
+                f"taken {' '.join(f'$WEIR_TEST_{device}' for device in devices)} -- "
+                f"/tests/{name}", check_program, limit=300, split=split_tap,
+                needs=(f"tests/vm/guest/{name}",))
 
 
-def all_cases(programs):
-    """Every case, in the order in which they run."""
-    return (MACHINE_CASES + LOOKING_CASES + SELFTEST_CASES + BAD_INPUT_CASES
-            + [program_case(name) for name in programs] + LAST_CASES)
+def of_machine(machine):
+    """Its cases, in the order in which they run."""
+    command = (COMMAND_MACHINE_CASES + LOOKING_CASES + SELFTEST_CASES + BAD_INPUT_CASES
+               if machine.command else [])
+    return (MACHINE_CASES + command
+            + [program_case(name, devices) for name, devices in machine.programs.items()]
+            + LAST_CASES)

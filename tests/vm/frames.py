@@ -4,6 +4,7 @@
     @weir ready RELEASE UPTIME                 the machine is up
     @weir start CASE
     @weir data CASE NAME MD5 BASE64            a stream: out, err, kernel, left
+    @weir host ACTION                          the case wants this done, see Machine.host
     @weir end CASE STATUS STARTED ENDED FLAG   FLAG: done, or timeout
     @weir done                                 every case has run; power goes off
 
@@ -32,6 +33,7 @@ class Outcome:
     ended: bool = False
     streams: dict = dataclasses.field(default_factory=dict)
     garbage: list = dataclasses.field(default_factory=list)
+    refused: list = dataclasses.field(default_factory=list)
 
     @property
     def stdout(self):
@@ -56,10 +58,12 @@ class Reader:
     """Frames, fed in pieces as the serial port delivers them, become outcomes.
 
     `boot` is a case like any other: it starts with the machine and ends with `ready`.
+    `perform(action)` does what the guest asks of the host, and returns why it couldn't.
     """
 
-    def __init__(self, names):
+    def __init__(self, names, perform=None):
         self.names = set(names)
+        self.perform = perform
         self.current = Outcome("boot")
         self.outcomes = {"boot": self.current}
         self.release = ""
@@ -91,7 +95,7 @@ class Reader:
             if words[0] != b"@weir":
                 raise ValueError("not a frame")
             kind, *words = [word.decode("ascii") for word in words[1:]]
-            if kind not in ("ready", "start", "data", "end", "done"):
+            if kind not in ("ready", "start", "data", "host", "end", "done"):
                 raise ValueError("unknown frame")
             return getattr(self, f"_{kind}")(*words)
         except (ValueError, TypeError) as error:
@@ -127,6 +131,13 @@ class Reader:
         if hashlib.md5(data, usedforsecurity=False).hexdigest() != digest:
             raise ValueError("damaged: checksum differs")
         self.current.streams[stream] = data.decode("utf-8", "backslashreplace")
+
+    def _host(self, action):
+        if self.current.ended or not self.perform:
+            raise ValueError("no case that may ask is running")
+        why = self.perform(action)
+        if why:
+            self.current.refused.append(f"{action}: {why}")
 
     def _end(self, name, status, started, ended, flag):
         self._is_current(name)

@@ -17,6 +17,9 @@ class Machine:
 
     `devices` are the addresses that the guest's environment and the cases know by name,
     `settle` those that get a driver by themselves, waited for before the first case.
+    `programs` are the guest programs that run in it, each with the devices that it gets.
+    `command` says whether the cases of the command weir do, which want X86_DEVICES.
+    `host` are the actions that the guest may ask of the host, as QEMU's monitor takes them.
     `iova_last` is the highest IOVA that its IOMMU translates.
     `limit` and `boot_limit` are seconds; `grace` is how long the guest may stay silent
     beyond what it was granted, since an emulated machine on a busy host is slow.
@@ -30,6 +33,9 @@ class Machine:
     modules: tuple
     devices: dict
     settle: tuple
+    programs: dict = dataclasses.field(default_factory=dict)
+    command: bool = True
+    host: dict = dataclasses.field(default_factory=dict)
     iova_last: int = 0
     limit: int = 900
     boot_limit: int = 180
@@ -83,6 +89,7 @@ def _vtd(name, bits, options=""):
         modules=("vfio-pci", "vfio_iommu_type1", "nvme"),
         devices=X86_NAMES,
         settle=("0000:00:05.0", "0000:00:07.1"),
+        programs={"vfio": ("EDU", "PAIR0", "PAIR1", "NVME")},
         iova_last=(1 << bits) - 1,
     )
 

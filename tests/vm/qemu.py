@@ -5,12 +5,14 @@ Whatever happens (a panic, a hang, an exit, silence), the run returns, says why 
 ended, and holds an outcome for each case that got that far.
 """
 
+import contextlib
 import dataclasses
 import os
 import subprocess
 import time
 
 from frames import Reader
+from qmp import Monitor, MonitorError
 
 POLL = 0.05
 COMMON = ("-nodefaults", "-display", "none", "-no-reboot", "-accel", "tcg,thread=multi")
@@ -59,7 +61,7 @@ def boot_arguments(kernel, initrd, machine, extra=""):
 
 
 def follow(argv, machine, cases, folder, *, env=None, stop=None, ended=None):
-    """Run `argv` (a QEMU to which only the two serial ports are added) to its end.
+    """Run `argv` (a QEMU to which two serial ports and a monitor are added) to its end.
 
     `ended(outcome)` is called for each case as it ends. `stop` is an event that ends the
     run early.
@@ -68,17 +70,21 @@ def follow(argv, machine, cases, folder, *, env=None, stop=None, ended=None):
     results = folder / "results.log"
     console.write_bytes(b"")
     results.write_bytes(b"")
-    argv = [*argv, "-serial", f"file:{console}", "-serial", f"file:{results}"]
     limits = {case.name: case.limit for case in cases}
-    run = Run(Reader(limits))
     begin = time.monotonic()
-    with open(folder / "qemu.log", "wb") as log, open(results, "rb") as stream, \
-            subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log,
-                             stderr=subprocess.STDOUT, env=env) as process:
-        try:
-            run.why = _watch(process, stream, run.reader, machine, limits, stop, ended)
-        finally:
-            process.kill()
+    with contextlib.closing(Monitor()) as monitor, \
+            open(folder / "qemu.log", "wb") as log, open(results, "rb") as stream:
+        argv = [*argv, "-serial", f"file:{console}", "-serial", f"file:{results}",
+                *monitor.arguments()]
+        run = Run(Reader(limits, _performer(monitor, machine.host)))
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log,
+                              stderr=subprocess.STDOUT, env=env,
+                              pass_fds=monitor.passed()) as process:
+            try:
+                monitor.started()
+                run.why = _watch(process, stream, run.reader, machine, limits, stop, ended)
+            finally:
+                process.kill()
     run.reader.close()
     run.seconds = time.monotonic() - begin
     if run.why:
@@ -87,6 +93,20 @@ def follow(argv, machine, cases, folder, *, env=None, stop=None, ended=None):
         if panic:
             run.why = f"the guest's kernel panicked ({panic}); {run.why}"
     return run
+
+
+def _performer(monitor, actions):
+    """What the guest asks of the host, by the names that the machine has for it; returns why
+    it wasn't done, or nothing."""
+    def perform(name):
+        if name not in actions:
+            return f"the machine has no such action, only {', '.join(actions) or 'none'}"
+        try:
+            monitor.execute(actions[name])
+        except MonitorError as error:
+            return str(error)
+        return ""
+    return perform
 
 
 def _watch(process, stream, reader, machine, limits, stop, ended):

@@ -29,7 +29,6 @@ from machines import MACHINES, QEMU
 from packages import Cache, PackageError, say
 
 HERE = Path(__file__).resolve().parent
-PROGRAMS = "tests/vm/guest"
 
 
 class UsageError(Exception):
@@ -57,37 +56,28 @@ def arguments():
     return parser.parse_args()
 
 
-def guest_programs(build):
-    """The executables that test from inside, by name."""
-    folder = build / PROGRAMS
-    if not folder.is_dir():
-        return {}
-    return {path.name: path for path in sorted(folder.iterdir())
-            if path.is_file() and os.access(path, os.X_OK) and ".so" not in path.suffixes}
-
-
-def selection(what, programs):
+def selection(what):
     """Machines with the cases that run in them; the order of both is that of the tables."""
-    every = case_list.all_cases(programs)
+    every = {name: case_list.of_machine(machine) for name, machine in MACHINES.items()}
     chosen = {name: set() for name in MACHINES}
     for item in what or MACHINES:
         name, _, pattern = item.partition("/")
         if name not in MACHINES:
             raise UsageError(f"no machine '{name}': there are {', '.join(MACHINES)}")
-        found = {case.name for case in every if fnmatch.fnmatchcase(case.name, pattern or "*")}
+        found = {case.name for case in every[name]
+                 if fnmatch.fnmatchcase(case.name, pattern or "*")}
         if not found:
             raise UsageError(f"no case matches '{item}': --list shows them all")
         chosen[name] |= found
-    return [(MACHINES[name], [case for case in every if case.name in names])
+    return [(MACHINES[name], [case for case in every[name] if case.name in names])
             for name, names in chosen.items() if names]
 
 
 class Parts:
     """What machines are made of, found or fetched before the first one starts."""
 
-    def __init__(self, build, programs, cache):
+    def __init__(self, build, cache):
         self.build = build
-        self.programs = programs
         self.cache = cache
         self._modules = {}
 
@@ -114,11 +104,10 @@ class Parts:
 
     def initrd(self, machine, cases):
         """The root file system for these cases, written to `DIR/vm/MACHINE`."""
-        programs = []
-        weir = self.build / "tools/weir/weir"
-        if weir.exists():
-            programs.append(("/bin/weir", weir))
-        programs += [(f"/tests/{name}", path) for name, path in self.programs.items()]
+        programs = [("/bin/weir", self.build / "tools/weir/weir")]
+        programs += [(f"/tests/{name}", self.build / "tests/vm/guest" / name)
+                     for name in machine.programs]
+        programs = [(name, path) for name, path in programs if path.exists()]
         data = initramfs.build(machine, cases, self._kernel_modules(machine), programs, HERE)
         path = folder_of(self.build, machine) / "initrd.gz"
         path.write_bytes(data)
@@ -139,13 +128,13 @@ def folder_of(build, machine):
     return folder
 
 
-def need_weir(build, cases):
+def need_built(build, cases):
     """The tests test what was built; what is missing is the user's to make."""
     if not build.is_dir():
         raise UsageError(f"there is no {build}: run make first, or name the build with --build")
-    path = build / "tools/weir/weir"
-    if not path.exists() and any("weir" in case.needs for case in cases):
-        raise UsageError(f"{path} is missing: run make first, or name the build with --build")
+    for path in (build / need for case in cases for need in case.needs):
+        if not path.exists():
+            raise UsageError(f"{path} is missing: run make first, or name the build with --build")
 
 
 class Report:
@@ -272,17 +261,16 @@ def main():
     """0: all passed; 1: something failed; 2: it could not be tried."""
     options = arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    programs = guest_programs(options.build)
     try:
-        chosen = selection(options.what, programs)
+        chosen = selection(options.what)
         if options.list:
             for machine, cases in chosen:
                 print("\n".join(f"{machine.name}/{case.name}" for case in cases))
             return 0
-        need_weir(options.build, [case for _, cases in chosen for case in cases
-                                  if not options.shell])
+        need_built(options.build, [case for _, cases in chosen for case in cases
+                                   if not options.shell])
         with only_run(options.build), Cache(refresh=options.refresh) as cache:
-            parts = Parts(options.build, programs, cache)
+            parts = Parts(options.build, cache)
             if options.shell:
                 return shell(options.shell, parts)
             parts.fetch([machine for machine, _ in chosen])

@@ -29,6 +29,7 @@ import initramfs
 import kmodules
 import packages
 import qemu
+import qmp
 import run
 import tap
 import verdicts
@@ -55,6 +56,14 @@ FAKE = textwrap.dedent("""
         frame("start", name); streams(name, **more)
         frame("end", name, status, "1.0", "1.5", flag)
     def done(): frame("done")
+    def monitor():
+        import json, socket
+        fd = [a.rpartition("fd=")[2] for a in sys.argv if a.startswith("socket,")][0]
+        lines = socket.socket(fileno=int(fd)).makefile("rw")
+        def say(**words): lines.write(json.dumps(words) + "\\n"); lines.flush()
+        def hear(): return json.loads(lines.readline())
+        say(QMP={}); assert hear() == {"execute": "qmp_capabilities"}; say(**{"return": {}})
+        return say, hear
 """)
 
 
@@ -82,7 +91,7 @@ class Guest(unittest.TestCase):
             printed = io.StringIO()
             start = time.monotonic()
             with contextlib.redirect_stdout(printed):
-                run.run_machine(machine, CASES, run.Parts(build, {}, None), report,
+                run.run_machine(machine, CASES, run.Parts(build, None), report,
                                 threading.Event(),
                                 lambda *_: ([sys.executable, str(fake)], None))
             self.assertLess(time.monotonic() - start, 15)
@@ -234,6 +243,47 @@ class Guest(unittest.TestCase):
         """)
         self.assertIn("longer than its 1 s", got["one"].why)
 
+    ASKED = """
+        ready(); frame('start', 'one'); frame('host', 'pull')
+        say, hear = monitor()
+        assert hear() == {"execute": "device_del", "arguments": {"id": "x"}}
+        say(event="SOMETHING"); %s
+        streams('one'); frame('end', 'one', '0', '1', '2', 'done')
+        case('two'); case('three'); done()
+    """
+    HOST = {"pull": {"execute": "device_del", "arguments": {"id": "x"}}}
+
+    def test_host_does_as_asked(self):
+        got = self.play(self.ASKED % "say(**{'return': {}})", host=self.HOST)
+        self.assert_results(got, boot="pass", one="pass", two="pass", three="pass",
+                            shutdown="pass")
+
+    def test_host_refuses(self):
+        for answer, why in (("say(error={'desc': 'no such device'})", "no such device"),
+                            ("say(**{'return': 'Error: bad\\r\\n'})", "Error: bad"),
+                            ("print('gone'); sys.exit()", "closed the connection")):
+            got = self.play(self.ASKED % answer, host=self.HOST)
+            self.assertEqual(got["one"].result, "fail")
+            self.assertEqual(got["one"].outcome.refused[0].partition(":")[0], "pull")
+            self.assertIn(why, got["one"].outcome.refused[0])
+
+    def test_host_is_mute(self):
+        with mock.patch.object(qmp, "TIMEOUT", 0.2):
+            got = self.play(self.ASKED % "time.sleep(1)", host=self.HOST)
+        self.assert_results(got, boot="pass", one="fail", two="pass", three="pass",
+                            shutdown="pass")
+        self.assertIn("no answer from QEMU", got["one"].why)
+
+    def test_no_such_action(self):
+        got = self.play("""
+            ready(); frame('host', 'pull'); frame('start', 'one'); frame('host', 'push')
+            streams('one'); frame('end', 'one', '0', '1', '2', 'done')
+            case('two'); case('three'); done()
+        """, host=self.HOST)
+        self.assert_results(got, boot="pass", one="fail", two="pass", three="pass",
+                            shutdown="fail")
+        self.assertIn("push: the machine has no such action, only pull", got["one"].why)
+
     def test_machine_left_changed(self):
         got = self.play("""
             ready(); case('one', left='+0000:00:04.0 vfio-pci'); case('two'); case('three'); done()
@@ -245,7 +295,7 @@ class Guest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder, \
                 contextlib.redirect_stdout(io.StringIO()), \
                 contextlib.redirect_stderr(io.StringIO()):
-            run.run_machine(MACHINES["vtd"], CASES, run.Parts(Path(folder), {}, None), report,
+            run.run_machine(MACHINES["vtd"], CASES, run.Parts(Path(folder), None), report,
                             threading.Event(), mock.Mock(side_effect=OSError("disk full")))
         self.assertEqual(sorted(v.test for v in report.verdicts),
                          ["boot", "one", "shutdown", "three", "two"])
@@ -355,8 +405,9 @@ class Archive(unittest.TestCase):
     def test_guest_scripts_are_sound(self):
         for script in ("init", "helpers.sh"):
             subprocess.run(["sh", "-n", HERE / script], check=True)
-        for case in cases.all_cases(["program"]):
-            subprocess.run(["sh", "-n"], input=case.script, text=True, check=True)
+        for machine in MACHINES.values():
+            for case in cases.of_machine(machine):
+                subprocess.run(["sh", "-n"], input=case.script, text=True, check=True)
 
 
 class Modules(unittest.TestCase):
@@ -564,8 +615,9 @@ class Expected(unittest.TestCase):
 
     def test_every_machine_has_a_sound_list(self):
         tests = {case.name for case in cases.SELFTEST_CASES}
-        for name in MACHINES:
-            self.assertLessEqual(set(expected.load(name)), tests)
+        for name, machine in MACHINES.items():
+            if machine.command:
+                self.assertLessEqual(set(expected.load(name)), tests)
 
     def test_list_is_checked(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -633,7 +685,7 @@ class Tap(unittest.TestCase):
         self.assertTrue(check("", 0))
 
     def test_each_test_is_a_case(self):
-        case = cases.program_case("p")
+        case = cases.program_case("p", ("EDU",))
         outcome = frames.Outcome("guest/p", status=2, ended=True, streams={
             "out": self.TEXT, "err": "", "left": "", "kernel": ""})
         got = [(v.test, v.result) for v in verdicts.of_case(MACHINES["vtd"], case, outcome)]
@@ -645,28 +697,39 @@ class CommandLine(unittest.TestCase):
     """What can be asked for."""
 
     def test_selection(self):
-        everything = run.selection([], {"p": None})
+        everything = run.selection([])
         self.assertEqual([machine.name for machine, _ in everything], list(MACHINES))
         names = [case.name for case in everything[0][1]]
         self.assertEqual(len(names), len(set(names)))
         self.assertEqual(names[-1], "given-back")
-        self.assertIn("guest/p", names)
-        (machine, chosen), = run.selection(["vtd/selftest-edu-*", "vtd/list"], {})
+        self.assertIn("guest/vfio", names)
+        (machine, chosen), = run.selection(["vtd/selftest-edu-*", "vtd/list"])
         self.assertEqual(machine.name, "vtd")
         self.assertEqual([case.name for case in chosen],
                          ["list", "selftest-edu-type1v2", "selftest-edu-type1"])
         for bad in ("nothing", "vtd/nothing"):
             with self.assertRaises(run.UsageError):
-                run.selection([bad], {})
+                run.selection([bad])
 
     def test_missing_build(self):
         with tempfile.TemporaryDirectory() as folder:
             with self.assertRaisesRegex(run.UsageError, "run make"):
-                run.need_weir(Path(folder), cases.LOOKING_CASES)
-            run.need_weir(Path(folder), cases.MACHINE_CASES)
+                run.need_built(Path(folder), cases.LOOKING_CASES)
+            with self.assertRaisesRegex(run.UsageError, "guest/p.*run make"):
+                run.need_built(Path(folder), [cases.program_case("p", ())])
+            run.need_built(Path(folder), cases.MACHINE_CASES)
             with self.assertRaisesRegex(run.UsageError, "run make"):
-                run.need_weir(Path(folder) / "none", cases.MACHINE_CASES)
+                run.need_built(Path(folder) / "none", cases.MACHINE_CASES)
             self.assertEqual(list(Path(folder).iterdir()), [])
+
+    def test_every_program_runs_somewhere(self):
+        placed = {name for machine in MACHINES.values() for name in machine.programs}
+        written = {path.stem for path in (HERE / "guest").glob("*.c")}
+        self.assertEqual(placed, written)
+        for machine in MACHINES.values():
+            for devices in machine.programs.values():
+                self.assertLessEqual({f"WEIR_TEST_{name}" for name in devices},
+                                     set(machine.devices))
 
     def test_record(self):
         record = verdicts.Verdict("m", "t", "pass", 1.234, "").record()

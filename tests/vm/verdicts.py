@@ -39,6 +39,8 @@ def general(outcome, limit):
     if outcome.garbage:
         return (f"{len(outcome.garbage)} lines on the result port were not understood, the first: "
                 f"{outcome.garbage[0]}")
+    if outcome.refused:
+        return f"the host was asked for what it didn't do: {'; '.join(outcome.refused)}"
     absent = [name for name in ("out", "err", "left", "kernel") if name not in outcome.streams]
     if absent:
         return f"the guest did not send {', '.join(absent)}"
