@@ -328,7 +328,7 @@ def check_given_back(machine, outcome):
         address, _, rest = line.partition(" ")
         state[address] = rest.split()
     for name, address in machine.devices.items():
-        drivers = {"NVME": ["nvme"], "PORT": ["pcieport"]}
+        drivers = {"NVME": ["nvme"], "PORT": ["pcieport"], "NET": ["virtio-pci"]}
         want = drivers.get(name.rpartition("_")[2], []) + ["(null)"]
         if state.get(address) != want:
             return f"{name} {address}: driver and override are {state.get(address)}, not {want}"

@@ -94,7 +94,61 @@ def _vtd(name, bits, options=""):
     )
 
 
+# Root ports with native hotplug (pciehp), and what can be unplugged, break or vanish below them;
+# and two NUMA nodes, each with hugepages of both sizes from the start.
+HOT_DEVICES = (
+    "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+    "-device", f"{EDU},addr=4",
+    "-device", "pcie-root-port,id=port0,slot=1,chassis=1,addr=5",
+    "-device", f"{EDU},bus=port0,id=hot",
+    "-device", "pcie-root-port,id=port1,slot=2,chassis=2,addr=6",
+    "-device", "e1000e,bus=port1,id=lost",
+    "-device", "pcie-root-port,id=port2,slot=3,chassis=3,addr=7",
+    "-device", "virtio-net-pci,bus=port2,id=net,aer=on,disable-legacy=on,iommu_platform=on",
+    "-device", "pcie-root-port,id=port3,slot=4,chassis=4,addr=8",
+    "-device", "igb,bus=port3",
+)
+
+
+def _hot():
+    """The machine for what happens to devices while they are in use, and for memory."""
+    return Machine(
+        name="vtd-hot",
+        kernel=LINUX_DEBIAN,
+        program="qemu-system-x86_64",
+        arguments=("-M", "q35,kernel-irqchip=split", "-cpu", "max", "-smp", "2,sockets=2",
+                   "-m", "4G",
+                   "-object", "memory-backend-ram,id=ram0,size=2G",
+                   "-object", "memory-backend-ram,id=ram1,size=2G",
+                   "-numa", "node,nodeid=0,cpus=0,memdev=ram0",
+                   "-numa", "node,nodeid=1,cpus=1,memdev=ram1",
+                   "-device", "intel-iommu,intremap=on,caching-mode=on", *HOT_DEVICES),
+        append=f"console=ttyS0 {EMULATED} intel_iommu=on hugepagesz=1G hugepages=0:1,1:1 "
+               "hugepagesz=2M hugepages=0:4,1:4",
+        modules=("vfio-pci", "vfio_iommu_type1"),
+        devices={"WEIR_TEST_EDU": "0000:00:04.0",
+                 "WEIR_TEST_HOT_PORT": "0000:00:05.0",
+                 "WEIR_TEST_LOST_PORT": "0000:00:06.0",
+                 "WEIR_TEST_HOT": "0000:01:00.0",
+                 "WEIR_TEST_LOST": "0000:02:00.0",
+                 "WEIR_TEST_NET": "0000:03:00.0",
+                 "WEIR_TEST_IGB": "0000:04:00.0"},
+        settle=("0000:03:00.0",),
+        programs={"memory": ("EDU",),
+                  "cost": ("EDU",)},
+        command=False,
+        host={"unplug": {"execute": "device_del", "arguments": {"id": "hot"}},
+              "plug": {"execute": "device_add", "arguments": {
+                  "driver": "edu", "dma_mask": (1 << 64) - 1, "id": "hot", "bus": "port0"}},
+              "plug-lost": {"execute": "device_add", "arguments": {
+                  "driver": "e1000e", "id": "lost", "bus": "port1"}},
+              "error": {"execute": "human-monitor-command",
+                        "arguments": {"command-line": "pcie_aer_inject_error net COMP_ABORT"}}},
+    )
+
+
 MACHINES = {machine.name: machine for machine in (
     _vtd("vtd", 48),
     _vtd("vtd39", 39, ",aw-bits=39"),
+    _hot(),
 )}

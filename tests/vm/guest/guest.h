@@ -7,6 +7,7 @@
 #define TESTS_VM_GUEST_GUEST_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -101,5 +102,49 @@ static inline void must_be_blocked(struct edu *edu, weir_iova iova, const unsign
 	MUST(edu_dma(edu, iova, 0, PAGE, false));
 	assert_memory_equal(page, before, PAGE);
 }
+
+/* Ask the host for one of the machine's actions (machines.py: Machine.host). It is done, or at
+ * least begun, some time after this returns; if it can't be, the case fails. */
+static inline void host(const char *action)
+{
+	int fd = open("/dev/ttyS1", O_WRONLY | O_NOCTTY);
+
+	if (fd < 0 || dprintf(fd, "@weir host %s\n", action) < 0)
+		fail_msg("the harness isn't there: /dev/ttyS1: %s", strerror(errno));
+	close(fd);
+}
+
+/* A file of sysfs: its number, in decimal or, after 0x, hexadecimal. */
+static inline unsigned long long read_number(const char *path)
+{
+	char text[32] = "";
+	int fd = open(path, O_RDONLY);
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		fail_msg("%s: %s", path, strerror(errno));
+	close(fd);
+	return strtoull(text, NULL, 0);
+}
+
+static inline void write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		fail_msg("%s: '%s' not written: %s", path, text, strerror(errno));
+	close(fd);
+}
+
+/* Wait up to 20 seconds for a condition that the kernel or the host brings about. */
+#define EVENTUALLY(condition) \
+	do { \
+		int tries = 1000; \
+\
+		while (!(condition)) { \
+			if (!tries--) \
+				fail_msg("line %d: it never came: %s", __LINE__, #condition); \
+			usleep(20000); \
+		} \
+	} while (0)
 
 #endif
