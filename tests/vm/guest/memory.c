@@ -78,10 +78,61 @@ static void memlock_limit(void **state)
 	munmap(memory, 512 * PAGE);
 }
 
+#define ENTRY_LIMIT "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
+#define ENTRIES 8
+
+static char limit_before[32];
+
+static int limit_back(void **state)
+{
+	(void)state;
+	write_text(ENTRY_LIMIT, limit_before);
+	return 0;
+}
+
+static uint64_t mappings_left(struct weir_ioas *as)
+{
+	struct weir_ioas_caps caps;
+
+	MUST(weir_ioas_caps(as, &caps));
+	return caps.mappings;
+}
+
+/* The kernel's limit of mappings: counted down, reached, and left again. */
+static void mapping_limit(void **state)
+{
+	unsigned char *memory = page_of(0, 2 * (ENTRIES + 1));
+	weir_iova iova[ENTRIES + 1];
+	struct weir_ioas *as;
+	struct opened a;
+
+	(void)state;
+	snprintf(limit_before, sizeof(limit_before), "%llu", read_number(ENTRY_LIMIT));
+	write_text(ENTRY_LIMIT, "8");
+	a = open_edu(NULL, device("WEIR_TEST_EDU"), NULL);
+	as = weir_device_ioas(a.dev);
+	for (size_t i = 0; i < ENTRIES; i++) {
+		assert_int_equal(mappings_left(as), ENTRIES - i);
+		MUST(weir_ioas_map(as, memory + 2 * i * PAGE, PAGE, NULL, &iova[i]));
+	}
+	assert_int_equal(mappings_left(as), 0);
+	must_fail(weir_ioas_map(as, memory + 2 * ENTRIES * PAGE, PAGE, NULL, &iova[ENTRIES]),
+		  -ENOSPC, "the kernel's limit of 8 mappings");
+	MUST(weir_ioas_unmap(as, iova[0], PAGE));
+	assert_int_equal(mappings_left(as), 1);
+	MUST(weir_ioas_map(as, memory, 2 * PAGE, NULL, &iova[0]));
+	round_trip(a.edu, memory, 0x51);
+	for (size_t i = 0; i < ENTRIES; i++)
+		MUST(weir_ioas_unmap(as, iova[i], i ? PAGE : 2 * PAGE));
+	assert_int_equal(mappings_left(as), ENTRIES);
+	close_edu(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memlock_limit),
+		cmocka_unit_test_teardown(mapping_limit, limit_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
