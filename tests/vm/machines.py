@@ -117,13 +117,14 @@ def _hot():
         kernel=LINUX_DEBIAN,
         program="qemu-system-x86_64",
         arguments=("-M", "q35,kernel-irqchip=split", "-cpu", "max", "-smp", "2,sockets=2",
-                   "-m", "4G",
-                   "-object", "memory-backend-ram,id=ram0,size=2G",
-                   "-object", "memory-backend-ram,id=ram1,size=2G",
+                   "-m", "8G",
+                   "-object", "memory-backend-ram,id=ram0,size=4G",
+                   "-object", "memory-backend-ram,id=ram1,size=4G",
                    "-numa", "node,nodeid=0,cpus=0,memdev=ram0",
                    "-numa", "node,nodeid=1,cpus=1,memdev=ram1",
                    "-device", "intel-iommu,intremap=on,caching-mode=on", *HOT_DEVICES),
-        append=f"console=ttyS0 {EMULATED} intel_iommu=on hugepagesz=1G hugepages=0:1,1:1 "
+        # A kernel that lies anywhere may leave no whole GiB on a node: nokaslr.
+        append=f"console=ttyS0 {EMULATED} intel_iommu=on nokaslr hugepagesz=1G hugepages=0:1,1:1 "
                "hugepagesz=2M hugepages=0:4,1:4",
         modules=("vfio-pci", "vfio_iommu_type1"),
         devices={"WEIR_TEST_EDU": "0000:00:04.0",
