@@ -136,6 +136,8 @@ def _hot():
                  "WEIR_TEST_IGB": "0000:04:00.0"},
         settle=("0000:03:00.0",),
         programs={"memory": ("EDU",),
+                  "hotplug": ("HOT", "LOST", "NET"),
+                  "irq": ("IGB", "EDU"),
                   "cost": ("EDU",)},
         command=False,
         host={"unplug": {"execute": "device_del", "arguments": {"id": "hot"}},
