@@ -384,7 +384,8 @@ static int add_runs(struct weir_ioas *as, const void *vaddr, size_t len, struct 
 		weir_iova iova;
 		size_t run;
 
-		if (!wr_maps_to_iova(&as->maps, at, &iova, &run))
+		if (!wr_maps_try(&as->maps.by_vaddr, (uintptr_t)at, &iova, &run) &&
+		    !wr_maps_to_iova(&as->maps, at, &iova, &run))
 			return not_mapped(at);
 		if (run > len)
 			run = len;
