@@ -34,7 +34,11 @@ int wr_container_open(unsigned long type)
 		goto close_fd;
 	}
 	ret = wr_sys->ioctl(fd, WR_VFIO_CHECK_EXTENSION, (void *)type);
-	if (ret <= 0) {
+	if (ret < 0) {
+		ret = wr_fail(ret, "asking %s for type1: %s", CONTAINER, strerror(-ret));
+		goto close_fd;
+	}
+	if (!ret) {
 		ret = wr_fail(-ENOTSUP, "this kernel has no VFIO type1 IOMMU (version %d): load "
 			      "the module vfio_iommu_type1", type == WR_VFIO_TYPE1v2 ? 2 : 1);
 		goto close_fd;
@@ -237,9 +241,10 @@ int wr_container_unmap(int fd, weir_iova iova, uint64_t len)
 	uint64_t done = len;
 	int ret = unmap(fd, 0, iova, &done);
 
+	/* -EIO is what half an unmap is called, after which there is no way back; this is none. */
 	if (ret < 0)
-		return wr_fail(ret, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s", len,
-			       iova, strerror(-ret));
+		return wr_fail(ret == -EIO ? -EREMOTEIO : ret, "unmapping %" PRIu64 " bytes at "
+			       "IOVA 0x%" PRIx64 ": %s", len, iova, strerror(-ret));
 	/* Success with nothing done is how the kernel says that nothing was mapped there. */
 	if (done != len)
 		return wr_fail(-EIO, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the "
