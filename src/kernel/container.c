@@ -222,6 +222,12 @@ int wr_container_map(int fd, const struct wr_mapping *m)
 	return ret < 0 ? map_failed(m, ret) : 0;
 }
 
+/* -EIO means here that half of a change is done. A kernel that says so has done none of it. */
+static int refusal(int err)
+{
+	return err == -EIO ? -EREMOTEIO : err;
+}
+
 static int unmap(int fd, uint32_t flags, weir_iova iova, uint64_t *len)
 {
 	struct wr_vfio_unmap_dma unmap = {
@@ -233,7 +239,7 @@ static int unmap(int fd, uint32_t flags, weir_iova iova, uint64_t *len)
 	int ret = wr_sys->ioctl(fd, WR_VFIO_IOMMU_UNMAP_DMA, &unmap);
 
 	*len = unmap.size;
-	return ret;
+	return refusal(ret);
 }
 
 int wr_container_unmap(int fd, weir_iova iova, uint64_t len)
@@ -241,10 +247,9 @@ int wr_container_unmap(int fd, weir_iova iova, uint64_t len)
 	uint64_t done = len;
 	int ret = unmap(fd, 0, iova, &done);
 
-	/* -EIO is what half an unmap is called, after which there is no way back; this is none. */
 	if (ret < 0)
-		return wr_fail(ret == -EIO ? -EREMOTEIO : ret, "unmapping %" PRIu64 " bytes at "
-			       "IOVA 0x%" PRIx64 ": %s", len, iova, strerror(-ret));
+		return wr_fail(ret, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s", len,
+			       iova, strerror(-ret));
 	/* Success with nothing done is how the kernel says that nothing was mapped there. */
 	if (done != len)
 		return wr_fail(-EIO, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the "
@@ -280,7 +285,7 @@ static int tell_vaddr(int fd, const struct wr_mapping *m, void *vaddr)
 		.size = m->len,
 	};
 
-	return wr_sys->ioctl(fd, WR_VFIO_IOMMU_MAP_DMA, &map);
+	return refusal(wr_sys->ioctl(fd, WR_VFIO_IOMMU_MAP_DMA, &map));
 }
 
 /* Documentation of VFIO_DMA_MAP_FLAG_VADDR in include/uapi/linux/vfio.h */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/sys.h"
 #include "fake_vfio.h"
@@ -607,15 +608,31 @@ static int fake_close(int fd)
 	return ret;
 }
 
-static int fake_dup(int fd)
+/* For what takes no lock otherwise: 0, or what the call is to say instead of working. */
+static int fails_now(void)
 {
 	int ret;
 
 	pthread_mutex_lock(&lock);
-	ret = fails() ? fake.fail_with : wr_sys_kernel.dup(fd);
+	ret = fails() ? fake.fail_with : 0;
 	pthread_mutex_unlock(&lock);
 	return ret;
 }
+
+#define PASSED_ON(name, params, args)                                                              \
+	static int fake_##name params                                                              \
+	{                                                                                          \
+		int ret = fails_now();                                                             \
+                                                                                                   \
+		return ret ? ret : wr_sys_kernel.name args;                                        \
+	}
+
+PASSED_ON(dup, (int fd), (fd))
+PASSED_ON(madvise, (void *addr, size_t len, int advice), (addr, len, advice))
+PASSED_ON(memfd, (const char *name, unsigned int flags), (name, flags))
+PASSED_ON(ftruncate, (int fd, off_t len), (fd, len))
+PASSED_ON(seal, (int fd, int seals), (fd, seals))
+PASSED_ON(eventfd, (void), ())
 
 static int fake_ioctl(int fd, unsigned long request, void *arg)
 {
@@ -640,14 +657,18 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
 
 static ssize_t fake_pread(int fd, void *buf, size_t len, off_t offset)
 {
-	return file_of(fd) ? fake_device_read(buf, len, offset) :
-			     wr_sys_kernel.pread(fd, buf, len, offset);
+	ssize_t ret = fails_now();
+
+	return ret ? ret : file_of(fd) ? fake_device_read(buf, len, offset) :
+	       wr_sys_kernel.pread(fd, buf, len, offset);
 }
 
 static ssize_t fake_pwrite(int fd, const void *buf, size_t len, off_t offset)
 {
-	return file_of(fd) ? fake_device_write(buf, len, offset) :
-			     wr_sys_kernel.pwrite(fd, buf, len, offset);
+	ssize_t ret = fails_now();
+
+	return ret ? ret : file_of(fd) ? fake_device_write(buf, len, offset) :
+	       wr_sys_kernel.pwrite(fd, buf, len, offset);
 }
 
 static int fake_mmap(void *hint, size_t len, int prot, int flags, int fd, off_t offset, void **out)
@@ -661,7 +682,8 @@ static int fake_mmap(void *hint, size_t len, int prot, int flags, int fd, off_t 
 		ret = fake_device_mmap(hint, len, prot, flags, offset, out);
 	else
 		ret = wr_sys_kernel.mmap(hint, len, prot, flags, fd, offset, out);
-	if (!ret)
+	/* With a fixed place it replaces what was mapped there. */
+	if (!ret && !(flags & MAP_FIXED))
 		fake.mapped += (long)len;
 	pthread_mutex_unlock(&lock);
 	return ret;
@@ -680,24 +702,12 @@ static int fake_munmap(void *addr, size_t len)
 	return ret;
 }
 
-static int fake_madvise(void *addr, size_t len, int advice)
+/* Not on every machine may a process do it. */
+static int fake_mbind(void *addr, size_t len, int mode, const unsigned long *nodes,
+		      unsigned long bits, unsigned int flags)
 {
-	int ret;
-
-	pthread_mutex_lock(&lock);
-	ret = fails() ? fake.fail_with : 0;
-	pthread_mutex_unlock(&lock);
-	return ret ? ret : wr_sys_kernel.madvise(addr, len, advice);
-}
-
-static int fake_eventfd(void)
-{
-	int ret;
-
-	pthread_mutex_lock(&lock);
-	ret = fails() ? fake.fail_with : 0;
-	pthread_mutex_unlock(&lock);
-	return ret ? ret : wr_sys_kernel.eventfd();
+	(void)addr, (void)len, (void)mode, (void)nodes, (void)bits, (void)flags;
+	return fails_now();
 }
 
 /* ---- for the tests ---- */
@@ -748,6 +758,10 @@ void fake_start(void)
 	seam.mmap = fake_mmap;
 	seam.munmap = fake_munmap;
 	seam.madvise = fake_madvise;
+	seam.memfd = fake_memfd;
+	seam.ftruncate = fake_ftruncate;
+	seam.seal = fake_seal;
+	seam.mbind = fake_mbind;
 	seam.eventfd = fake_eventfd;
 	wr_sys = &seam;
 }

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/* The ways through what contexts, address spaces and weir_mem do. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/sys.h"
+#include "ioas/ioas.h"
+#include "walk.h"
+
+#define PAGE wr_page_size()
+
+/* ---- contexts and address spaces ---- */
+
+static int iommu_open(struct world *w)
+{
+	return weir_iommu_open(NULL, &w->new_iommu);
+}
+
+static int iommu_close(struct world *w)
+{
+	int ret = weir_iommu_close(w->new_iommu);
+
+	w->new_iommu = NULL;
+	return ret;
+}
+
+static void close_iommu(struct world *w)
+{
+	assert_int_equal(iommu_close(w), 0);
+}
+
+static void has_iommu(struct world *w)
+{
+	assert_int_equal(iommu_open(w), 0);
+}
+
+static int ioas_open(struct world *w)
+{
+	return weir_ioas_open(w->iommu, &w->new_as);
+}
+
+static int ioas_open_private(struct world *w)
+{
+	return weir_ioas_open(NULL, &w->new_as);
+}
+
+static int ioas_close(struct world *w)
+{
+	int ret = weir_ioas_close(w->new_as);
+
+	w->new_as = NULL;
+	return ret;
+}
+
+static void has_ioas(struct world *w)
+{
+	weir_iova iova;
+
+	assert_int_equal(ioas_open_private(w), 0);
+	assert_int_equal(weir_ioas_map(w->new_as, w->memory, PAGE, NULL, &iova), 0);
+}
+
+static void close_ioas(struct world *w)
+{
+	assert_int_equal(ioas_close(w), 0);
+}
+
+static int map_pages(struct world *w)
+{
+	return weir_ioas_map(w->as, w->memory + 2 * PAGE, 3 * PAGE, NULL, &w->iova);
+}
+
+static void unmap_pages(struct world *w)
+{
+	assert_int_equal(weir_ioas_unmap(w->as, w->iova, 3 * PAGE), 0);
+}
+
+static int map_huge(struct world *w)
+{
+	return weir_ioas_map(w->as, w->memory, WALK_HUGE, NULL, &w->iova);
+}
+
+static void undo_map_huge(struct world *w)
+{
+	assert_int_equal(weir_ioas_unmap(w->as, w->iova, WALK_HUGE), 0);
+}
+
+static int map_to_device(struct world *w)
+{
+	const struct weir_map_opts opts = { .dir = WEIR_DMA_TO_DEVICE, .fixed = true };
+
+	w->iova = 3ul << 30;
+	return weir_ioas_map(w->as, w->memory + 2 * PAGE, 3 * PAGE, &opts, &w->iova);
+}
+
+/*
+ * Mappings until no table is left over, nor room in the list of those that others hide: then memory
+ * for more must be had. Nothing reaches these addresses.
+ */
+static void exhaust(struct world *w)
+{
+	const struct weir_map_opts opts = { .fixed = true };
+	const struct wr_maps *maps = &w->as->maps;
+	weir_iova iova = 8ul << 30;
+
+	for (; maps->by_iova.spares || maps->by_vaddr.spares; iova += 1ul << 30)
+		assert_int_equal(weir_ioas_map(w->as, (char *)(1ul << 40) + iova, PAGE, &opts,
+					       &iova), 0);
+	for (; maps->n_hidden + 1 < maps->hidden_room; iova += PAGE)
+		assert_int_equal(weir_ioas_map(w->as, w->memory, PAGE, &opts, &iova), 0);
+}
+
+static int map_far(struct world *w)
+{
+	const struct weir_map_opts opts = { .fixed = true };
+
+	w->iova = 1ul << 40;
+	return weir_ioas_map(w->as, (char *)(1ul << 30), 3 * PAGE, &opts, &w->iova);
+}
+
+static void has_pages(struct world *w)
+{
+	assert_int_equal(map_pages(w), 0);
+}
+
+static int unmap(struct world *w)
+{
+	return weir_ioas_unmap(w->as, w->iova, 3 * PAGE);
+}
+
+static int mapv(struct world *w)
+{
+	const struct iovec pieces[] = {
+		{ w->memory + 8 * PAGE, PAGE }, { w->memory + 4 * PAGE, 2 * PAGE },
+	};
+
+	return weir_ioas_mapv(w->as, pieces, 2, NULL, &w->iova);
+}
+
+static void has_batch(struct world *w)
+{
+	assert_int_equal(mapv(w), 0);
+}
+
+static void has_file(struct world *w)
+{
+	w->fd = memfd_create("walk", MFD_CLOEXEC);
+	assert_true(w->fd >= 0);
+	assert_int_equal(ftruncate(w->fd, (off_t)(4 * PAGE)), 0);
+}
+
+static int map_fd(struct world *w)
+{
+	return weir_ioas_map_fd(w->as, w->fd, PAGE, 3 * PAGE, NULL, &w->iova);
+}
+
+static int unmap_all(struct world *w)
+{
+	return weir_ioas_unmap_all(w->as);
+}
+
+static void has_all_sorts(struct world *w)
+{
+	has_batch(w);
+	has_file(w);
+	assert_int_equal(map_fd(w), 0);
+	has_pages(w);
+}
+
+static int update_vaddr(struct world *w)
+{
+	return weir_ioas_update_vaddr(w->as, w->iova, 3 * PAGE, w->memory + 9 * PAGE);
+}
+
+/* A mapping of a whole table's memory, of which a younger one has a page. */
+static void has_shared_huge(struct world *w)
+{
+	char *memory = w->memory + WALK_HUGE;
+	weir_iova iova;
+
+	assert_int_equal(weir_ioas_map(w->as, memory, WALK_HUGE, NULL, &w->iova), 0);
+	assert_int_equal(weir_ioas_map(w->as, memory + PAGE, PAGE, NULL, &iova), 0);
+	exhaust(w);
+}
+
+static int unmap_huge(struct world *w)
+{
+	return weir_ioas_unmap(w->as, w->iova, WALK_HUGE);
+}
+
+/* Each of them takes a table of its own when it is split. */
+static void has_large_leaves(struct world *w)
+{
+	const struct weir_map_opts opts = { .fixed = true };
+
+	for (weir_iova iova = 1ul << 32; iova < 80ul << 30; iova += 1ul << 30)
+		assert_int_equal(weir_ioas_map(w->as, w->memory, WALK_HUGE, &opts, &iova), 0);
+}
+
+static int dirty_start(struct world *w)
+{
+	return weir_ioas_dirty_start(w->as);
+}
+
+static int dirty_stop(struct world *w)
+{
+	return weir_ioas_dirty_stop(w->as);
+}
+
+static void stop_dirty(struct world *w)
+{
+	assert_int_equal(dirty_stop(w), 0);
+}
+
+static void tracks(struct world *w)
+{
+	assert_int_equal(dirty_start(w), 0);
+}
+
+/* Two mappings of which the device wrote a page each. */
+static void has_dirty_pages(struct world *w)
+{
+	const struct weir_map_opts fixed = { .fixed = true };
+	weir_iova second = 2 * PAGE;
+
+	assert_int_equal(weir_ioas_map(w->as, w->memory + PAGE, 2 * PAGE, &fixed, &second), 0);
+	tracks(w);
+	if (w->soft) {
+		assert_int_equal(weir_model_dma_write(w->model, PAGE, "x", 1), 0);
+		assert_int_equal(weir_model_dma_write(w->model, 3 * PAGE, "x", 1), 0);
+	}
+}
+
+/* What one try reported and the next didn't counts: it was dirty. */
+static int dirty_read(struct world *w)
+{
+	int ret = weir_ioas_dirty_read(w->as, PAGE, 3 * PAGE, w->bitmap);
+
+	return ret < 0 ? ret : (int)w->bitmap[0];
+}
+
+/* ---- memory ---- */
+
+static int mem_alloc(struct world *w)
+{
+	return weir_mem_alloc(w->as, 3 * PAGE, NULL, &w->mem);
+}
+
+static int mem_alloc_huge(struct world *w)
+{
+	const struct weir_mem_opts opts = { .huge = true };
+
+	return weir_mem_alloc(w->as, WALK_HUGE, &opts, &w->mem);
+}
+
+static int mem_free(struct world *w)
+{
+	int ret = weir_mem_free(w->mem);
+
+	if (!ret)
+		w->mem = NULL;
+	return ret;
+}
+
+static int mem_alloc_shared(struct world *w)
+{
+	const struct weir_mem_opts opts = { .shared = true, .bind = true };
+
+	return weir_mem_alloc(w->as, 3 * PAGE, &opts, &w->mem);
+}
+
+static int mem_alloc_shared_huge(struct world *w)
+{
+	const struct weir_mem_opts opts = { .shared = true, .huge = true };
+
+	return weir_mem_alloc(w->as, WALK_HUGE, &opts, &w->mem);
+}
+
+static void free_mem(struct world *w)
+{
+	assert_int_equal(mem_free(w), 0);
+}
+
+static void has_mem(struct world *w)
+{
+	assert_int_equal(mem_alloc(w), 0);
+}
+
+const struct operation walk_ioas[] = {
+	{ "weir_iommu_open", .run = iommu_open, .undo = close_iommu },
+	{ "weir_iommu_close", .setup = has_iommu, .run = iommu_close, .must = true,
+	  .silent = "it gives memory back" },
+	{ "weir_ioas_open", .run = ioas_open, .undo = close_ioas },
+	{ "weir_ioas_open", "private", .run = ioas_open_private, .undo = close_ioas },
+	{ "weir_ioas_close", .setup = has_ioas, .run = ioas_close, .must = true,
+	  .silent = "it gives memory back" },
+	{ "weir_ioas_map", "recorded", .setup = exhaust, .run = map_far,
+	  .undo = unmap_pages },
+	{ "weir_ioas_map", "kernel", .with = WITH_DEV, .run = map_pages, .undo = unmap_pages },
+	{ "weir_ioas_map", "soft", .with = WITH_SOFT, .run = map_pages, .undo = unmap_pages,
+	  .says = -EFAULT },
+	{ "weir_ioas_map", "both", .with = WITH_BOTH, .run = map_huge, .undo = undo_map_huge,
+	  .says = -EFAULT },
+	{ "weir_ioas_map", "one way", .with = WITH_BOTH, .run = map_to_device,
+	  .undo = unmap_pages, .says = -EFAULT },
+	{ "weir_ioas_unmap", "kernel", .with = WITH_DEV, .setup = has_pages, .run = unmap,
+	  .undo = has_pages },
+	{ "weir_ioas_unmap", "both", .with = WITH_BOTH, .setup = has_pages, .run = unmap,
+	  .undo = has_pages },
+	{ "weir_ioas_mapv", "recorded", .setup = exhaust, .run = mapv, .undo = unmap_pages },
+	{ "weir_ioas_mapv", "kernel", .with = WITH_DEV, .run = mapv, .undo = unmap_pages },
+	{ "weir_ioas_mapv", "both", .with = WITH_BOTH, .run = mapv, .undo = unmap_pages,
+	  .says = -EFAULT },
+	{ "weir_ioas_map_fd", "recorded", .setup = has_file, .run = map_fd, .undo = unmap_pages },
+	{ "weir_ioas_map_fd", "both", .with = WITH_BOTH, .setup = has_file, .run = map_fd,
+	  .undo = unmap_pages, .says = -EFAULT },
+	{ "weir_ioas_unmap", "batch", .with = WITH_BOTH, .setup = has_batch, .run = unmap,
+	  .undo = has_batch },
+	{ "weir_ioas_unmap_all", "kernel", .with = WITH_DEV, .setup = has_all_sorts,
+	  .run = unmap_all },
+	{ "weir_ioas_unmap_all", "both", .with = WITH_BOTH, .setup = has_all_sorts,
+	  .run = unmap_all },
+	{ "weir_ioas_update_vaddr", "kernel", .with = WITH_DEV, .setup = has_pages,
+	  .run = update_vaddr },
+	{ "weir_ioas_update_vaddr", "both", .with = WITH_BOTH, .setup = has_pages,
+	  .run = update_vaddr, .says = -EFAULT },
+	{ "weir_ioas_unmap", "shared", .setup = has_shared_huge, .run = unmap_huge },
+	{ "weir_ioas_dirty_start", "kernel", .with = WITH_DEV, .run = dirty_start,
+	  .undo = stop_dirty },
+	{ "weir_ioas_dirty_start", "soft", .with = WITH_SOFT, .setup = has_large_leaves,
+	  .run = dirty_start, .undo = stop_dirty },
+	{ "weir_ioas_dirty_start", "both", .with = WITH_BOTH, .run = dirty_start,
+	  .undo = stop_dirty },
+	{ "weir_ioas_dirty_stop", "both", .with = WITH_BOTH, .setup = tracks,
+	  .run = dirty_stop, .undo = tracks },
+	{ "weir_ioas_dirty_read", "soft", .with = WITH_SOFT, .setup = has_dirty_pages,
+	  .run = dirty_read },
+	{ "weir_ioas_dirty_read", "both", .with = WITH_BOTH, .setup = has_dirty_pages,
+	  .run = dirty_read },
+
+	{ "weir_mem_alloc", "recorded", .run = mem_alloc, .undo = free_mem },
+	{ "weir_mem_alloc", "kernel", .with = WITH_DEV, .run = mem_alloc, .undo = free_mem },
+	{ "weir_mem_alloc", "both", .with = WITH_BOTH, .run = mem_alloc, .undo = free_mem,
+	  .says = -EFAULT },
+	{ "weir_mem_alloc", "huge", .with = WITH_BOTH, .run = mem_alloc_huge, .undo = free_mem,
+	  .says = -EFAULT },
+	{ "weir_mem_alloc", "shared, bound", .with = WITH_BOTH, .run = mem_alloc_shared,
+	  .undo = free_mem, .says = -EFAULT },
+	{ "weir_mem_alloc", "shared, huge", .run = mem_alloc_shared_huge, .undo = free_mem },
+	{ "weir_mem_free", .with = WITH_BOTH, .setup = has_mem, .run = mem_free },
+	{ 0 }
+};
