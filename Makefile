@@ -5,13 +5,14 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 MACHINE ?=
+SECONDS ?= 3600
 
 BUILD := build
 WEIR  := $(BUILD)/tools/weir/weir
 DEMO  := soft:edu
 
 .DEFAULT_GOAL := all
-.PHONY: all configure demo quick check bench install vm-shell clean help
+.PHONY: all configure demo quick check soak bench install vm-shell clean help
 
 all: configure
 	@ninja -C $(BUILD)
@@ -41,6 +42,11 @@ check:
 	@scripts/setup test
 	@python3 tests/check.py
 
+soak:
+	@scripts/setup test
+	@$(MAKE) --no-print-directory all
+	@WEIR_TEST_SECONDS=$(SECONDS) $(BUILD)/tests/unit/test-soak
+
 bench: all
 	@$(WEIR) bench
 
@@ -63,6 +69,7 @@ help:
 	@echo "make demo                   install packages, build, run the self test in software"
 	@echo "make quick                  unit and soft tests, under a minute"
 	@echo "make check                  everything: two compilers, sanitizers, virtual machines"
+	@echo "make soak SECONDS=3600      a mixed load for that time; neither memory nor fds may grow"
 	@echo "make bench                  what weir itself costs; docs/performance.md explains"
 	@echo "make install                PREFIX (/usr/local) and DESTDIR are honoured"
 	@echo "make vm-shell MACHINE=name  a shell in one of the test machines"

@@ -6,11 +6,11 @@
     tests/check.py --quick     the gcc build with its unit and soft tests
     tests/check.py PART...     only these parts (see PARTS below)
 
-Two lanes run side by side: the builds one after the other, and the virtual machines, which
-start as soon as the gcc build is ready. The terminal gets one line per part as it finishes;
-its whole output is in build/logs/PART.log. A full run leaves build/check.json. The last line
-is always "N passed, N failed, N skipped"; the exit status is 0 only if nothing failed and
-nothing was skipped.
+Three lanes run side by side: the builds one after the other; the virtual machines, which start as
+soon as the gcc build is ready; and the soak test, which starts when its tests, some of which
+measure, are over. The terminal gets one line per part as it finishes; its whole output is in
+build/logs/PART.log. A full run leaves build/check.json. The last line is always "N passed, N
+failed, N skipped"; the exit status is 0 only if nothing failed and nothing was skipped.
 """
 
 import argparse
@@ -46,9 +46,9 @@ SANITIZERS = {
 
 
 class Config:
-    """One build directory and what is tested in it."""
+    """One build directory and what is tested in it, and how."""
 
-    def __init__(self, name, build, cc, cxx, options, suites, slow=1):
+    def __init__(self, name, build, cc, cxx, options, suites, slow=1, env=(), wrapper=()):
         self.name = name
         self.build = TOP / build
         self.cc = cc
@@ -56,22 +56,35 @@ class Config:
         self.options = options
         self.suites = suites
         self.slow = slow        # how much more time than usual a test gets
+        self.env = dict(env)    # for the tests
+        self.wrapper = wrapper  # a command that runs each test program
 
 
 # gcc's sanitizers, because their runtimes come with the compiler. They change what gcc can see
 # of the code, and its warnings with it; -Werror is for the plain builds.
 SANE = ['-Dwerror=false', '-Ddebug=true', '-Doptimization=1']
 
+# So many operations at random as are worth a sanitizer's time.
+MANY = {'WEIR_TEST_OPS': '1000000'}
+
 CONFIGS = [
     Config('gcc', 'build', 'gcc', 'g++', ['-Dwerror=true'], UNIT + ['headers', 'bench']),
     Config('clang', 'build-clang', 'clang', 'clang++', ['-Dwerror=true'], UNIT + ['headers']),
     Config('asan', 'build-asan', 'gcc', 'g++',
            SANE + ['-Db_sanitize=address,undefined', '-Dc_args=-fno-sanitize-recover=all'],
-           UNIT, slow=4),
-    Config('tsan', 'build-tsan', 'gcc', 'g++', SANE + ['-Db_sanitize=thread'], UNIT, slow=8),
+           UNIT, slow=4, env=MANY),
+    Config('tsan', 'build-tsan', 'gcc', 'g++', SANE + ['-Db_sanitize=thread'], UNIT, slow=8,
+           env=MANY),
 ]
 
-PARTS = [config.name for config in CONFIGS] + ['harness', 'vm']
+# These run what the gcc part has built. What valgrind calls lost is an error, what is reachable
+# still isn't: children that tests fork leave it behind.
+VALGRIND = Config('valgrind', 'build', 'gcc', 'g++', [], UNIT, slow=20,
+                  wrapper=['valgrind', '--quiet', '--leak-check=full', '--error-exitcode=99'])
+SOAK = Config('soak', 'build', 'gcc', 'g++', [], ['soak'], env={'WEIR_TEST_SECONDS': '60'})
+
+PARTS = [config.name for config in CONFIGS] + ['valgrind', 'harness', 'soak', 'vm']
+NEED_GCC = ['valgrind', 'soak', 'vm']
 
 
 class Case:
@@ -173,7 +186,7 @@ def tail(log):
 
 def environment(config):
     return dict(os.environ, CC=config.cc, CXX=config.cxx, LC_ALL='C.UTF-8',
-                CMOCKA_MESSAGE_OUTPUT='TAP', **SANITIZERS)
+                CMOCKA_MESSAGE_OUTPUT='TAP', **SANITIZERS, **config.env)
 
 
 def same_compiler(a, b):
@@ -203,11 +216,17 @@ def compile_config(config, log):
 
 def test_config(config, log):
     env = environment(config)
-    results = config.build / 'meson-logs/testlog.json'
-    results.unlink(missing_ok=True)
-
+    # Several may be testing one build; meson adds the wrapper's name to that of its log.
+    base = f'testlog-{config.name}'
     cmd = ['meson', 'test', '-C', config.build, '--no-rebuild', '--print-errorlogs',
-           '--timeout-multiplier', str(config.slow)]
+           '--timeout-multiplier', str(config.slow), '--logbase', base]
+    if config.wrapper:
+        if not shutil.which(config.wrapper[0]):
+            raise PartError(f'{config.wrapper[0]} is not installed; run scripts/setup test')
+        cmd += ['--wrapper', ' '.join(config.wrapper)]
+        base += f'-{config.wrapper[0]}'
+    results = config.build / f'meson-logs/{base}.json'
+    results.unlink(missing_ok=True)
     for suite in config.suites:
         cmd += ['--suite', suite]
     if 'b_sanitize=thread' in ' '.join(config.options):
@@ -238,11 +257,19 @@ def test_config(config, log):
     return cases, 0
 
 
+def valgrind_part(log):
+    return test_config(VALGRIND, log)
+
+
+def soak_part(log):
+    return test_config(SOAK, log)
+
+
 PLAN = re.compile(r'1\.\.(\d+)\b\s*(?:#\s*(SKIP)\S*\s*(.*))?$', re.IGNORECASE)
 RESULT = re.compile(r'(not ok|ok)\b\s*(\d*)\s*(?:-\s*)?(.*?)\s*(?:#\s*(SKIP|TODO)\S*\s*(.*))?$',
                     re.IGNORECASE)
 GROUP = re.compile(r'# (not )?ok - ')       # cmocka, after the last case of a group
-REPORT = re.compile(r'(ERROR|WARNING): \w+Sanitizer|: runtime error: ')
+REPORT = re.compile(r'(ERROR|WARNING): \w+Sanitizer|: runtime error: |^==\d+== ')
 
 
 def program_cases(machine, entry):
@@ -307,7 +334,7 @@ def program_cases(machine, entry):
     if whole:
         output = lines + stderr
         for i, line in enumerate(output):
-            if REPORT.search(line):     # a sanitizer's: its head says what, its tail doesn't
+            if REPORT.search(line):     # a checker's: its head says what, its tail doesn't
                 output = output[i:i + TAIL]
                 break
         cases.append(Case(layer, machine, program, whole[0], why=whole[1], output=output))
@@ -413,6 +440,7 @@ class Check:
         self.parts = parts
         self.cases = []
         self.done = []
+        self.gcc_built = False
         self.lock = threading.Lock()
         self.width = max(map(len, parts))
 
@@ -460,41 +488,53 @@ class Check:
             return test_config(config, log)
         self.part(config.name, build_and_test, 'unit')
 
-    def gcc_and_machines(self, config):
-        """The machines use the gcc build: start them between its build and its tests."""
+    def gcc_and_beside(self, config):
+        """What runs beside the builds starts: the machines after this one, soak after its tests."""
         built = threading.Event()
-        good = []
 
         def build_and_test(log):
             try:
                 compile_config(config, log)
-                good.append(True)
+                self.gcc_built = True
             finally:
                 built.set()
             return test_config(config, log)
 
         def machines(log):
             built.wait()
-            if not good:
-                raise PartError('the gcc build failed')
-            return vm_part(log)
+            return self.with_gcc(vm_part)(log)
 
-        vm = threading.Thread(target=self.part, args=('vm', machines, 'vm'))
-        vm.start()
+        threads = []
+        if 'vm' in self.parts:
+            threads.append(threading.Thread(target=self.part, args=('vm', machines, 'vm')))
+            threads[-1].start()
         self.part('gcc', build_and_test, 'unit')
-        return vm
+        if 'soak' in self.parts:
+            threads.append(threading.Thread(target=self.part,
+                                            args=('soak', self.with_gcc(soak_part), 'soak')))
+            threads[-1].start()
+        return threads
+
+    def with_gcc(self, function):
+        def run_if_built(log):
+            if not self.gcc_built:
+                raise PartError('the gcc build failed')
+            return function(log)
+        return run_if_built
 
     def run(self):
-        vm = None
+        threads = []
         for config in CONFIGS:
-            if config.name == 'gcc' and 'vm' in self.parts:
-                vm = self.gcc_and_machines(config)
+            if config.name == 'gcc' and 'gcc' in self.parts:
+                threads = self.gcc_and_beside(config)
             elif config.name in self.parts:
                 self.config(config)
+        if 'valgrind' in self.parts:
+            self.part('valgrind', self.with_gcc(valgrind_part), 'unit')
         if 'harness' in self.parts:
             self.part('harness', harness_part, 'harness')
-        if vm:
-            vm.join()
+        for thread in threads:
+            thread.join()
 
 
 def count(cases):
@@ -519,9 +559,8 @@ def main():
         CONFIGS[0].suites = UNIT
         args.parts = ['gcc']
 
-    # The machines need the gcc build.
     parts = args.parts or PARTS
-    if 'vm' in parts and 'gcc' not in parts:
+    if any(part in NEED_GCC for part in parts) and 'gcc' not in parts:
         parts = ['gcc'] + parts
 
     shutil.rmtree(LOGS, ignore_errors=True)
