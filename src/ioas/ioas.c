@@ -273,7 +273,7 @@ static void detach_locked(struct weir_ioas *as, struct wr_endpoint *ep)
 	pthread_mutex_lock(&as->books);
 	if (wr_list_empty(&as->domains))
 		as->tracking = false;
-	/* Ranges only grow here: without memory for that, the old ones will do. */
+	/* Without memory for others, the old ranges will do: an attach checks what is mapped. */
 	recompute(as);
 	pthread_mutex_unlock(&as->books);
 }

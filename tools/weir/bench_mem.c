@@ -41,9 +41,11 @@ static void *populate(void *arg)
 
 static unsigned int processors(void)
 {
+	unsigned int n = 1;
 	cpu_set_t set;
-	unsigned int n = sched_getaffinity(0, sizeof(set), &set) ? 1 : (unsigned int)CPU_COUNT(&set);
 
+	if (!sched_getaffinity(0, sizeof(set), &set))
+		n = (unsigned int)CPU_COUNT(&set);
 	return n < THREADS ? n : THREADS;
 }
 
