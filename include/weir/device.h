@@ -134,6 +134,66 @@ WEIR_API int weir_device_gone(struct weir_device *dev);
  */
 WEIR_API int weir_device_reset(struct weir_device *dev);
 
+/** weir_dependent - a function that is reset with another one. */
+struct weir_dependent {
+	char address[16];	/**< "0000:01:00.0" */
+	int group;		/**< its IOMMU group, -1 where the kernel doesn't say */
+	bool owned;		/**< by this context, so that it doesn't hinder */
+	/** For later versions; zero. */
+	uint64_t reserved[4];
+};
+
+/**
+ * weir_device_hot_reset_info() - what weir_device_hot_reset() would reset: all functions of its slot
+ * or bus, itself included.
+ *
+ * Returns their number, of which at most @n are stored; -ENOTSUP when it can't be reset so (it sits
+ * on a root bus, or is a model); -ENOMEM; -EIO.
+ */
+WEIR_API int weir_device_hot_reset_info(struct weir_device *dev, struct weir_dependent *list,
+					size_t n);
+
+/**
+ * weir_device_hot_reset() - reset the function's slot or bus, and so all functions on it, which must
+ * all be bound to vfio-pci and in groups that this context has open (VFIO_DEVICE_PCI_HOT_RESET in
+ * linux/vfio.h). Mappings, interrupt set-up and what the kernel keeps of config space stay, the
+ * devices' own state goes; mapped registers are taken away for the moment, see weir/bar.h.
+ *
+ * Returns 0; -EPERM when a function isn't this context's, which the message names; -ENOTSUP as
+ * above; -EAGAIN or -EBUSY when the kernel is busy with one of them: try again; -EINVAL when it
+ * refuses.
+ */
+WEIR_API int weir_device_hot_reset(struct weir_device *dev);
+
+/**
+ * weir_feature - what a device, its driver or this kernel may have beyond what all have: the
+ * features of VFIO_DEVICE_FEATURE in linux/vfio.h, by their numbers.
+ */
+enum weir_feature {
+	WEIR_FEATURE_VF_TOKEN = 0,		/**< a physical function's token can be set */
+	WEIR_FEATURE_MIGRATION = 1,
+	WEIR_FEATURE_LOW_POWER = 3,		/**< weir_device_low_power(), Linux 6.1 */
+	WEIR_FEATURE_LOW_POWER_WAKEUP = 4,	/**< with an eventfd */
+	WEIR_FEATURE_DMA_LOGGING = 6,		/**< the device logs the pages that it writes */
+	WEIR_FEATURE_DMA_BUF = 11,		/**< its BARs can be exported */
+};
+
+/** weir_device_has() - returns 1 or 0; -EINVAL when @feature isn't one of weir_feature; -EIO. */
+WEIR_API int weir_device_has(struct weir_device *dev, enum weir_feature feature);
+
+/**
+ * weir_device_low_power() - let the kernel put the device into a low-power state while it isn't
+ * used (runtime power management, down to D3cold), or no longer. Mapped registers are taken away
+ * until it is off again; calls wake the device for their duration. The device must be idle: it
+ * loses its state.
+ * @wakeup: with @on, an eventfd that is signalled when the device or the host wakes it, which ends
+ *	low power; it stays the caller's. -1: none.
+ *
+ * Returns 0; -ENOTSUP where weir_device_has() says so; -EINVAL when it is on already, or @wakeup is
+ * no eventfd.
+ */
+WEIR_API int weir_device_low_power(struct weir_device *dev, bool on, int wakeup);
+
 /** weir_region - a device's regions, numbered as VFIO does. */
 enum weir_region {
 	WEIR_REGION_BAR0,

@@ -252,19 +252,6 @@ int weir_device_bus_master(struct weir_device *dev, bool on)
 	return ret;
 }
 
-int weir_device_reset(struct weir_device *dev)
-{
-	int ret = wr_ioas_check_process(dev->as);
-
-	if (ret)
-		return ret;
-	if (!dev->transport->can_reset(dev))
-		return wr_fail(-ENOTSUP, "%s: it has no reset of its own (function-level reset or "
-			       "another that the kernel knows)", dev->name);
-	ret = dev->transport->reset(dev);
-	return ret ? wr_fail_in(ret, "%s", dev->name) : 0;
-}
-
 int weir_device_gone(struct weir_device *dev)
 {
 	int ret = wr_ioas_check_process(dev->as);

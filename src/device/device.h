@@ -90,9 +90,14 @@ struct wr_transport {
 	int (*irq_unmask_fd)(struct weir_device *dev, enum weir_irq irq, unsigned int vector,
 			     int fd);
 
-	/* NULL: it has none, and info->can_reset says so. */
 	bool (*can_reset)(struct weir_device *dev);
 	int (*reset)(struct weir_device *dev);
+
+	/* As the public calls; NULL: the transport has no bus, and no kernel that could be asked. */
+	int (*hot_reset_info)(struct weir_device *dev, struct weir_dependent **out);
+	int (*hot_reset)(struct weir_device *dev);
+	int (*has)(struct weir_device *dev, enum weir_feature feature);
+	int (*low_power)(struct weir_device *dev, bool on, int wakeup);
 	/* As weir_device_gone(). */
 	int (*gone)(struct weir_device *dev);
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The transport to real hardware: a VFIO device fd, taken from its group. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -247,6 +248,122 @@ static int kernel_reset(struct weir_device *dev)
 	return wr_vdev_reset(((struct kernel *)dev->t)->fd);
 }
 
+static int kernel_hot_reset_info(struct weir_device *dev, struct weir_dependent **out)
+{
+	struct kernel *k = dev->t;
+	struct wr_vfio_dependent *raw;
+	struct weir_dependent *list;
+	uint32_t flags;
+	int n = wr_vdev_hot_reset_info(k->fd, &raw, &flags);
+
+	if (n < 0)
+		return n;
+	list = calloc((size_t)n + 1, sizeof(*list));
+	for (int i = 0; list && i < n; i++) {
+		struct wr_group *group = wr_iommu_group_find(k->iommu, (int)raw[i].group);
+
+		snprintf(list[i].address, sizeof(list[i].address), "%04x:%02x:%02x.%x",
+			 raw[i].segment, raw[i].bus, raw[i].devfn >> 3, raw[i].devfn & 7);
+		list[i].group = (int)raw[i].group;
+		list[i].owned = group;
+		if (group)
+			wr_iommu_group_put(k->iommu, group);
+	}
+	free(raw);
+	if (!list)
+		return wr_fail(-ENOMEM, "no memory for %d functions", n);
+	*out = list;
+	return n;
+}
+
+static bool is_first_of_group(const struct weir_dependent *list, int i)
+{
+	for (int j = 0; j < i; j++)
+		if (list[j].group == list[i].group)
+			return false;
+	return true;
+}
+
+/* The groups are held meanwhile, so that their fds stay open. */
+static int hot_reset(struct kernel *k, const struct weir_dependent *list, int n,
+		     struct wr_group **groups, int *fds)
+{
+	unsigned int held = 0;
+	int ret = 0;
+
+	for (int i = 0; i < n && !ret; i++) {
+		if (!is_first_of_group(list, i))
+			continue;
+		groups[held] = wr_iommu_group_find(k->iommu, list[i].group);
+		if (!groups[held])
+			ret = wr_fail(-EPERM, "%s would be reset as well, and its group %d isn't "
+				      "open in this context: open a device of it here, too",
+				      list[i].address, list[i].group);
+		else
+			fds[held] = groups[held]->fd;
+		held += !ret;
+	}
+	if (!ret)
+		ret = wr_vdev_hot_reset(k->fd, fds, held);
+	while (held)
+		wr_iommu_group_put(k->iommu, groups[--held]);
+	return ret;
+}
+
+static int kernel_hot_reset(struct weir_device *dev)
+{
+	struct weir_dependent *list;
+	struct wr_group **groups;
+	int ret, *fds, n = kernel_hot_reset_info(dev, &list);
+
+	if (n < 0)
+		return n;
+	groups = calloc((size_t)n + 1, sizeof(*groups));
+	fds = calloc((size_t)n + 1, sizeof(*fds));
+	if (groups && fds)
+		ret = hot_reset(dev->t, list, n, groups, fds);
+	else
+		ret = wr_fail(-ENOMEM, "no memory for the groups of %d functions", n);
+	free(fds);
+	free(groups);
+	free(list);
+	return ret;
+}
+
+/* To probe how a feature is used asks for nothing to be done. */
+static int kernel_has(struct weir_device *dev, enum weir_feature feature)
+{
+	bool get = feature == WEIR_FEATURE_MIGRATION || feature == WEIR_FEATURE_DMA_BUF;
+	uint32_t flags = (uint32_t)feature | WR_VFIO_FEATURE_PROBE |
+			 (get ? WR_VFIO_FEATURE_GET : WR_VFIO_FEATURE_SET);
+	int ret = wr_vdev_feature(((struct kernel *)dev->t)->fd, flags, NULL, 0);
+
+	/* Before Linux 5.7 there are no features at all, and other ways to say so. */
+	if (ret == -ENOTTY || ret == -EINVAL)
+		return 0;
+	return ret < 0 ? wr_fail(ret, "asking for feature %d: %s", (int)feature, strerror(-ret))
+		       : 1;
+}
+
+static int kernel_low_power(struct weir_device *dev, bool on, int wakeup)
+{
+	const struct wr_vfio_low_power_wakeup eventfd = { .eventfd = wakeup };
+	uint32_t feature = !on ? WR_VFIO_FEATURE_LOW_POWER_EXIT :
+			   wakeup < 0 ? WR_VFIO_FEATURE_LOW_POWER_ENTRY :
+			   WR_VFIO_FEATURE_LOW_POWER_WAKEUP;
+	int ret = wr_vdev_feature(((struct kernel *)dev->t)->fd, feature | WR_VFIO_FEATURE_SET,
+				  &eventfd, wakeup < 0 ? 0 : sizeof(eventfd));
+
+	switch (ret) {
+	case -ENOTTY:
+		return wr_fail(-ENOTSUP, "this kernel has no low power for devices (Linux 6.1)");
+	case -EINVAL:
+		return wr_fail(ret, "low power is on already");
+	default:
+		return ret < 0 ? wr_fail(ret, "low power: %s", strerror(-ret)) : 0;
+	}
+}
+
 /* Class and revision come from the device as they are; the kernel answers for what is before. */
 static int kernel_gone(struct weir_device *dev)
 {
@@ -280,5 +397,9 @@ const struct wr_transport wr_transport_kernel = {
 	.irq_unmask_fd = kernel_irq_unmask_fd,
 	.can_reset = kernel_can_reset,
 	.reset = kernel_reset,
+	.hot_reset_info = kernel_hot_reset_info,
+	.hot_reset = kernel_hot_reset,
+	.has = kernel_has,
+	.low_power = kernel_low_power,
 	.gone = kernel_gone,
 };

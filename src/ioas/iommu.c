@@ -112,16 +112,37 @@ int weir_iommu_close(struct weir_iommu *iommu)
 	return 0;
 }
 
+/* With the lock held. */
+static struct wr_group *find_group(struct weir_iommu *iommu, int number)
+{
+	struct wr_group *group;
+
+	wr_list_for_each(group, &iommu->groups, link)
+		if (group->number == number)
+			return group;
+	return NULL;
+}
+
+struct wr_group *wr_iommu_group_find(struct weir_iommu *iommu, int number)
+{
+	struct wr_group *group;
+
+	pthread_mutex_lock(&iommu->lock);
+	group = find_group(iommu, number);
+	if (group)
+		group->users++;
+	pthread_mutex_unlock(&iommu->lock);
+	return group;
+}
+
 int wr_iommu_group_get(struct weir_iommu *iommu, const char *addr, int number,
 		       struct wr_group **out)
 {
-	struct wr_group *group, *found = NULL;
+	struct wr_group *found;
 	int ret = 0;
 
 	pthread_mutex_lock(&iommu->lock);
-	wr_list_for_each(group, &iommu->groups, link)
-		if (group->number == number)
-			found = group;
+	found = find_group(iommu, number);
 	if (!found) {
 		ret = wr_group_open(number, addr, &found);
 		if (!ret)

@@ -30,4 +30,7 @@ int wr_iommu_group_get(struct weir_iommu *iommu, const char *addr, int number,
 		       struct wr_group **out);
 void wr_iommu_group_put(struct weir_iommu *iommu, struct wr_group *group);
 
+/* The same for a group that is open already; NULL: it isn't. */
+struct wr_group *wr_iommu_group_find(struct weir_iommu *iommu, int number);
+
 #endif

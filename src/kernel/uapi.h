@@ -39,7 +39,10 @@
 #define WR_VFIO_DEVICE_GET_IRQ_INFO	WR_VFIO_IO(9)
 #define WR_VFIO_DEVICE_SET_IRQS		WR_VFIO_IO(10)
 #define WR_VFIO_DEVICE_RESET		WR_VFIO_IO(11)
+#define WR_VFIO_DEVICE_HOT_RESET_INFO	WR_VFIO_IO(12)
+#define WR_VFIO_DEVICE_HOT_RESET	WR_VFIO_IO(13)
 #define WR_VFIO_DEVICE_IOEVENTFD	WR_VFIO_IO(16)
+#define WR_VFIO_DEVICE_FEATURE		WR_VFIO_IO(17)
 
 struct wr_vfio_group_status {
 	uint32_t argsz;
@@ -110,6 +113,50 @@ struct wr_vfio_ioeventfd {
 	uint64_t offset;	/* in the fd */
 	uint64_t data;
 	int32_t fd;
+	uint32_t reserved;
+};
+
+/* A function that a hot reset would reset, too. */
+struct wr_vfio_dependent {
+	uint32_t group;		/* its IOMMU group; or by WR_VFIO_HOT_RESET_DEV_ID its device id */
+	uint16_t segment;
+	uint8_t bus;
+	uint8_t devfn;
+};
+
+struct wr_vfio_hot_reset_info {
+	uint32_t argsz;
+	uint32_t flags;
+	uint32_t count;
+	struct wr_vfio_dependent devices[];
+};
+
+#define WR_VFIO_HOT_RESET_DEV_ID	(1u << 0)
+
+/* Followed by count fds of groups. */
+struct wr_vfio_hot_reset {
+	uint32_t argsz;
+	uint32_t flags;
+	uint32_t count;
+	int32_t groups[];
+};
+
+/* Followed by the feature's data. */
+struct wr_vfio_feature {
+	uint32_t argsz;
+	uint32_t flags;		/* the feature's number, and: */
+};
+
+#define WR_VFIO_FEATURE_GET		(1u << 16)
+#define WR_VFIO_FEATURE_SET		(1u << 17)
+#define WR_VFIO_FEATURE_PROBE		(1u << 18)
+
+#define WR_VFIO_FEATURE_LOW_POWER_ENTRY	3
+#define WR_VFIO_FEATURE_LOW_POWER_WAKEUP 4
+#define WR_VFIO_FEATURE_LOW_POWER_EXIT	5
+
+struct wr_vfio_low_power_wakeup {
+	int32_t eventfd;
 	uint32_t reserved;
 };
 

@@ -260,3 +260,82 @@ int wr_vdev_reset(int fd)
 		return wr_fail(ret, "the kernel is busy resetting it; try again");
 	return ret < 0 ? wr_fail(ret, "reset: %s", strerror(-ret)) : 0;
 }
+
+/* vfio_pci_ioctl_get_pci_hot_reset_info(): what doesn't fit is counted, with -ENOSPC */
+int wr_vdev_hot_reset_info(int fd, struct wr_vfio_dependent **out, uint32_t *flags)
+{
+	struct wr_vfio_hot_reset_info *info = NULL;
+	size_t count = 0, size;
+	int ret;
+
+	do {
+		struct wr_vfio_hot_reset_info *bigger;
+
+		size = sizeof(*info) + count * sizeof(info->devices[0]);
+		bigger = realloc(info, size);
+		if (!bigger) {
+			free(info);
+			return wr_fail(-ENOMEM, "no memory for %zu functions", count);
+		}
+		info = bigger;
+		*info = (struct wr_vfio_hot_reset_info){ .argsz = (uint32_t)size };
+		ret = wr_sys->ioctl(fd, WR_VFIO_DEVICE_HOT_RESET_INFO, info);
+		/* More were plugged in, between two calls or in the middle of one. */
+		if (ret == -EAGAIN && info->count > count)
+			ret = -ENOSPC;
+		if (info->count <= count && ret == -ENOSPC)
+			ret = -EIO;
+		if (ret == -ENOSPC)
+			count = info->count;
+	} while (ret == -ENOSPC && count <= UINT16_MAX + 1u);
+	if (!ret && info->count <= count) {
+		count = info->count;
+		*flags = info->flags;
+		memmove(info, info->devices, count * sizeof(info->devices[0]));
+		*out = (struct wr_vfio_dependent *)(void *)info;
+		return (int)count;
+	}
+	free(info);
+	if (ret == -ENODEV)
+		return wr_fail(-ENOTSUP, "it can't be reset with its bus or slot: it sits on a root "
+			       "bus, or its port can't do that");
+	ret = ret < 0 ? ret : -EIO;
+	return wr_fail(ret, "asking what a hot reset would reset: %s", strerror(-ret));
+}
+
+int wr_vdev_hot_reset(int fd, const int *groups, unsigned int n)
+{
+	size_t size = sizeof(struct wr_vfio_hot_reset) + n * sizeof(int32_t);
+	struct wr_vfio_hot_reset *reset = calloc(1, size);
+	int ret;
+
+	if (!reset)
+		return wr_fail(-ENOMEM, "no memory for %u groups", n);
+	reset->argsz = (uint32_t)size;
+	reset->count = n;
+	memcpy(reset->groups, groups, n * sizeof(int32_t));
+	ret = wr_sys->ioctl(fd, WR_VFIO_DEVICE_HOT_RESET, reset);
+	free(reset);
+	switch (ret) {
+	case -EBUSY:
+	case -EAGAIN:
+		return wr_fail(ret, "the kernel is busy with one of the functions; try again");
+	case -EINVAL:
+		return wr_fail(ret, "the kernel refuses a hot reset: a function that it would "
+			       "reset isn't bound to vfio-pci, or was plugged in meanwhile");
+	default:
+		return ret < 0 ? wr_fail(ret, "hot reset: %s", strerror(-ret)) : 0;
+	}
+}
+
+int wr_vdev_feature(int fd, uint32_t flags, const void *data, size_t len)
+{
+	struct {
+		struct wr_vfio_feature head;
+		_Alignas(8) unsigned char data[64];
+	} feature = { .head = { .argsz = (uint32_t)(sizeof(feature.head) + len), .flags = flags } };
+
+	if (len)
+		memcpy(feature.data, data, len);
+	return wr_sys->ioctl(fd, WR_VFIO_DEVICE_FEATURE, &feature);
+}

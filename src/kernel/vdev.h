@@ -52,4 +52,16 @@ int wr_vdev_ioeventfd(int fd, uint64_t offset, unsigned int width, uint64_t valu
 
 int wr_vdev_reset(int fd);
 
+/*
+ * The functions that a hot reset of this one resets, itself included. Returns their number; the
+ * caller frees *@out. -ENOTSUP: it can't be reset so. @flags: of struct wr_vfio_hot_reset_info.
+ */
+int wr_vdev_hot_reset_info(int fd, struct wr_vfio_dependent **out, uint32_t *flags);
+
+/* Reset them; @groups are the fds of all their groups, or none for a device without a group fd. */
+int wr_vdev_hot_reset(int fd, const int *groups, unsigned int n);
+
+/* VFIO_DEVICE_FEATURE: returns what the kernel says, without a message. */
+int wr_vdev_feature(int fd, uint32_t flags, const void *data, size_t len);
+
 #endif

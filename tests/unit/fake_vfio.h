@@ -48,6 +48,14 @@ struct fake_device {
 	uint32_t chain_size;
 	uint32_t chain_offset;		/* where it is said to start */
 	int reset_error;
+	/* what is reset with it by a hot reset; so many more are there at each look */
+	struct wr_vfio_dependent dependents[8];
+	unsigned int n_dependents, dependents_growth;
+	int hot_reset_error;
+	struct wr_vfio_hot_reset last_hot_reset;
+	unsigned int hot_resets;
+	uint32_t features;		/* a bit each */
+	bool low_power;
 	/* its registers: a file, in which a region lies at its offset */
 	int memory;
 	size_t most;			/* bytes that pread and pwrite move at once */

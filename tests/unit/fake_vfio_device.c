@@ -326,6 +326,63 @@ static int ioeventfd(const struct wr_vfio_ioeventfd *io)
 	return 0;
 }
 
+/* vfio_pci_ioctl_get_pci_hot_reset_info() */
+static int hot_reset_info(struct wr_vfio_hot_reset_info *info)
+{
+	struct fake_device *d = &fake.device;
+
+	if (info->argsz < sizeof(*info))
+		return -EINVAL;
+	if (!d->n_dependents)
+		return -ENODEV;
+	if (d->dependents_growth) {
+		d->dependents_growth--;
+		d->n_dependents++;
+	}
+	info->flags = 0;
+	info->count = d->n_dependents;
+	if (info->argsz < sizeof(*info) + d->n_dependents * sizeof(info->devices[0]))
+		return -ENOSPC;
+	memcpy(info->devices, d->dependents, d->n_dependents * sizeof(info->devices[0]));
+	return 0;
+}
+
+/* vfio_pci_ioctl_pci_hot_reset_groups(), but which groups they are */
+static int hot_reset(const struct wr_vfio_hot_reset *reset)
+{
+	struct fake_device *d = &fake.device;
+
+	if (reset->argsz < sizeof(*reset) + reset->count * sizeof(int32_t) || reset->flags ||
+	    !reset->count || reset->count > d->n_dependents)
+		return -EINVAL;
+	d->last_hot_reset = *reset;
+	if (!d->hot_reset_error)
+		d->hot_resets++;
+	return d->hot_reset_error;
+}
+
+/* vfio_ioctl_device_feature(); of the features themselves low power alone does something */
+static int feature(const struct wr_vfio_feature *f)
+{
+	struct fake_device *d = &fake.device;
+	uint32_t id = f->flags & 0xffff, need = id == WR_VFIO_FEATURE_LOW_POWER_WAKEUP ? 8 : 0;
+	bool get = id == 1 || id == 11, on = id != WR_VFIO_FEATURE_LOW_POWER_EXIT;
+	uint32_t op = get ? WR_VFIO_FEATURE_GET : WR_VFIO_FEATURE_SET;
+
+	if (f->argsz < sizeof(*f) || f->flags >> 19)
+		return -EINVAL;
+	if (id >= 32 || !(d->features >> id & 1))
+		return -ENOTTY;
+	if (!(f->flags & op))
+		return -EINVAL;
+	if (f->flags & WR_VFIO_FEATURE_PROBE)
+		return 0;
+	if (f->argsz < sizeof(*f) + need || (on && d->low_power))
+		return -EINVAL;
+	d->low_power = on;
+	return 0;
+}
+
 int fake_device_ioctl(unsigned long request, void *arg)
 {
 	struct wr_vfio_device_info *info = arg;
@@ -349,6 +406,12 @@ int fake_device_ioctl(unsigned long request, void *arg)
 		return fake.device.reset_error;
 	case WR_VFIO_DEVICE_IOEVENTFD:
 		return ioeventfd(arg);
+	case WR_VFIO_DEVICE_HOT_RESET_INFO:
+		return hot_reset_info(arg);
+	case WR_VFIO_DEVICE_HOT_RESET:
+		return hot_reset(arg);
+	case WR_VFIO_DEVICE_FEATURE:
+		return feature(arg);
 	default:
 		return -ENOTTY;
 	}

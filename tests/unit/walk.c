@@ -64,6 +64,9 @@ static void fill_fake_device(void)
 		.size = 256,
 		.offset = WALK_CONFIG_AT,
 	};
+	d->n_dependents = 2;
+	d->dependents[0].group = d->dependents[1].group = FAKE_GROUP(0);
+	d->features = 7u << WEIR_FEATURE_LOW_POWER;
 	d->irqs[WEIR_IRQ_INTX] = (struct wr_vfio_irq_info){
 		.flags = WR_VFIO_IRQ_EVENTFD | WR_VFIO_IRQ_MASKABLE, .count = 1,
 	};
@@ -239,7 +242,7 @@ static void view_fake(char *text)
 		  d->ioeventfds[0].width + d->ioeventfds[1].width + d->ioeventfds[2].width);
 	view_registers(0, text);
 	view_registers(WALK_CONFIG_AT, text);
-	wr_append(text, VIEW_MAX, "\n");
+	wr_append(text, VIEW_MAX, "; %u hot resets, low power %d\n", d->hot_resets, d->low_power);
 }
 
 static void view(struct world *w, const struct operation *op, char *text)

@@ -135,6 +135,33 @@ static int device_reset(struct world *w)
 	return weir_device_reset(w->dev);
 }
 
+static int hot_reset(struct world *w)
+{
+	return weir_device_hot_reset(w->dev);
+}
+
+static int hot_reset_info(struct world *w)
+{
+	struct weir_dependent list[2];
+
+	return weir_device_hot_reset_info(w->dev, list, 2);
+}
+
+static int low_power(struct world *w)
+{
+	return weir_device_low_power(w->dev, true, -1);
+}
+
+static void full_power(struct world *w)
+{
+	weir_device_low_power(w->dev, false, -1);
+}
+
+static int device_has(struct world *w)
+{
+	return weir_device_has(w->dev, WEIR_FEATURE_LOW_POWER);
+}
+
 static int device_gone(struct world *w)
 {
 	return weir_device_gone(w->dev);
@@ -418,6 +445,10 @@ const struct operation walk_device[] = {
 	{ "weir_device_bus_master", .with = WITH_DEV, .run = bus_master },
 	{ "weir_device_gone", .with = WITH_DEV, .run = device_gone },
 	{ "weir_device_reset", "kernel", .with = WITH_DEV, .run = device_reset },
+	{ "weir_device_hot_reset", .with = WITH_DEV, .run = hot_reset },
+	{ "weir_device_hot_reset_info", .with = WITH_DEV, .run = hot_reset_info },
+	{ "weir_device_has", .with = WITH_DEV, .run = device_has },
+	{ "weir_device_low_power", .with = WITH_DEV, .run = low_power, .undo = full_power },
 	{ "weir_device_reset", "soft", .with = WITH_SOFT, .run = soft_reset,
 	  .silent = "it is a call of the model" },
 

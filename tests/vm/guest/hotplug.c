@@ -246,6 +246,70 @@ static void pulled_out(void **state)
 	MUST(weir_device_close(dev));
 }
 
+/* The slot's reset takes the register back; bus mastering and interrupts stay. */
+static void reset_with_its_slot(void **state)
+{
+	struct weir_dependent list[4];
+	struct weir_device *dev;
+	struct weir_bar *bar;
+	uint16_t command;
+
+	(void)state;
+	MUST(weir_device_open(NULL, device("WEIR_TEST_LOST"), NULL, &dev));
+	MUST(weir_bar_open(dev, WEIR_REGION_BAR0, WEIR_BAR_MAPPED, &bar));
+	MUST(weir_device_bus_master(dev, true));
+	MUST(weir_irq_enable(dev, WEIR_IRQ_MSI, 1));
+	assert_int_equal(MUST(weir_device_hot_reset_info(dev, list, 4)), 1);
+	assert_string_equal(list[0].address, device("WEIR_TEST_LOST"));
+	assert_true(list[0].owned);
+	weir_write32(bar, E1000E_VET, 0x1234);
+	assert_int_equal(weir_read32(bar, E1000E_VET), 0x1234);
+	MUST(weir_device_hot_reset(dev));
+	assert_int_equal(weir_read32(bar, E1000E_VET), E1000E_VET_RESET);
+	MUST(weir_config_read16(dev, PCI_COMMAND, &command));
+	assert_true(command & PCI_COMMAND_MASTER);
+	MUST(weir_irq_trigger(dev, WEIR_IRQ_MSI, 0));
+	assert_int_equal(MUST(weir_irq_wait(dev, WEIR_IRQ_MSI, 0, 5000)), 1);
+	MUST(weir_bar_close(bar));
+	MUST(weir_device_close(dev));
+}
+
+/*
+ * While it is on, the kernel may put the device to sleep (D3hot, which this one has): registers by
+ * calls wake it, mapped ones are gone.
+ */
+static void low_power(void **state)
+{
+	struct sigaction action = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO };
+	struct weir_bar *mapped, *calls;
+	struct sigaction before;
+	struct weir_device *dev;
+
+	(void)state;
+	MUST(weir_device_open(NULL, device("WEIR_TEST_LOST"), NULL, &dev));
+	assert_int_equal(MUST(weir_device_has(dev, WEIR_FEATURE_LOW_POWER)), 1);
+	assert_int_equal(MUST(weir_device_has(dev, WEIR_FEATURE_MIGRATION)), 0);
+	MUST(weir_bar_open(dev, WEIR_REGION_BAR0, WEIR_BAR_MAPPED, &mapped));
+	MUST(weir_bar_open(dev, WEIR_REGION_BAR0, WEIR_BAR_CALLS, &calls));
+	MUST(weir_device_low_power(dev, true, -1));
+	must_fail(weir_device_low_power(dev, true, -1), -EINVAL, "is on already");
+	assert_int_not_equal(weir_read32(calls, E1000E_VET), UINT32_MAX);
+	guarded = mapped;
+	bus_errors = 0;
+	assert_int_equal(sigaction(SIGBUS, &action, &before), 0);
+	assert_int_equal(weir_read32(mapped, E1000E_VET), UINT32_MAX);
+	assert_int_equal(sigaction(SIGBUS, &before, NULL), 0);
+	assert_int_equal(bus_errors, 1);
+	MUST(weir_bar_close(mapped));
+	MUST(weir_device_low_power(dev, false, -1));
+	MUST(weir_bar_open(dev, WEIR_REGION_BAR0, WEIR_BAR_MAPPED, &mapped));
+	weir_write32(mapped, E1000E_VET, 0x4321);
+	assert_int_equal(weir_read32(calls, E1000E_VET), 0x4321);
+	MUST(weir_bar_close(mapped));
+	MUST(weir_bar_close(calls));
+	MUST(weir_device_close(dev));
+}
+
 /* The common configuration of a virtio device (Virtio 1.2, section 4.1.4): where it is. */
 static unsigned int virtio_common(struct weir_device *dev, uint32_t *offset)
 {
@@ -303,6 +367,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(given_back_on_request),
+		cmocka_unit_test(reset_with_its_slot),
+		cmocka_unit_test(low_power),
 		cmocka_unit_test(pulled_out),
 		cmocka_unit_test(reports_an_error),
 	};

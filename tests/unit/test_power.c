@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* Hot reset, low power, and what a device has beyond what all have. */
+#include "device_rig.h"
+
+/* Two functions of its slot, in its own group; then one of another group. */
+static void add_dependents(unsigned int n)
+{
+	static const struct wr_vfio_dependent all[] = {
+		{ FAKE_GROUP(0), 0, 1, 0x00 }, { FAKE_GROUP(0), 0, 1, 0x01 },
+		{ FAKE_GROUP(1), 0, 1, 0x0a },
+	};
+
+	memcpy(fake.device.dependents, all, sizeof(all));
+	fake.device.n_dependents = n;
+}
+
+static void dependents_are_listed(void **state)
+{
+	struct weir_dependent list[3];
+
+	(void)state;
+	add_dependents(3);
+	assert_int_equal(weir_device_hot_reset_info(dev, list, 3), 3);
+	assert_string_equal(list[0].address, NAME);
+	assert_string_equal(list[1].address, "0000:01:00.1");
+	assert_string_equal(list[2].address, "0000:01:01.2");
+	assert_true(list[0].owned && list[1].owned && !list[2].owned);
+	assert_int_equal(list[2].group, FAKE_GROUP(1));
+	/* Room for one: the others are counted. */
+	list[1].address[0] = '?';
+	assert_int_equal(weir_device_hot_reset_info(dev, list, 1), 3);
+	assert_int_equal(list[1].address[0], '?');
+	/* More are plugged in at each look. */
+	fake.device.dependents_growth = 3;
+	assert_int_equal(weir_device_hot_reset_info(dev, NULL, 0), 6);
+}
+
+static void slot_is_reset_by_its_groups(void **state)
+{
+	(void)state;
+	add_dependents(2);
+	assert_int_equal(weir_device_hot_reset(dev), 0);
+	assert_int_equal(fake.device.hot_resets, 1);
+	/* Both functions are of one group. */
+	assert_int_equal(fake.device.last_hot_reset.count, 1);
+}
+
+static void others_hinder_a_hot_reset(void **state)
+{
+	struct weir_iommu *iommu;
+	struct weir_device *other, *first;
+
+	(void)state;
+	add_dependents(3);
+	assert_int_equal(weir_device_hot_reset(dev), -EPERM);
+	assert_says(NAME ": 0000:01:01.2 would be reset as well, and its group 11 isn't open");
+	assert_int_equal(fake.device.hot_resets, 0);
+	assert_int_equal(weir_device_close(dev), 0);
+
+	/* A device of that group, in the same context. */
+	assert_int_equal(weir_iommu_open(NULL, &iommu), 0);
+	assert_int_equal(weir_device_open(iommu, NAME, NULL, &first), 0);
+	assert_int_equal(weir_device_open(iommu, fake.groups[1].device, NULL, &other), 0);
+	assert_int_equal(weir_device_hot_reset(first), 0);
+	assert_int_equal(fake.device.last_hot_reset.count, 2);
+	assert_int_equal(weir_device_close(other), 0);
+	assert_int_equal(weir_device_hot_reset(first), -EPERM);
+	assert_int_equal(weir_device_close(first), 0);
+	assert_int_equal(weir_iommu_close(iommu), 0);
+	dev = NULL;
+}
+
+static void hot_resets_that_fail(void **state)
+{
+	static const struct {
+		int says, err;
+		const char *part;
+	} cases[] = {
+		{ -EBUSY, -EBUSY, "try again" }, { -EAGAIN, -EAGAIN, "try again" },
+		{ -EINVAL, -EINVAL, "isn't bound to vfio-pci" }, { -EIO, -EIO, "hot reset: " },
+	};
+
+	(void)state;
+	assert_int_equal(weir_device_hot_reset(dev), -ENOTSUP);
+	assert_says("root bus");
+	assert_int_equal(weir_device_hot_reset_info(dev, NULL, 0), -ENOTSUP);
+	add_dependents(1);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fake.device.hot_reset_error = cases[i].says;
+		assert_int_equal(weir_device_hot_reset(dev), cases[i].err);
+		assert_says(cases[i].part);
+	}
+}
+
+static void features_are_probed(void **state)
+{
+	(void)state;
+	assert_int_equal(weir_device_has(dev, WEIR_FEATURE_LOW_POWER), 0);
+	fake.device.features = 1u << WEIR_FEATURE_LOW_POWER | 1u << WEIR_FEATURE_DMA_BUF |
+			       1u << WEIR_FEATURE_MIGRATION;
+	assert_int_equal(weir_device_has(dev, WEIR_FEATURE_LOW_POWER), 1);
+	assert_int_equal(weir_device_has(dev, WEIR_FEATURE_DMA_BUF), 1);
+	assert_int_equal(weir_device_has(dev, WEIR_FEATURE_MIGRATION), 1);
+	assert_int_equal(weir_device_has(dev, WEIR_FEATURE_LOW_POWER_WAKEUP), 0);
+	assert_false(fake.device.low_power);
+	assert_int_equal(weir_device_has(dev, (enum weir_feature)5), -EINVAL);
+	assert_says("5 is no weir_feature");
+	assert_int_equal(weir_device_has(dev, (enum weir_feature)99), -EINVAL);
+}
+
+static void low_power_is_entered_and_left(void **state)
+{
+	int eventfd = wr_sys_kernel.eventfd();
+
+	(void)state;
+	assert_int_equal(weir_device_low_power(dev, true, -1), -ENOTSUP);
+	assert_says("Linux 6.1");
+	fake.device.features = 7u << 3;
+	assert_int_equal(weir_device_low_power(dev, true, -1), 0);
+	assert_true(fake.device.low_power);
+	assert_int_equal(weir_device_low_power(dev, true, -1), -EINVAL);
+	assert_says("is on already");
+	assert_int_equal(weir_device_low_power(dev, false, eventfd), -EINVAL);
+	assert_int_equal(weir_device_low_power(dev, false, -1), 0);
+	assert_false(fake.device.low_power);
+	assert_int_equal(weir_device_low_power(dev, false, -1), 0);
+	assert_int_equal(weir_device_low_power(dev, true, eventfd), 0);
+	assert_true(fake.device.low_power);
+	assert_int_equal(weir_device_low_power(dev, true, 1 << 20), -EBADF);
+	close(eventfd);
+}
+
+static void models_have_none_of_it(void **state)
+{
+	struct weir_device *soft;
+
+	(void)state;
+	assert_int_equal(weir_device_open(NULL, "soft:edu", NULL, &soft), 0);
+	assert_int_equal(weir_device_hot_reset(soft), -ENOTSUP);
+	assert_says("soft:edu: a model in this process sits on no bus");
+	assert_int_equal(weir_device_hot_reset_info(soft, NULL, 0), -ENOTSUP);
+	assert_int_equal(weir_device_has(soft, WEIR_FEATURE_LOW_POWER), 0);
+	assert_int_equal(weir_device_has(soft, (enum weir_feature)2), -EINVAL);
+	assert_int_equal(weir_device_low_power(soft, true, -1), -ENOTSUP);
+	assert_int_equal(weir_device_close(soft), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(dependents_are_listed),
+		TEST(slot_is_reset_by_its_groups),
+		TEST(others_hinder_a_hot_reset),
+		TEST(hot_resets_that_fail),
+		TEST(features_are_probed),
+		TEST(low_power_is_entered_and_left),
+		TEST(models_have_none_of_it),
+	};
+
+	unsetenv("WEIR_IOMMU");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
