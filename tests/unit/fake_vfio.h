@@ -52,7 +52,7 @@ struct fake_device {
 	struct wr_vfio_dependent dependents[8];
 	unsigned int n_dependents, dependents_growth;
 	int hot_reset_error;
-	struct wr_vfio_hot_reset last_hot_reset;
+	unsigned int reset_groups;	/* fds that the last one was given */
 	unsigned int hot_resets;
 	uint32_t features;		/* a bit each */
 	bool low_power;

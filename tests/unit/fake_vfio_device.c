@@ -355,7 +355,7 @@ static int hot_reset(const struct wr_vfio_hot_reset *reset)
 	if (reset->argsz < sizeof(*reset) + reset->count * sizeof(int32_t) || reset->flags ||
 	    !reset->count || reset->count > d->n_dependents)
 		return -EINVAL;
-	d->last_hot_reset = *reset;
+	d->reset_groups = reset->count;
 	if (!d->hot_reset_error)
 		d->hot_resets++;
 	return d->hot_reset_error;

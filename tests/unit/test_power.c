@@ -42,7 +42,7 @@ static void slot_is_reset_by_its_groups(void **state)
 	assert_int_equal(weir_device_hot_reset(dev), 0);
 	assert_int_equal(fake.device.hot_resets, 1);
 	/* Both functions are of one group. */
-	assert_int_equal(fake.device.last_hot_reset.count, 1);
+	assert_int_equal(fake.device.reset_groups, 1);
 }
 
 static void others_hinder_a_hot_reset(void **state)
@@ -62,7 +62,7 @@ static void others_hinder_a_hot_reset(void **state)
 	assert_int_equal(weir_device_open(iommu, NAME, NULL, &first), 0);
 	assert_int_equal(weir_device_open(iommu, fake.groups[1].device, NULL, &other), 0);
 	assert_int_equal(weir_device_hot_reset(first), 0);
-	assert_int_equal(fake.device.last_hot_reset.count, 2);
+	assert_int_equal(fake.device.reset_groups, 2);
 	assert_int_equal(weir_device_close(other), 0);
 	assert_int_equal(weir_device_hot_reset(first), -EPERM);
 	assert_int_equal(weir_device_close(first), 0);
