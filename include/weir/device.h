@@ -144,8 +144,8 @@ struct weir_dependent {
 };
 
 /**
- * weir_device_hot_reset_info() - what weir_device_hot_reset() would reset: all functions of its slot
- * or bus, itself included.
+ * weir_device_hot_reset_info() - what weir_device_hot_reset() would reset: all functions of its
+ * slot or bus, itself included.
  *
  * Returns their number, of which at most @n are stored; -ENOTSUP when it can't be reset so (it sits
  * on a root bus, or is a model); -ENOMEM; -EIO.
@@ -154,9 +154,9 @@ WEIR_API int weir_device_hot_reset_info(struct weir_device *dev, struct weir_dep
 					size_t n);
 
 /**
- * weir_device_hot_reset() - reset the function's slot or bus, and so all functions on it, which must
- * all be bound to vfio-pci and in groups that this context has open (VFIO_DEVICE_PCI_HOT_RESET in
- * linux/vfio.h). Mappings, interrupt set-up and what the kernel keeps of config space stay, the
+ * weir_device_hot_reset() - reset the function's slot or bus, and so all functions on it, which
+ * must all be bound to vfio-pci and in groups that this context has open (VFIO_DEVICE_PCI_HOT_RESET
+ * in linux/vfio.h). Mappings, interrupt set-up and what the kernel keeps of config space stay, the
  * devices' own state goes; mapped registers are taken away for the moment, see weir/bar.h.
  *
  * Returns 0; -EPERM when a function isn't this context's, which the message names; -ENOTSUP as

@@ -93,7 +93,7 @@ struct wr_transport {
 	bool (*can_reset)(struct weir_device *dev);
 	int (*reset)(struct weir_device *dev);
 
-	/* As the public calls; NULL: the transport has no bus, and no kernel that could be asked. */
+	/* As the public calls; NULL: the transport has no bus, and no kernel to be asked. */
 	int (*hot_reset_info)(struct weir_device *dev, struct weir_dependent **out);
 	int (*hot_reset)(struct weir_device *dev);
 	int (*has)(struct weir_device *dev, enum weir_feature feature);

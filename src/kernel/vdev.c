@@ -297,8 +297,8 @@ int wr_vdev_hot_reset_info(int fd, struct wr_vfio_dependent **out, uint32_t *fla
 	}
 	free(info);
 	if (ret == -ENODEV)
-		return wr_fail(-ENOTSUP, "it can't be reset with its bus or slot: it sits on a root "
-			       "bus, or its port can't do that");
+		return wr_fail(-ENOTSUP, "it can't be reset with its bus or slot: it sits on a "
+			       "root bus, or its port can't do that");
 	ret = ret < 0 ? ret : -EIO;
 	return wr_fail(ret, "asking what a hot reset would reset: %s", strerror(-ret));
 }
