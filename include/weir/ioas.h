@@ -116,9 +116,10 @@ WEIR_API int weir_ioas_map_fd(struct weir_ioas *as, int fd, uint64_t offset, siz
  * @len: its length, as it was mapped; of a batch, the total.
  *
  * Returns 0; -ENOENT when nothing is mapped at @iova; -EINVAL when the unit there is longer or
- * shorter, or @iova lies inside it: the message names it, and nothing changes. -EDEADLK as in
- * weir_ioas_map(). -EIO when the kernel unmapped something other than it was asked to: then the
- * unit is given up, the address space is degraded, and the message says what was unmapped.
+ * shorter, or @iova lies inside it: the message names it, and nothing changes. -EBUSY when it is a
+ * weir_mem's, which weir_mem_free() unmaps. -EDEADLK as in weir_ioas_map(). -EIO when the kernel
+ * unmapped something other than it was asked to: then the unit is given up, the address space is
+ * degraded, and the message says what was unmapped.
  */
 WEIR_API int weir_ioas_unmap(struct weir_ioas *as, weir_iova iova, size_t len);
 

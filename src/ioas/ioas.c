@@ -118,13 +118,6 @@ int wr_ioas_in_use(struct weir_ioas *as, const char *name)
 	return ret;
 }
 
-void wr_ioas_hold(struct weir_ioas *as, int mems)
-{
-	pthread_mutex_lock(&as->lock);
-	as->mems += (unsigned int)mems;
-	pthread_mutex_unlock(&as->lock);
-}
-
 /* ---- attach and detach ---- */
 
 /* Learn what holds on all domains, and how far all devices reach; -ENOMEM leaves it as it was. */

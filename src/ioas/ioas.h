@@ -59,7 +59,12 @@ int wr_ioas_check_change(const struct weir_ioas *as);
 /* Whether [start, start + len) is made of pages of the system; @what it is said to be. */
 int wr_ioas_check_range(uint64_t start, uint64_t len, const char *what);
 
-/* Count a weir_mem in or out. */
-void wr_ioas_hold(struct weir_ioas *as, int mems);
+/*
+ * As weir_ioas_map() and weir_ioas_unmap(), of a weir_mem's memory: it counts as one in the same
+ * step, and nothing but the second of these takes it out.
+ */
+int wr_ioas_map_mem(struct weir_ioas *as, void *vaddr, size_t len, const struct weir_map_opts *opts,
+		    weir_iova *iova);
+int wr_ioas_unmap_mem(struct weir_ioas *as, weir_iova iova, size_t len);
 
 #endif

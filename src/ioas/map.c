@@ -4,7 +4,7 @@
  * nothing, and nothing can fail once the domains have agreed.
  *
  * What a call maps is one unit. Most are one mapping, and then nothing is kept of the unit itself;
- * of the others, those of several parts and those of a file, there is a book.
+ * of the others, those of several parts, of a file and of a weir_mem, there is a book.
  */
 #include <inttypes.h>
 #include <limits.h>
@@ -24,6 +24,7 @@ struct batch {
 	uint64_t len;
 	enum weir_dma_dir dir;
 	void *file;		/* where weir mapped the caller's file; NULL: the caller's memory */
+	bool mem;		/* a weir_mem's, and counted in as->mems */
 	size_t n;
 	struct wr_mapping parts[];
 };
@@ -424,6 +425,8 @@ static int map_batch(struct weir_ioas *as, struct batch *batch, const struct wei
 		batch->parts[0].iova = *iova;
 	pthread_mutex_lock(&as->lock);
 	ret = map_locked(as, batch->parts, batch->n, batch->len, opts, batch);
+	if (!ret)
+		as->mems += batch->mem;
 	pthread_mutex_unlock(&as->lock);
 	if (ret)
 		goto free_batch;
@@ -461,6 +464,19 @@ int weir_ioas_mapv(struct weir_ioas *as, const struct iovec *iov, size_t n,
 		batch->len += len;
 	}
 	return map_batch(as, batch, opts ? opts : &automatic, iova);
+}
+
+int wr_ioas_map_mem(struct weir_ioas *as, void *vaddr, size_t len, const struct weir_map_opts *opts,
+		    weir_iova *iova)
+{
+	struct batch *batch = batch_new(1);
+
+	if (!batch)
+		return -ENOMEM;
+	batch->mem = true;
+	batch->parts[0].vaddr = vaddr;
+	batch->parts[0].len = batch->len = len;
+	return map_batch(as, batch, opts, iova);
 }
 
 static int check_file(int fd, uint64_t offset, uint64_t len)
@@ -541,27 +557,56 @@ static int unmap_locked(struct weir_ioas *as, const struct wr_mapping *m, size_t
 	return ret;
 }
 
-int weir_ioas_unmap(struct weir_ioas *as, weir_iova iova, size_t len)
+static int unmap_batch(struct weir_ioas *as, struct batch *batch)
 {
-	struct batch *batch = NULL;
-	struct wr_mapping m;
-	int ret;
+	int ret = unmap_locked(as, batch->parts, batch->n);
 
-	ret = wr_ioas_check_change(as);
-	if (ret)
-		return ret;
-	pthread_mutex_lock(&as->lock);
-	ret = find_unit(as, iova, len, &m);
-	if (!ret && m.part)
-		batch = batch_at(as, iova);
-	if (!ret)
-		ret = batch ? unmap_locked(as, batch->parts, batch->n) : unmap_locked(as, &m, 1);
-	if (batch && (!ret || ret == -EIO)) {
+	if (!ret || ret == -EIO) {
+		as->mems -= batch->mem;
 		tdelete(batch, &as->batches, compare);
 		batch_free(batch);
 	}
+	return ret;
+}
+
+/* @mem: it is weir_mem_free() that asks. */
+static int unmap_unit(struct weir_ioas *as, weir_iova iova, uint64_t len, bool mem)
+{
+	struct batch *batch;
+	struct wr_mapping m;
+	int ret = find_unit(as, iova, len, &m);
+
+	if (ret)
+		return ret;
+	if (!m.part)
+		return unmap_locked(as, &m, 1);
+	batch = batch_at(as, iova);
+	if (batch->mem && !mem)
+		return wr_fail(-EBUSY, "IOVA 0x%" PRIx64 ": what is mapped there is memory from "
+			       "weir_mem_alloc(): weir_mem_free() unmaps it", iova);
+	return unmap_batch(as, batch);
+}
+
+static int unmap(struct weir_ioas *as, weir_iova iova, size_t len, bool mem)
+{
+	int ret = wr_ioas_check_change(as);
+
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&as->lock);
+	ret = unmap_unit(as, iova, len, mem);
 	pthread_mutex_unlock(&as->lock);
 	return ret;
+}
+
+int weir_ioas_unmap(struct weir_ioas *as, weir_iova iova, size_t len)
+{
+	return unmap(as, iova, len, false);
+}
+
+int wr_ioas_unmap_mem(struct weir_ioas *as, weir_iova iova, size_t len)
+{
+	return unmap(as, iova, len, true);
 }
 
 static int unmap_all_locked(struct weir_ioas *as)
@@ -628,8 +673,8 @@ int weir_ioas_update_vaddr(struct weir_ioas *as, weir_iova iova, size_t len, voi
 	ret = find_unit(as, iova, len, &m);
 	if (!ret && m.part)
 		ret = wr_fail(-EINVAL, "IOVA 0x%" PRIx64 ": only what weir_ioas_map() mapped can "
-			      "have another address, not a batch, nor a file that weir mapped",
-			      iova);
+			      "have another address, not a batch, a file that weir mapped, nor "
+			      "memory from weir_mem_alloc()", iova);
 	if (!ret && m.vaddr != vaddr)
 		ret = move_locked(as, &m, vaddr);
 	pthread_mutex_unlock(&as->lock);

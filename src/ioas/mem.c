@@ -37,11 +37,10 @@ int weir_mem_alloc(struct weir_ioas *as, size_t len, const struct weir_mem_opts 
 		goto free_mem;
 	map.dir = opts->dir;
 	map.limit = opts->limit;
-	ret = weir_ioas_map(as, mem->pages.addr, mem->pages.len, &map, &mem->iova);
+	ret = wr_ioas_map_mem(as, mem->pages.addr, mem->pages.len, &map, &mem->iova);
 	if (ret)
 		goto free_pages;
 	mem->as = as;
-	wr_ioas_hold(as, 1);
 	*out = mem;
 	return 0;
 free_pages:
@@ -57,11 +56,10 @@ int weir_mem_free(struct weir_mem *mem)
 
 	if (!mem)
 		return 0;
-	ret = weir_ioas_unmap(mem->as, mem->iova, mem->pages.len);
+	ret = wr_ioas_unmap_mem(mem->as, mem->iova, mem->pages.len);
 	if (ret && ret != -EIO)
 		return ret;
 	/* What the kernel didn't unmap it keeps pinned: a device reaches no memory of others. */
-	wr_ioas_hold(mem->as, -1);
 	wr_pages_free(&mem->pages);
 	free(mem);
 	return ret;

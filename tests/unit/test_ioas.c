@@ -577,19 +577,24 @@ static void memory_is_zeroed_mapped_and_rounded(void **state)
 }
 
 /* The mapping is the memory's; if the caller took it away, it is said so, and nothing crashes. */
-static void memory_is_freed_once_unmapped_only(void **state)
+/* Or it could never be freed, and the address space never be closed. */
+static void memory_is_unmapped_by_its_owner_alone(void **state)
 {
 	struct rig *rig = *state;
 	struct weir_mem *mem;
-	weir_iova iova;
+	weir_iova iova, found;
 
 	assert_int_equal(weir_mem_alloc(rig->as, page, NULL, &mem), 0);
 	iova = weir_mem_iova(mem);
-	assert_int_equal(weir_ioas_unmap(rig->as, iova, page), 0);
-	assert_int_equal(weir_mem_free(mem), -ENOENT);
-	*(char *)weir_mem_ptr(mem) = 1;
-	assert_int_equal(map_at(rig->as, iova, weir_mem_ptr(mem), page), 0);
+	assert_int_equal(weir_ioas_unmap(rig->as, iova, page), -EBUSY);
+	assert_non_null(strstr(weir_errmsg(), "weir_mem_free()"));
+	assert_int_equal(weir_ioas_unmap_all(rig->as), -EBUSY);
+	assert_int_equal(weir_ioas_update_vaddr(rig->as, iova, page, weir_mem_ptr(mem)), -EINVAL);
+	assert_int_equal(weir_ioas_to_iova(rig->as, weir_mem_ptr(mem), &found, NULL), 0);
+	assert_int_equal(found, iova);
 	assert_int_equal(weir_mem_free(mem), 0);
+	assert_int_equal(weir_ioas_to_vaddr(rig->as, iova, &(void *){ NULL }, NULL), -ENOENT);
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
 }
 
 static void memory_isnt_inherited(void **state)
@@ -635,7 +640,7 @@ int main(void)
 		TEST(without_a_domain_little_is_known),
 		TEST(memory_that_cant_be_had),
 		TEST(memory_is_zeroed_mapped_and_rounded),
-		TEST(memory_is_freed_once_unmapped_only),
+		TEST(memory_is_unmapped_by_its_owner_alone),
 		TEST(memory_isnt_inherited),
 	};
 

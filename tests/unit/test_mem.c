@@ -481,19 +481,37 @@ static void shared_memory_is_a_sealed_file(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 42);
 
-	/* Refused, it is as it was. */
-	assert_int_equal(weir_ioas_unmap(sys.as, weir_mem_iova(mem), weir_mem_len(mem)), 0);
-	assert_int_equal(weir_mem_free(mem), -ENOENT);
-	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
-	assert_int_equal(weir_ioas_map(sys.as, weir_mem_ptr(mem), weir_mem_len(mem),
-				       &(struct weir_map_opts){ .fixed = true },
-				       &(weir_iova){ weir_mem_iova(mem) }), 0);
 	assert_int_equal(weir_mem_free(mem), 0);
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 	assert_int_equal(theirs[2 * page], 42);
 	munmap(theirs, 3 * page);
 	close(dup_fd);
 	assert_int_equal(weir_mem_free(private), 0);
+}
+
+static void *unmap_all(void *stop)
+{
+	int ret = 0;
+
+	while (!__atomic_load_n((bool *)stop, __ATOMIC_RELAXED) && (!ret || ret == -EBUSY))
+		ret = weir_ioas_unmap_all(sys.as);
+	return (void *)(intptr_t)(ret == -EBUSY ? 0 : ret);
+}
+
+/* From the moment it is mapped it is a weir_mem. */
+static void it_isnt_unmapped_while_it_is_made(void **state)
+{
+	bool stop = false;
+	pthread_t thread;
+	void *ret;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, unmap_all, &stop), 0);
+	for (int i = 0; i < 20000; i++)
+		assert_int_equal(weir_mem_free(allocated(page, NULL)), 0);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	assert_int_equal(pthread_join(thread, &ret), 0);
+	assert_null(ret);
 }
 
 static void shared_memory_can_be_huge(void **state)
@@ -676,6 +694,7 @@ int main(void)
 		TEST(nodes_that_are_short),
 		TEST(hugetlb_pages_are_asked_for_by_size),
 		TEST(shared_memory_is_a_sealed_file),
+		TEST(it_isnt_unmapped_while_it_is_made),
 		TEST(shared_memory_can_be_huge),
 		TEST(old_kernels_make_files_without_noexec),
 		TEST(nodes_are_bound_before_the_first_touch),
