@@ -266,12 +266,22 @@ static int trouble_once(struct lab *lab, const struct trouble *t, uint64_t i)
 	}
 }
 
-/* Without the lock. */
-static void make_trouble(struct lab *lab, struct trouble *t)
+static bool reset_since(struct lab *lab, unsigned int resets)
+{
+	bool reset;
+
+	pthread_mutex_lock(&lab->lock);
+	reset = lab->resets != resets;
+	pthread_mutex_unlock(&lab->lock);
+	return reset;
+}
+
+/* Without the lock. The pin is never refused, so it is asked each time whether a reset waits. */
+static void make_trouble(struct lab *lab, struct trouble *t, unsigned int resets)
 {
 	bool many = t->command <= LAB_TROUBLE_STORM;
 
-	for (uint64_t i = 0; i < (many ? t->count : 1); i++) {
+	for (uint64_t i = 0; i < (many ? t->count : 1) && !reset_since(lab, resets); i++) {
 		int ret = trouble_once(lab, t, i);
 
 		if (ret) {
@@ -323,7 +333,7 @@ static void engine_run(struct lab *lab)
 	lab->engine_busy = true;
 	pthread_mutex_unlock(&lab->lock);
 	if (t.command)
-		make_trouble(lab, &t);
+		make_trouble(lab, &t, resets);
 	else
 		ok = do_descriptor(lab, at, &vector);
 	pthread_mutex_lock(&lab->lock);

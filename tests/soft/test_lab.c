@@ -251,6 +251,11 @@ static void storm_on_the_pin(void **state)
 	assert_int_equal(reg(t, LAB_IRQ_STATUS), 0);
 	assert_int_equal(weir_irq_unmask(t->dev, WEIR_IRQ_INTX, 0), 0);
 	assert_int_equal(weir_irq_wait(t->dev, WEIR_IRQ_INTX, 0, 0), -ETIMEDOUT);
+	/* One without end does end with a reset, as with the device's closing. */
+	start_trouble(t, LAB_TROUBLE_STORM, 0, UINT64_MAX);
+	assert_int_equal(weir_irq_wait(t->dev, WEIR_IRQ_INTX, 0, TIMEOUT_MS), 1);
+	assert_int_equal(weir_device_reset(t->dev), 0);
+	assert_int_equal(reg(t, LAB_TROUBLE), 0);
 }
 
 static void errors_and_requests(void **state)
