@@ -266,8 +266,8 @@ WEIR_API int weir_ioas_dirty_stop(struct weir_ioas *as);
  * @bitmap: one bit per system page, bit 0 of word 0 for the first; bits are only ever set. It
  *	has room for @len / page size bits, in whole words.
  *
- * Returns the number of pages reported; -EINVAL when the range cuts a mapping or tracking is off;
- * -ENOTSUP, -ENODEV as above.
+ * Returns the number of pages reported; -EINVAL when the range is empty, unaligned or cuts a
+ * mapping, or tracking is off; -ENOTSUP, -ENODEV and -EDEADLK as above; -ENOMEM.
  */
 WEIR_API int weir_ioas_dirty_read(struct weir_ioas *as, weir_iova iova, size_t len,
 				  uint64_t *bitmap);

@@ -35,15 +35,15 @@ struct weir_irq_info {
 	uint64_t reserved[4];
 };
 
-/** weir_irq_info() - returns 0; -EINVAL when @irq isn't a weir_irq. */
+/** weir_irq_info() - returns 0; -EINVAL when @irq isn't a weir_irq; or what the kernel says. */
 WEIR_API int weir_irq_info(struct weir_device *dev, enum weir_irq irq, struct weir_irq_info *info);
 
 /**
  * weir_irq_enable() - enable vectors 0 to @count - 1 of one kind, each with an eventfd of weir's.
  *
  * Returns 0, or, with everything as it was: -EINVAL for 0 vectors or more than the device has;
- * -EBUSY when this kind, or another of INTx, MSI and MSI-X, is enabled; -ENOSPC when the host has
- * fewer vectors to give, the message says how many.
+ * -EBUSY when this kind, or another of INTx, MSI and MSI-X, is enabled; otherwise as
+ * weir_irq_set().
  */
 WEIR_API int weir_irq_enable(struct weir_device *dev, enum weir_irq irq, unsigned int count);
 
@@ -100,7 +100,8 @@ WEIR_API int weir_irq_wait(struct weir_device *dev, enum weir_irq irq, unsigned 
  * weir_irq_mask(), weir_irq_unmask() - hold a vector back and let it go again. A line that is
  * still asserted when it is unmasked fires at once.
  *
- * Returns 0; -ENOTSUP when weir_irq_info() says it isn't maskable; -EINVAL when not enabled.
+ * Returns 0; -ENOTSUP when weir_irq_info() says it isn't maskable; -EINVAL when not enabled;
+ * -ENODEV of a model that was removed.
  */
 WEIR_API int weir_irq_mask(struct weir_device *dev, enum weir_irq irq, unsigned int vector);
 WEIR_API int weir_irq_unmask(struct weir_device *dev, enum weir_irq irq, unsigned int vector);
@@ -122,7 +123,8 @@ WEIR_API int weir_irq_unmask_fd(struct weir_device *dev, enum weir_irq irq, unsi
  * weir_irq_trigger() - signal a vector as if the device had: tests the path from the kernel, or
  * from the model's host, to the driver.
  *
- * Returns 0; -EINVAL when the vector isn't enabled, or signals nothing.
+ * Returns 0; -EINVAL when the vector isn't enabled, or signals nothing; -ENODEV of a model that was
+ * removed.
  */
 WEIR_API int weir_irq_trigger(struct weir_device *dev, enum weir_irq irq, unsigned int vector);
 

@@ -56,6 +56,8 @@ static int check_access(struct weir_device *dev, unsigned int region, uint64_t o
 		return ret;
 	if (!buf)
 		return wr_fail(-EINVAL, "%s: no buffer is given", dev->name);
+	if (!info.size)
+		return wr_fail(-EINVAL, "%s: it has no %s", dev->name, region_names[region]);
 	if (!len || offset >= info.size || len > info.size - offset)
 		return wr_fail(-EINVAL, "%s: %s has 0x%" PRIx64 " bytes; %zu at 0x%" PRIx64
 			       " aren't in it", dev->name, region_names[region], info.size, len,

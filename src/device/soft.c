@@ -70,7 +70,8 @@ int wr_soft_sample(struct weir_device *dev, const char *name)
 		int ret;
 
 		if (strcmp(name, samples[i].name)) {
-			wr_append(known, sizeof(known), " soft:%s", samples[i].name);
+			wr_append(known, sizeof(known), "%ssoft:%s", *known ? ", " : "",
+				  samples[i].name);
 			continue;
 		}
 		ret = samples[i].create(&model);
@@ -84,7 +85,7 @@ int wr_soft_sample(struct weir_device *dev, const char *name)
 			((struct soft *)dev->t)->sample = &samples[i];
 		return ret;
 	}
-	return wr_fail(-ENOENT, "%s: no such sample model; there is%s", dev->name, known);
+	return wr_fail(-ENOENT, "%s: no such sample model; there are %s", dev->name, known);
 }
 
 static int soft_prepare(struct weir_device *dev, struct weir_iommu *iommu)

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/err.h"
 #include <string.h>
 
 #include "base/err.h"

@@ -123,7 +123,7 @@ static void bad_names_are_refused(void **state)
 		{ "0000:01:00.0x", -EINVAL, "" },
 		{ "ffff:ff:1f.7", -ENOENT, "ffff:ff:1f.7" },
 		{ "soft:", -ENOENT, "soft:edu" },
-		{ "soft:nosuch", -ENOENT, "soft:nosuch: no such sample model; there is soft:edu "
+		{ "soft:nosuch", -ENOENT, "soft:nosuch: no such sample model; there are soft:edu, "
 		  "soft:lab" },
 		{ "soft:edu2", -ENOENT, "soft:edu" },
 		{ "Soft:edu", -EINVAL, "" },

@@ -422,8 +422,8 @@ static enum result dirty_pages(struct test *t, struct weir_mem *mem, enum weir_d
 	if (kind == WEIR_DIRTY_ALL)
 		return because(t, PASS, "%s reports every mapped page, written or not",
 			       t->info.backend);
-	return because(t, PASS, "exactly the page that was written%s",
-		       t->edu ? "" : ": none, without a driver");
+	return because(t, PASS, t->edu ? "exactly the page that was written" :
+		       "none reported, and without a driver none was written");
 }
 
 static enum result step_dirty(struct test *t)
