@@ -647,16 +647,15 @@ int weir_ioas_unmap_all(struct weir_ioas *as)
 static int move_locked(struct weir_ioas *as, const struct wr_mapping *m, void *vaddr)
 {
 	const struct change change = { .m = m, .n = 1, .vaddr = vaddr };
-	struct wr_mapping moved = *m;
-	int ret = wr_maps_move(&as->maps, m, vaddr);
+	int ret = wr_maps_move_begin(&as->maps, m, vaddr);
 
 	if (ret)
 		return wr_fail(ret, "no memory to record where the memory is now");
 	ret = on_all_domains(as, &change, move_one, move_back);
-	moved.vaddr = vaddr;
-	/* Its old place in the books is there still: that takes no memory. */
 	if (ret && ret != -EIO)
-		wr_maps_move(&as->maps, &moved, m->vaddr);
+		wr_maps_move_undo(&as->maps, m, vaddr);
+	else
+		wr_maps_move_end(&as->maps, m, vaddr);
 	return ret;
 }
 

@@ -314,15 +314,9 @@ void wr_maps_remove(struct wr_maps *maps, const struct wr_mapping *m)
 	maps->n--;
 }
 
-/*
- * At its new address it is the youngest mapping of that memory, and hides no other: it can be taken
- * out again by clearing what shows of it. By IOVA it takes the leaves that it had, for which no
- * table is needed; look-ups wait meanwhile.
- */
-int wr_maps_move(struct wr_maps *maps, const struct wr_mapping *m, char *vaddr)
+int wr_maps_move_begin(struct wr_maps *maps, const struct wr_mapping *m, char *vaddr)
 {
 	struct wr_mapping moved = *m;
-	size_t n_hidden = maps->n_hidden;
 	int ret = reserve_hidden(maps);
 
 	moved.vaddr = vaddr;
@@ -331,17 +325,35 @@ int wr_maps_move(struct wr_maps *maps, const struct wr_mapping *m, char *vaddr)
 	if (ret)
 		return ret;
 	ret = wr_maps_prepare_remove(maps, m, 1);
-	if (ret) {
-		wr_radix_clear(&maps->by_vaddr, (uintptr_t)vaddr, m->iova, m->len);
-		maps->n_hidden = n_hidden;
-		return ret;
-	}
+	if (ret)
+		wr_maps_move_undo(maps, m, vaddr);
+	return ret;
+}
+
+/*
+ * At its new address it is the youngest mapping of that memory, and hides no other: it is taken out
+ * by clearing what shows of it; and if it is in the list of the hidden, it is the last there.
+ */
+void wr_maps_move_undo(struct wr_maps *maps, const struct wr_mapping *m, char *vaddr)
+{
+	size_t n = maps->n_hidden;
+
+	wr_radix_clear(&maps->by_vaddr, (uintptr_t)vaddr, m->iova, m->len);
+	if (n && maps->hidden[n - 1].iova == m->iova && maps->hidden[n - 1].vaddr == vaddr)
+		maps->n_hidden--;
+}
+
+/* By IOVA it takes the leaves that it had, and no table is needed; look-ups wait meanwhile. */
+void wr_maps_move_end(struct wr_maps *maps, const struct wr_mapping *m, char *vaddr)
+{
+	struct wr_mapping moved = *m;
+
+	moved.vaddr = vaddr;
 	wr_radix_hold(&maps->by_iova);
 	wr_radix_clear(&maps->by_iova, m->iova, (uintptr_t)m->vaddr, m->len);
-	ret = set_by_iova(maps, &moved);
+	set_by_iova(maps, &moved);
 	wr_radix_release(&maps->by_iova);
 	clear_by_vaddr(maps, m);
-	return ret;
 }
 
 int wr_maps_prepare_clear(struct wr_maps *maps, struct wr_space *space)

@@ -60,10 +60,13 @@ int wr_maps_prepare_remove(struct wr_maps *maps, const struct wr_mapping *m, siz
 void wr_maps_remove(struct wr_maps *maps, const struct wr_mapping *m);
 
 /*
- * Let a mapping's memory lie at @vaddr from now on. Returns 0, or -ENOMEM with nothing changed;
- * moving it back right afterwards can't fail.
+ * Let a mapping's memory lie at another address, @vaddr: from begin on it is found there as well,
+ * from end on there alone. Undo ends it with everything as it was. Begin returns 0, or -ENOMEM with
+ * nothing changed; the other two can't fail.
  */
-int wr_maps_move(struct wr_maps *maps, const struct wr_mapping *m, char *vaddr);
+int wr_maps_move_begin(struct wr_maps *maps, const struct wr_mapping *m, char *vaddr);
+void wr_maps_move_end(struct wr_maps *maps, const struct wr_mapping *m, char *vaddr);
+void wr_maps_move_undo(struct wr_maps *maps, const struct wr_mapping *m, char *vaddr);
 
 /* The lowest mapping that has a byte in [first, last]. */
 bool wr_maps_next(struct wr_maps *maps, weir_iova first, weir_iova last, struct wr_mapping *m);

@@ -495,6 +495,29 @@ static void memory_that_cant_move(void **state)
 	munmap(view[0], 4 * page);
 }
 
+/* Of what is mapped twice the oldest still answers; and nothing is left where it was to go. */
+static void refused_move_leaves_the_oldest(void **state)
+{
+	struct rig *rig = *state;
+	weir_iova oldest, younger, there, at;
+
+	assert_int_equal(weir_ioas_map(rig->as, rig->memory, 2 * page, NULL, &oldest), 0);
+	assert_int_equal(weir_ioas_map(rig->as, rig->memory, 2 * page, NULL, &younger), 0);
+	assert_int_equal(weir_ioas_map(rig->as, rig->memory + 4 * page, 2 * page, NULL, &there), 0);
+	fake.vaddr_errors = 1;
+	assert_int_equal(weir_ioas_update_vaddr(rig->as, oldest, 2 * page,
+						rig->memory + 3 * page), -ENOMEM);
+	assert_int_equal(weir_ioas_to_iova(rig->as, rig->memory + page, &at, NULL), 0);
+	assert_true(at == oldest + page);
+	assert_int_equal(weir_ioas_to_iova(rig->as, rig->memory + 3 * page, &at, NULL), -ENOENT);
+	assert_int_equal(weir_ioas_unmap(rig->as, there, 2 * page), 0);
+	assert_int_equal(weir_ioas_to_iova(rig->as, rig->memory + 4 * page, &at, NULL), -ENOENT);
+	assert_int_equal(weir_ioas_unmap(rig->as, oldest, 2 * page), 0);
+	assert_int_equal(weir_ioas_to_iova(rig->as, rig->memory + page, &at, NULL), 0);
+	assert_true(at == younger + page);
+	assert_int_equal(weir_ioas_unmap(rig->as, younger, 2 * page), 0);
+}
+
 static void kernel_that_loses_an_address_degrades(void **state)
 {
 	struct rig *rig = *state;
@@ -639,6 +662,7 @@ int main(void)
 		ON_BOTH(memory_moves),
 		TEST(memory_moves_a_little),
 		ON_BOTH(memory_that_cant_move),
+		ON_BOTH(refused_move_leaves_the_oldest),
 		ON_BOTH(kernel_that_loses_an_address_degrades),
 		TEST(old_kernels_cant_move_memory),
 		TEST(limit_of_mappings_is_said_before),
