@@ -148,6 +148,8 @@ int weir_device_open_model(struct weir_iommu *iommu, struct weir_model *model,
 	struct weir_device *dev;
 	int ret;
 
+	if (!model)
+		return wr_fail(-EINVAL, "no model is given");
 	if (!opts)
 		opts = &automatic;
 	ret = check_opts(opts, wr_model_name(model), iommu);

@@ -3,6 +3,7 @@
  * The transport within the process: register accesses are calls of the model's host, DMA goes
  * through the software IOMMU's hardware half, interrupts are written to eventfds.
  */
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -141,13 +142,16 @@ static int bus_translate(void *arg, weir_iova iova, size_t len, bool write, void
 
 static void bus_irq(void *arg, enum weir_irq irq, unsigned int vector)
 {
+	struct pollfd eventfd = { .fd = -1, .events = POLLOUT };
 	struct soft *s = arg;
 	uint64_t one = 1;
 
 	pthread_mutex_lock(&s->irq_lock);
-	/* Full (2^64 - 2 interrupts pending) is the only failure: the driver is told anyway. */
-	if (vector < s->irqs[irq].count && s->irqs[irq].fds[vector] >= 0 &&
-	    write(s->irqs[irq].fds[vector], &one, sizeof(one)) < 0)
+	if (vector < s->irqs[irq].count)
+		eventfd.fd = s->irqs[irq].fds[vector];
+	/* As in the kernel there is no waiting for a full one (2^64 - 2): its reader is told. */
+	if (eventfd.fd >= 0 && (poll(&eventfd, 1, 0) != 1 || !(eventfd.revents & POLLOUT) ||
+				write(eventfd.fd, &one, sizeof(one)) < 0))
 		wr_log(WEIR_LOG_WARN, "an interrupt was lost: the eventfd is full");
 	pthread_mutex_unlock(&s->irq_lock);
 }
@@ -238,6 +242,8 @@ static int soft_irq_set(struct weir_device *dev, enum weir_irq irq, unsigned int
 	unsigned int was = s->irqs[irq].count, total = first + count;
 	int ret;
 
+	if (wr_model_gone(s->model))
+		return wr_fail(-ENODEV, "the device was removed");
 	if (total <= was) {
 		set_fds(s, irq, was, first, count, fds);
 		return 0;

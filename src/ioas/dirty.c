@@ -48,27 +48,29 @@ static int start_tracking(struct weir_ioas *as)
 	return ret;
 }
 
-/* A domain without tracking may have joined meanwhile: the others are stopped all the same. */
-static int stop_tracking(struct weir_ioas *as)
+/*
+ * A domain without tracking may have joined meanwhile: the others are stopped all the same. One
+ * that refuses tracks on in vain; to start the others again would lose what they have marked.
+ */
+static void stop_tracking(struct weir_ioas *as)
 {
 	struct wr_domain *d;
 
-	wr_list_for_each(d, &as->domains, link) {
-		int ret = d->dirty != WEIR_DIRTY_NONE ? d->ops->dirty_stop(d) : 0;
-
-		if (ret)
-			return ret;
-	}
+	wr_list_for_each(d, &as->domains, link)
+		if (d->dirty != WEIR_DIRTY_NONE && d->ops->dirty_stop(d))
+			wr_log(WEIR_LOG_WARN, "%s goes on tracking writes, and nobody asks: %s",
+			       d->ops->name, weir_errmsg());
 	set_tracking(as, false);
-	return 0;
 }
 
 static int track_locked(struct weir_ioas *as, bool on)
 {
 	int ret;
 
-	if (as->tracking && !on)
-		return stop_tracking(as);
+	if (as->tracking && !on) {
+		stop_tracking(as);
+		return 0;
+	}
 	ret = check_dirty(as);
 	return ret || as->tracking == on ? ret : start_tracking(as);
 }

@@ -326,8 +326,10 @@ static int choose_iova(struct weir_ioas *as, uint64_t misaligned, uint64_t len, 
 		if (len >= pages[i].size && !(misaligned & (pages[i].size - 1)) &&
 		    !wr_maps_find_free(&as->maps, len, pages[i].align, limit, iova))
 			return 0;
+	if (as->maps.ranges.n && as->maps.ranges.r[as->maps.ranges.n - 1].last < limit)
+		limit = as->maps.ranges.r[as->maps.ranges.n - 1].last;
 	return wr_fail(-ENOSPC, "no free IOVA for %" PRIu64 " bytes up to 0x%" PRIx64 ", which the "
-		       "attached devices and the options allow", len, limit);
+		       "attached devices, their IOMMUs and the options allow", len, limit);
 }
 
 /* The youngest first, as if they had never been: that needs no memory. */

@@ -76,6 +76,8 @@ int weir_model_create(const struct weir_model_desc *desc, const struct weir_mode
 	struct weir_model *model;
 	int ret;
 
+	if (!desc)
+		return wr_fail(-EINVAL, "no description of a model is given");
 	ret = wr_model_config_check(desc);
 	if (ret)
 		return ret;

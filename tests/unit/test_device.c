@@ -138,6 +138,8 @@ static void bad_names_are_refused(void **state)
 	}
 	assert_int_equal(weir_device_close(NULL), 0);
 	assert_int_equal(weir_bar_close(NULL), 0);
+	assert_int_equal(weir_device_open_model(NULL, NULL, NULL, &dev), -EINVAL);
+	assert_int_equal(weir_model_create(NULL, NULL, NULL, NULL), -EINVAL);
 }
 
 static void bad_options_are_refused(void **state)

@@ -339,7 +339,7 @@ const struct operation walk_ioas[] = {
 	{ "weir_ioas_dirty_start", "both", .with = WITH_BOTH, .run = dirty_start,
 	  .undo = stop_dirty },
 	{ "weir_ioas_dirty_stop", "both", .with = WITH_BOTH, .setup = tracks,
-	  .run = dirty_stop, .undo = tracks },
+	  .run = dirty_stop, .must = true },
 	{ "weir_ioas_dirty_read", "soft", .with = WITH_SOFT, .setup = has_dirty_pages,
 	  .run = dirty_read },
 	{ "weir_ioas_dirty_read", "both", .with = WITH_BOTH, .setup = has_dirty_pages,
