@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT */
+#include <ctype.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "options.h"
 #include "out.h"
 #include "weir.h"
+
+/* What getopt_long() says for an option of a verb's own: no character. */
+#define OWN 256
 
 /* getopt_long() has said '?' or ':': say which option is wrong. */
 static int fail_option(int said, char **argv)
@@ -24,23 +30,20 @@ static int fail_option(int said, char **argv)
 	return fail("%s: there is no option %s; see 'weir %s --help'", argv[0], option, argv[0]);
 }
 
-int read_options(int argc, char **argv, bool rooted, const char *usage, struct options *options)
+int read_own_options(int argc, char **argv, const struct own_option *own, size_t n,
+		     const char *usage, struct options *options)
 {
-	static const struct option known[] = {
+	struct option known[OWN_OPTIONS_MAX + 3] = {
 		{ "help", no_argument, NULL, 'h' },
 		{ "json", no_argument, NULL, 'j' },
-		{ "root", required_argument, NULL, 'r' },
-		{ NULL, 0, NULL, 0 },
 	};
-	static const struct option unrooted[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ "json", no_argument, NULL, 'j' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int said;
+	int said, which;
 
+	for (size_t i = 0; i < n && i < OWN_OPTIONS_MAX; i++)
+		known[i + 2] = (struct option){ own[i].name, own[i].value ? required_argument :
+						no_argument, NULL, OWN };
 	opterr = 0;
-	while ((said = getopt_long(argc, argv, ":h", rooted ? known : unrooted, NULL)) != -1) {
+	while ((said = getopt_long(argc, argv, ":h", known, &which)) != -1) {
 		switch (said) {
 		case 'h':
 			puts(usage);
@@ -48,12 +51,44 @@ int read_options(int argc, char **argv, bool rooted, const char *usage, struct o
 		case 'j':
 			options->json = true;
 			break;
-		case 'r':
-			options->root = optarg;
+		case OWN:
+			if (own[which - 2].value)
+				*own[which - 2].value = optarg;
+			else
+				*own[which - 2].flag = true;
 			break;
 		default:
 			return fail_option(said, argv);
 		}
 	}
 	return GO_ON;
+}
+
+int read_options(int argc, char **argv, bool rooted, const char *usage, struct options *options)
+{
+	const struct own_option root = { .name = "root", .value = &options->root };
+
+	return read_own_options(argc, argv, &root, rooted, usage, options);
+}
+
+bool read_number(const char *verb, const char *option, const char *text, uint64_t *number)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	char *end;
+	int shift = 0;
+
+	errno = 0;
+	*number = strtoull(text, &end, 0);
+	unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	if (unit) {
+		shift = 10 * (int)(unit - units + 1);
+		end++;
+	}
+	if (!isdigit((unsigned char)*text) || *end || errno || *number > UINT64_MAX >> shift) {
+		fail("%s: --%s %s: that isn't a number", verb, option, text);
+		return false;
+	}
+	*number <<= shift;
+	return true;
 }

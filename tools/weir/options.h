@@ -4,6 +4,8 @@
 
 #include <getopt.h>	/* optind */
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 /* The options that verbs have in common. */
 struct options {
@@ -18,5 +20,24 @@ struct options {
  * Returns GO_ON, or the exit status when there is nothing more to do.
  */
 int read_options(int argc, char **argv, bool rooted, const char *usage, struct options *options);
+
+/* An option of a verb's own: with a value, or without. */
+struct own_option {
+	const char *name;	/* without the dashes */
+	const char **value;	/* where the value goes; or NULL, and then */
+	bool *flag;		/* what becomes true */
+};
+
+#define OWN_OPTIONS_MAX 16
+
+/* As read_options(), with @n options of the verb's own instead of --root. */
+int read_own_options(int argc, char **argv, const struct own_option *own, size_t n,
+		     const char *usage, struct options *options);
+
+/*
+ * A number that was given as text: decimal or 0x…, with K, M, G or T for powers of 1024 behind it.
+ * Returns false, and says so in the name of @verb and @option, when it is none.
+ */
+bool read_number(const char *verb, const char *option, const char *text, uint64_t *number);
 
 #endif
