@@ -87,6 +87,19 @@ taken() {
 	return $taken_status
 }
 
+# nvme_node SERIAL NAMESPACE   the kernel's block device, which comes a while after its driver
+nvme_node() {
+	for try in $(seq 100); do
+		for block in /sys/block/nvme*; do
+			[ "$(cat $block/device/serial 2>/dev/null | tr -d ' ')" = "$1" ] &&
+				[ "$(cat $block/nsid)" = "$2" ] && [ -b "/dev/${block##*/}" ] &&
+				echo "/dev/${block##*/}" && return
+		done
+		usleep 50000
+	done
+	say_error "no block device of namespace $2 of the NVMe with serial number $1"
+}
+
 # unchanged COMMAND…   run a command that must not change which driver holds what
 unchanged() {
 	drivers > /tmp/before

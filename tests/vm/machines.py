@@ -48,14 +48,25 @@ EMULATED = "tsc=unstable cryptomgr.notests"
 
 EDU = "edu,dma_mask=0xffffffffffffffff"
 
-# One of each kind on the root bus: an edu and an NVMe alone, and two slots with two
-# functions each. Functions of one slot without ACS share a group, so the second of
-# these slots has a group that stays unviable while its NVMe is on its own driver.
-# And an edu behind a root port without ACS, whose group the port is in, on its driver.
+
+def _disk(name):
+    """A disk that keeps what is written to it as long as the machine runs: in a file of QEMU's
+    own, which has no name, over zeros."""
+    return ("-drive", f"if=none,id={name},file=null-co://,file.size=64M,file.read-zeroes=on,"
+                      "format=raw,snapshot=on")
+
+
+# One of each kind on the root bus: an edu alone, an NVMe alone, which has two namespaces, of 512
+# and of 4096 bytes a block, and two slots with two functions each. Functions of one slot without
+# ACS share a group, so the second of these slots has a group that stays unviable while its NVMe
+# is on its own driver. And an edu behind a root port without ACS, whose group the port is in, on
+# its driver.
 X86_DEVICES = (
     "-device", f"{EDU},addr=4",
-    "-drive", "if=none,id=disk0,file=null-co://,file.read-zeroes=on,format=raw",
-    "-device", "nvme,drive=disk0,serial=weir0,addr=5",
+    *_disk("disk0"), *_disk("disk2"),
+    "-device", "nvme,id=nvme0,drive=disk0,serial=weir0,addr=5",
+    "-device", "nvme-ns,bus=nvme0,nsid=2,drive=disk2,logical_block_size=4096,"
+               "physical_block_size=4096",
     "-device", f"{EDU},addr=6.0,multifunction=on",
     "-device", f"{EDU},addr=6.1,multifunction=on",
     "-device", f"{EDU},addr=7.0,multifunction=on",
