@@ -42,7 +42,26 @@ void expect(const struct worker *w, const char *what, uint64_t is, uint64_t shou
 		      what, is, (int64_t)is, should, (int64_t)should);
 }
 
+/* Near what is there, anywhere in what is this worker's, or at the ends of ranges. */
+uint64_t choose_iova(struct worker *w)
+{
+	const struct entry *e = w->n ? &w->e[any(w, w->n)] : NULL;
+	const struct range *r = &w->ranges[any(w, w->n_ranges)];
+	uint64_t base = (w->number + 1ull) << 33;
+
+	if (e && (w->alone || e->iova >= base) && any(w, 2))
+		return e->iova + any(w, 2) * e->len + any(w, 3) * PAGE;
+	if (w->alone && !any(w, 4))
+		return (any(w, 2) ? r->first : r->last + 1) + (any(w, 40) - 20) * PAGE;
+	return base + any(w, 4 * GB / PAGE) * PAGE;
+}
+
 /* ---- the reference ---- */
+
+bool is_giant(const struct worker *w, uint64_t vaddr)
+{
+	return vaddr - (uintptr_t)w->field->giant < GIANT;
+}
 
 const struct range untold[3] = {
 	{ 0, 0x7ffffff }, { 0x8100000, 0xfedfffff }, { 0xfef00000, UINT64_MAX },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The plain list of load.c: what should be mapped, and what the next call should answer. */
+/* The plain list of the mixed load: what should be mapped, and what the next call should answer. */
 #ifndef LOAD_LIST_H
 #define LOAD_LIST_H
 
@@ -61,6 +61,9 @@ struct worker {
 /* A number below @below, by chance. */
 uint64_t any(struct worker *w, uint64_t below);
 
+/* A page's IOVA for it, by chance. */
+uint64_t choose_iova(struct worker *w);
+
 /* Tell what is wrong and how to get there again, and end the program. */
 __attribute__((format(printf, 2, 3), noreturn))
 void wrong(const struct worker *w, const char *fmt, ...);
@@ -72,6 +75,7 @@ unsigned int ranges_of(unsigned int dev, struct range *ranges);
 void recompute(struct worker *w);
 bool within(const struct range *ranges, unsigned int n, uint64_t first, uint64_t last);
 
+bool is_giant(const struct worker *w, uint64_t vaddr);
 const struct entry *at_iova(const struct worker *w, uint64_t iova);
 const struct entry *oldest_at(const struct worker *w, uint64_t vaddr);
 bool is_free(const struct worker *w, uint64_t iova, uint64_t len);
@@ -80,5 +84,14 @@ void leave(struct worker *w, const struct entry *e);
 
 /* Where an automatic mapping goes; 0 for nowhere. */
 uint64_t lowest(const struct worker *w, uint64_t vaddr, uint64_t len, uint64_t limit);
+
+/* One change, right or wrong, and what the address space then must say of it: load_map.c. */
+void map_something(struct worker *w);
+void unmap_something(struct worker *w);
+
+/* Single look-ups, and several of all kinds: load_look.c. */
+void look_up_iova(struct worker *w, uint64_t vaddr);
+void look_up_vaddr(struct worker *w, uint64_t iova);
+void look(struct worker *w);
 
 #endif
