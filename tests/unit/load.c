@@ -39,6 +39,8 @@ static int foretell_open(struct worker *w, unsigned int dev)
 			return -EINVAL;
 		if (dev == SOFT && is_giant(w, w->e[i].vaddr))
 			return -EFAULT;
+		if (dev < SOFT && i >= w->room)
+			return -ENOSPC;
 	}
 	return 0;
 }
@@ -96,6 +98,19 @@ static void compare_ranges(struct worker *w)
 	}
 }
 
+static void compare_caps(struct worker *w)
+{
+	uint64_t mappings = UINT64_MAX;
+	struct weir_ioas_caps caps;
+
+	for (unsigned int dev = 0; dev < SOFT; dev++)
+		if (w->dev[dev])
+			mappings = w->room - w->n;
+	weir_ioas_caps(w->field->as, &caps);
+	expect(w, "room for mappings", caps.mappings, mappings);
+	expect(w, "degraded", caps.degraded, false);
+}
+
 static void compare_all(struct worker *w)
 {
 	for (unsigned int i = 0; i < w->n; i++) {
@@ -109,6 +124,7 @@ static void compare_all(struct worker *w)
 	if (!w->alone)
 		return;
 	compare_ranges(w);
+	compare_caps(w);
 	for (unsigned int dev = 0; dev < SOFT; dev++) {
 		expect(w, "the kernel's number of mappings", fake_mappings(dev),
 		       w->dev[dev] ? w->n : 0);
@@ -123,35 +139,39 @@ static void compare_all(struct worker *w)
 	}
 }
 
+static void change_something(struct worker *w)
+{
+	if (!any(w, 128))
+		come_or_go(w);
+	else if (w->alone && !any(w, 512))
+		unmap_all(w);
+	else if (w->n && !any(w, 8))
+		move_something(w);
+	else if (w->n < LIVE && (w->n < 4 || any(w, 2)))
+		map_something(w);
+	else
+		unmap_something(w);
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
-	struct weir_ioas_caps caps;
 
 	w->first_seed = w->seed;
 	w->seed += w->number;
 	recompute(w);
+	open_file(w);
+	w->room = fake.entry_limit;
+	if (w->alone)
+		w->room = fake.entry_limit = LIVE / 2 + (unsigned int)any(w, LIVE);
 	for (unsigned long step = 0; w->done < w->ops; step++) {
-		if (!any(w, 128))
-			come_or_go(w);
-		else if (w->n < LIVE && (w->n < 4 || any(w, 2)))
-			map_something(w);
-		else
-			unmap_something(w);
+		change_something(w);
 		look(w);
 		if (step % COMPARED == 0)
 			compare_all(w);
 	}
 	compare_all(w);
-	while (w->n) {
-		expect(w, "unmapping", (uint64_t)weir_ioas_unmap(w->field->as, w->e[0].iova,
-								 w->e[0].len), 0);
-		leave(w, &w->e[0]);
-	}
-	for (unsigned int i = 0; i < DEVICES; i++)
-		expect(w, "closing", (uint64_t)weir_device_close(w->dev[i]), 0);
-	weir_ioas_caps(w->field->as, &caps);
-	expect(w, "degraded", caps.degraded, false);
+	close(w->fd);
 	return NULL;
 }
 
@@ -198,6 +218,7 @@ static void start(struct field *field, struct worker *w)
 		}
 	}
 	fake_start();
+	fake.fail_with = -ENOMEM;
 	fake.device.regions[WEIR_REGION_CONFIG] = (struct wr_vfio_region_info){
 		.flags = rw, .size = 256,
 	};
@@ -210,8 +231,17 @@ static void start(struct field *field, struct worker *w)
 	       (uint64_t)weir_ioas_open(field->iommu, &field->as), 0);
 }
 
-static void end(struct field *field, struct worker *w)
+/* All is unmapped while the devices are there still, of all workers at once. */
+static void end(struct field *field, struct worker *w, unsigned int n)
 {
+	expect(w, "unmapping all", (uint64_t)weir_ioas_unmap_all(field->as), 0);
+	for (unsigned int i = 0; i < n; i++) {
+		for (unsigned int dev = 0; dev < DEVICES; dev++) {
+			if (dev < SOFT)
+				expect(&w[i], "what is mapped", fake_mappings(dev), 0);
+			expect(&w[i], "closing", (uint64_t)weir_device_close(w[i].dev[dev]), 0);
+		}
+	}
 	expect(w, "closing it", (uint64_t)weir_ioas_close(field->as), 0);
 	expect(w, "closing the context", (uint64_t)weir_iommu_close(field->iommu), 0);
 	expect(w, "destroying the model", (uint64_t)weir_model_destroy(field->model), 0);
@@ -227,7 +257,7 @@ void load_alone(unsigned long long seed, unsigned long ops)
 
 	start(&field, &w);
 	work(&w);
-	end(&field, &w);
+	end(&field, &w, 1);
 }
 
 void load_together(unsigned long long seed, unsigned long ops)
@@ -247,7 +277,7 @@ void load_together(unsigned long long seed, unsigned long ops)
 	}
 	for (unsigned int i = 0; i < WORKERS; i++)
 		pthread_join(threads[i], NULL);
-	end(&field, &w[0]);
+	end(&field, w, WORKERS);
 }
 
 /* ---- what the environment asks for ---- */

@@ -171,10 +171,22 @@ void enter(struct worker *w, const struct entry *e)
 
 void leave(struct worker *w, const struct entry *e)
 {
-	unsigned int i = (unsigned int)(e - w->e);
+	uint64_t unit = e->unit;
+	unsigned int kept = 0;
 
-	w->n--;
-	memmove(&w->e[i], &w->e[i + 1], (w->n - i) * sizeof(w->e[0]));
+	for (unsigned int i = 0; i < w->n; i++)
+		if (w->e[i].unit != unit)
+			w->e[kept++] = w->e[i];
+	w->n = kept;
+}
+
+/* There it is the youngest. */
+void move(struct worker *w, const struct entry *e, uint64_t vaddr)
+{
+	struct entry *moved = &w->e[e - w->e];
+
+	moved->vaddr = moved->says = vaddr;
+	moved->age = w->age++;
 }
 
 /* The lowest place for it in a range, from left to right; 0 for none, which is no place. */
@@ -197,14 +209,14 @@ static uint64_t lowest_in(const struct worker *w, const struct range *r, uint64_
 	return at >= first && at <= r->last && len - 1 <= r->last - at ? at : 0;
 }
 
-uint64_t lowest(const struct worker *w, uint64_t vaddr, uint64_t len, uint64_t limit)
+uint64_t lowest(const struct worker *w, uint64_t bits, uint64_t len, uint64_t limit)
 {
 	static const uint64_t aligns[] = { GB, MB2, PAGE };
 
 	if (!limit || limit > w->limit)
 		limit = w->limit;
 	for (unsigned int i = 0; i < 3; i++) {
-		if (len < aligns[i] || vaddr % aligns[i])
+		if (len < aligns[i] || bits % aligns[i])
 			continue;
 		for (unsigned int j = 0; j < w->n_ranges; j++) {
 			uint64_t at = lowest_in(w, &w->ranges[j], len, aligns[i]);

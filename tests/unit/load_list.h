@@ -15,18 +15,24 @@
 #define GB (1ull << 30)
 
 #define WORKERS 4
-#define LIVE 40			/* mappings at once */
+#define PARTS 5			/* of a unit, at most */
+#define LIVE 40			/* mappings at once, before another unit is made */
 #define STRIPE (8ull << 20)	/* of memory, for each worker */
 #define GIANT (4 * GB)		/* addresses without memory, for large mappings */
+#define FILE_PAGES 16ull	/* of each worker's file */
 #define DEVICES (FAKE_GROUPS + 1)
 #define SOFT FAKE_GROUPS	/* the device that is a model */
 #define RANGES_MAX 64
 #define COMPARED 64		/* all is compared after so many changes */
 
+/* A mapping. */
 struct entry {
 	uint64_t iova, len, vaddr;
 	enum weir_dma_dir dir;
 	uint64_t age;
+	uint64_t says;		/* what its first page begins with, the next a page's size more */
+	uint64_t unit, unit_len;	/* what it is a part of, or all of it */
+	bool moves;		/* by weir_ioas_update_vaddr() */
 };
 
 struct range {
@@ -48,9 +54,11 @@ struct worker {
 	bool alone;
 	unsigned long long first_seed, seed;
 	unsigned long ops, done;	/* operations to do, and done */
-	struct entry e[LIVE];	/* by IOVA */
+	struct entry e[LIVE + PARTS];	/* by IOVA */
 	unsigned int n;
 	uint64_t age;
+	unsigned int room;	/* for mappings, says the kernel */
+	int fd;
 	struct weir_device *dev[DEVICES];
 	unsigned int dma_bits[DEVICES];
 	struct range ranges[RANGES_MAX];
@@ -80,14 +88,18 @@ const struct entry *at_iova(const struct worker *w, uint64_t iova);
 const struct entry *oldest_at(const struct worker *w, uint64_t vaddr);
 bool is_free(const struct worker *w, uint64_t iova, uint64_t len);
 void enter(struct worker *w, const struct entry *e);
-void leave(struct worker *w, const struct entry *e);
+void leave(struct worker *w, const struct entry *e);	/* and the rest of its unit */
+void move(struct worker *w, const struct entry *e, uint64_t vaddr);
 
-/* Where an automatic mapping goes; 0 for nowhere. */
-uint64_t lowest(const struct worker *w, uint64_t vaddr, uint64_t len, uint64_t limit);
+/* Where an automatic mapping goes; 0 for nowhere. @bits: of the addresses of its memory. */
+uint64_t lowest(const struct worker *w, uint64_t bits, uint64_t len, uint64_t limit);
 
 /* One change, right or wrong, and what the address space then must say of it: load_map.c. */
 void map_something(struct worker *w);
 void unmap_something(struct worker *w);
+void unmap_all(struct worker *w);
+void move_something(struct worker *w);
+void open_file(struct worker *w);	/* what some of it maps */
 
 /* Single look-ups, and several of all kinds: load_look.c. */
 void look_up_iova(struct worker *w, uint64_t vaddr);
