@@ -524,6 +524,102 @@ static void preparing_to_remove_can_fail(void **state)
 		assert_iova(maps, MEMORY + i * 2 * MB2 + PAGE, PAGE + i * 2 * PAGE, PAGE);
 }
 
+#define HIDDEN 150		/* more than two chunks have tables */
+
+/* A mapping of one large leaf, and pages that it hides. */
+static void add_hiding(struct wr_maps *maps, weir_iova iova, uint64_t at, uint64_t from)
+{
+	add_at(maps, iova, at, GB);
+	for (uint64_t i = from; i < from + HIDDEN; i++)
+		add_at(maps, PAGE + i * 2 * PAGE, at + (i - from) * 2 * MB2 + PAGE, PAGE);
+}
+
+static void assert_uncovered(const struct wr_maps *maps, uint64_t at, uint64_t from)
+{
+	for (uint64_t i = from; i < from + HIDDEN; i++)
+		assert_iova(maps, at + (i - from) * 2 * MB2 + PAGE, PAGE + i * 2 * PAGE, PAGE);
+}
+
+static void several_are_removed_without_memory(void **state)
+{
+	const struct wr_mapping m[2] = {
+		mapping(16 * GB, MEMORY, GB), mapping(17 * GB, MEMORY + 4 * GB, GB),
+	};
+	struct wr_maps *maps = *state;
+
+	add_hiding(maps, m[0].iova, MEMORY, 0);
+	add_hiding(maps, m[1].iova, MEMORY + 4 * GB, HIDDEN);
+	assert_int_equal(wr_maps_prepare_remove(maps, m, 2), 0);
+	calls_left = 0;
+	for (size_t i = 0; i < 2; i++)
+		wr_maps_remove(maps, &m[i]);
+	assert_int_equal(calls_left, 0);
+	calls_left = -1;
+	assert_uncovered(maps, MEMORY, 0);
+	assert_uncovered(maps, MEMORY + 4 * GB, HIDDEN);
+}
+
+/* Its beginning has all the memory that it takes, or changes nothing, as undoing it does. */
+static void memory_moves_without_memory(void **state)
+{
+	const struct wr_mapping m = mapping(16 * GB, MEMORY, GB);
+	char *there = (char *)(uintptr_t)(MEMORY + 4 * GB + PAGE);
+	struct wr_maps *maps = *state;
+	int n = 0, ret;
+
+	add_hiding(maps, m.iova, MEMORY, 0);
+	add_at(maps, GB, MEMORY + 5 * GB, PAGE);
+	do {
+		calls_left = n;
+		ret = wr_maps_move_begin(maps, &m, there);
+		calls_left = 0;
+		if (!ret)
+			wr_maps_move_undo(maps, &m, there);
+		assert_int_equal(calls_left, 0);
+		assert_in_range(++n, 1, 20);
+		assert_iova(maps, MEMORY, m.iova, GB);
+		assert_no_iova(maps, (uintptr_t)there);
+		assert_int_equal(maps->n_hidden, HIDDEN);
+	} while (ret);
+	assert_true(n > 1);
+	calls_left = -1;
+	assert_int_equal(wr_maps_move_begin(maps, &m, there), 0);
+	calls_left = 0;
+	wr_maps_move_end(maps, &m, there);
+	assert_int_equal(calls_left, 0);
+	calls_left = -1;
+	assert_uncovered(maps, MEMORY, 0);
+	assert_no_iova(maps, MEMORY);
+	assert_iova(maps, (uintptr_t)there, m.iova, GB);
+	assert_vaddr(maps, m.iova, (uintptr_t)there, GB);
+	/* What it is hidden by there shows it when that goes. */
+	remove_at(maps, GB);
+	assert_iova(maps, MEMORY + 5 * GB, m.iova + GB - PAGE, PAGE);
+}
+
+/* Onto one page, where they come to light by the order in which they came. */
+static void what_moves_is_hidden_by_age(void **state)
+{
+	struct wr_maps *maps = *state;
+
+	add_at(maps, GB, MEMORY, PAGE);
+	for (uint64_t i = 1; i <= 50; i++)
+		add_at(maps, i * PAGE, MEMORY + GB - i * PAGE, PAGE);
+	for (uint64_t i = 50; i; i--) {
+		struct wr_mapping m = mapping(i * PAGE, MEMORY + GB - i * PAGE, PAGE);
+
+		assert_int_equal(wr_maps_move_begin(maps, &m, (char *)(uintptr_t)MEMORY), 0);
+		wr_maps_move_end(maps, &m, (char *)(uintptr_t)MEMORY);
+	}
+	assert_iova(maps, MEMORY, GB, PAGE);
+	remove_at(maps, GB);
+	for (uint64_t i = 50; i; i--) {
+		assert_iova(maps, MEMORY, i * PAGE, PAGE);
+		remove_at(maps, i * PAGE);
+	}
+	assert_int_equal(maps->n_hidden, 0);
+}
+
 /* Of any number, of all sizes, with what isn't mapped and what lies above 2^48 in between. */
 static void many_are_as_one_by_one(void **state)
 {
@@ -589,6 +685,9 @@ int main(void)
 		TEST(random_steps_match_the_reference),
 		TEST(adding_is_all_or_nothing),
 		TEST(preparing_to_remove_can_fail),
+		TEST(several_are_removed_without_memory),
+		TEST(memory_moves_without_memory),
+		TEST(what_moves_is_hidden_by_age),
 		TEST(many_are_as_one_by_one),
 		TEST(a_new_map_can_fail),
 	};

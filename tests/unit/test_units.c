@@ -598,6 +598,24 @@ static void limit_of_mappings_is_said_before(void **state)
 	weir_log_set(NULL, NULL, WEIR_LOG_WARN);
 }
 
+/* Of three mappings the kernel unmaps one, and half of the next. */
+static void room_is_asked_for_after_half_an_unmap(void **state)
+{
+	struct rig *rig = *state;
+	struct iovec iov[3];
+	weir_iova iova;
+
+	pieces(rig, iov);
+	fake.entry_limit = 16;
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(weir_ioas_mapv(rig->as, iov, 3, NULL, &iova), 0);
+	fake.unmap_less = page;
+	assert_int_equal(weir_ioas_unmap(rig->as, iova, 4 * page), -EIO);
+	assert_int_equal(fake_mappings(0), 2);
+	assert_int_equal(caps_of(rig).mappings, 14);
+	detach(rig, 0);
+}
+
 /* ---- look-ups of many ---- */
 
 static void many_addresses_at_once(void **state)
@@ -666,6 +684,7 @@ int main(void)
 		ON_BOTH(kernel_that_loses_an_address_degrades),
 		TEST(old_kernels_cant_move_memory),
 		TEST(limit_of_mappings_is_said_before),
+		TEST(room_is_asked_for_after_half_an_unmap),
 		TEST(many_addresses_at_once),
 		TEST(runs_of_several_buffers),
 	};
