@@ -134,8 +134,8 @@ WEIR_API int weir_ioas_unmap_all(struct weir_ioas *as);
 /**
  * weir_ioas_update_vaddr() - the memory of a mapping is at another address of the process now, too:
  * the same pages, of a memfd for instance. Devices go on reaching it meanwhile. From then on
- * look-ups answer with the new address, and the old one may be unmapped from the process. Whether
- * the pages are the same nobody checks.
+ * look-ups answer with the new address, where it is the youngest mapping, and the old one may be
+ * unmapped from the process. Whether the pages are the same nobody checks.
  * @iova, @len: a unit that weir_ioas_map() made.
  * @vaddr: the new address; page aligned.
  *
