@@ -31,6 +31,13 @@ struct weir_device_opts {
 	const char *vf_token;
 	/** How many address bits the device drives; automatic IOVAs stay below. 0: 64. */
 	unsigned int dma_bits;
+	/**
+	 * Use @fd, the open and not yet bound node of the device (/dev/vfio/devices/vfioN), by
+	 * "iommufd". It stays the caller's, and may be closed at once: weir makes a duplicate. The
+	 * kernel unbinds the device when both are closed.
+	 */
+	bool use_fd;
+	int fd;
 	/** For later versions; must be zero, anything else is -EINVAL. */
 	uint64_t reserved[4];
 };
@@ -77,12 +84,37 @@ WEIR_API int weir_device_open_model(struct weir_iommu *iommu, struct weir_model 
  */
 WEIR_API int weir_device_close(struct weir_device *dev);
 
+/**
+ * weir_device_fd() - the VFIO device fd of a kernel device, for calls that weir doesn't make
+ * (include/uapi/linux/vfio.h). What weir has set up on it is weir's.
+ *
+ * Returns the fd, which stays weir's: don't close it, and it is good until the device is closed;
+ * -ENODEV for a model in this process.
+ */
+WEIR_API int weir_device_fd(struct weir_device *dev);
+
 /** weir_device_ioas() - the address space it is attached to, be it a private one; never NULL. */
 WEIR_API struct weir_ioas *weir_device_ioas(struct weir_device *dev);
 
+/**
+ * weir_device_move() - attach it to another address space of its context, while it runs. Before,
+ * it reaches what is mapped in the one, afterwards what is mapped in the other. By "iommufd" that
+ * is one step for the kernel, though some IOMMUs block DMA for a moment in it (VT-d:
+ * drivers/iommu/intel/); a model's DMA waits for it. A private address space stays the device's,
+ * for it to come back, and is closed with it.
+ * @ioas: where to; it has, or gets, a domain of the same kind.
+ *
+ * Returns 0; -ENOTSUP by "type1v2", "type1" and "compat"; -EBUSY when another device of its IOMMU
+ * group is attached, which couldn't stay; -EINVAL for an address space of another context, or one
+ * with a mapping that the device's IOMMU can't have; -EDEADLK as weir_device_open(); or as
+ * weir_ioas_map() where what is mapped there is pinned anew. Where it was it is still, unless the
+ * message says otherwise.
+ */
+WEIR_API int weir_device_move(struct weir_device *dev, struct weir_ioas *ioas);
+
 struct weir_device_info {
 	const char *name;	/**< "0000:01:00.0", "soft:edu"; the device's, good until closed */
-	const char *backend;	/**< "type1v2", "type1", "soft"; constant */
+	const char *backend;	/**< "iommufd", "type1v2", "soft", …; constant */
 	uint16_t vendor;
 	uint16_t device;
 	uint16_t subsystem_vendor;

@@ -100,7 +100,7 @@ WEIR_API int weir_ioas_mapv(struct weir_ioas *as, const struct iovec *iov, size_
  * the caller's. weir maps it into the process, shared, until it is unmapped; weir_ioas_to_vaddr()
  * says where. It is not inherited by a child after fork().
  * @fd: open for reading, and for writing where @opts lets devices write. Needed during the call
- *	only.
+ *	only: weir makes a duplicate.
  * @offset: where the memory starts in the file; page aligned (to the file's own pages on
  *	hugetlbfs).
  *
@@ -139,10 +139,10 @@ WEIR_API int weir_ioas_unmap_all(struct weir_ioas *as);
  * @iova, @len: a unit that weir_ioas_map() made.
  * @vaddr: the new address; page aligned.
  *
- * Returns 0; -ENOENT and -EINVAL as weir_ioas_unmap(); -ENOTSUP where the kernel can't be told
- * (VFIO_UPDATE_VADDR, Linux 5.12, not beside mediated devices); -EFAULT as weir_ioas_map(), on the
- * software IOMMU; -ENOMEM; -EIO when the kernel forgot the old address and doesn't take the new
- * one.
+ * Returns 0; -ENOENT and -EINVAL as weir_ioas_unmap(); -ENOTSUP where the kernel can't be told (by
+ * "iommufd" and "compat"; VFIO_UPDATE_VADDR, Linux 5.12, not beside mediated devices); -EFAULT as
+ * weir_ioas_map(), on the software IOMMU; -ENOMEM; -EIO when the kernel forgot the old address and
+ * doesn't take the new one.
  */
 WEIR_API int weir_ioas_update_vaddr(struct weir_ioas *as, weir_iova iova, size_t len, void *vaddr);
 
@@ -231,7 +231,8 @@ enum weir_dirty {
 /** weir_ioas_caps - what all domains of an address space can do. */
 struct weir_ioas_caps {
 	unsigned int domains;	/**< how many; without one, all but mappings is zero */
-	uint64_t page_sizes;	/**< bit n set: the IOMMU has pages of 2^n bytes */
+	/** Bit n set: the IOMMU has pages of 2^n bytes. By "iommufd" the smallest alone is told. */
+	uint64_t page_sizes;
 	bool isolation;		/**< a device can't reach what isn't mapped */
 	bool faults;		/**< weir_ioas_faults() tells of blocked accesses */
 	enum weir_dirty dirty;

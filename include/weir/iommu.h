@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * weir_iommu: the context, this process's hold on the IOMMU interfaces. It keeps the group nodes
- * that are open, so that several devices of one IOMMU group can be used, which takes one context:
- * the kernel lets a group node be opened once (drivers/vfio/group.c).
+ * weir_iommu: the context, this process's hold on the IOMMU interfaces: one /dev/iommu, or the
+ * group nodes that are open. Several devices of one IOMMU group can be used by one context only:
+ * the kernel lets a group node be opened once (drivers/vfio/group.c), and a group have one IOMMUFD.
  */
 #ifndef WEIR_IOMMU_H
 #define WEIR_IOMMU_H
@@ -18,9 +18,13 @@ struct weir_iommu;
 /** weir_iommu_opts - all zero means automatic. */
 struct weir_iommu_opts {
 	/**
-	 * Use exactly this interface for kernel devices: "type1v2" or "type1". NULL: what the
-	 * environment's WEIR_IOMMU names, or else the first that works. Devices of the software
-	 * IOMMU ("soft:…") are not concerned.
+	 * Use exactly this interface for kernel devices. In the order in which they are tried:
+	 *  "iommufd"  IOMMUFD, and each device by a node of its own (/dev/vfio/devices/vfioN)
+	 *  "type1v2"  the container of the device's IOMMU group, /dev/vfio/vfio
+	 *  "type1"    the same, version 1
+	 *  "compat"   IOMMUFD as that container: /dev/iommu in the place of /dev/vfio/vfio
+	 * NULL: what the environment's WEIR_IOMMU names, or else the first that works. Devices of
+	 * the software IOMMU ("soft:…") are not concerned.
 	 */
 	const char *interface;
 	/**
@@ -28,6 +32,14 @@ struct weir_iommu_opts {
 	 * levels. 0: what the environment's WEIR_SOFT_BITS says, or else 48.
 	 */
 	unsigned int soft_bits;
+	/**
+	 * Use @iommufd, an open /dev/iommu, for all devices that are attached by "iommufd". It
+	 * stays the caller's, and may be closed at once: weir makes a duplicate. How it counts
+	 * what is pinned is left as it is (IOMMU_OPTION_RLIMIT_MODE); of one that weir opens, by
+	 * process where weir may say so.
+	 */
+	bool use_iommufd;
+	int iommufd;
 	/** For later versions; must be zero, anything else is -EINVAL. */
 	uint64_t reserved[4];
 };
@@ -37,7 +49,7 @@ struct weir_iommu_opts {
  * @opts: may be NULL.
  * @out: the context; close it with weir_iommu_close().
  *
- * Returns 0; -EINVAL for an unknown interface or width; -ENOMEM.
+ * Returns 0; -EINVAL for an unknown interface or width, or an fd that isn't IOMMUFD's; -ENOMEM.
  *
  * Thread rules, for every object of weir unless its own header says otherwise: calls on
  * different objects, and on one object, may run at the same time in different threads; closing
@@ -57,6 +69,15 @@ WEIR_API int weir_iommu_open(const struct weir_iommu_opts *opts, struct weir_iom
  * Returns 0; -EBUSY, and nothing done, while a device or an address space made from it is open.
  */
 WEIR_API int weir_iommu_close(struct weir_iommu *iommu);
+
+/**
+ * weir_iommu_fd() - the /dev/iommu that devices are attached by, for calls that weir doesn't make
+ * (include/uapi/linux/iommufd.h). What weir made in it is weir's.
+ *
+ * Returns the fd, which stays weir's: don't close it; it is good as long as a device is attached by
+ * "iommufd", or the one that was given as long as the context. -ENODEV when there is none.
+ */
+WEIR_API int weir_iommu_fd(struct weir_iommu *iommu);
 
 #ifdef __cplusplus
 }

@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/err.h"
 #include "base/holder.h"
 
 static int process_has_open(int pid_dir, const char *path)
@@ -80,4 +82,16 @@ int wr_holder(const char *path, char *buf, size_t size)
 	}
 	closedir(proc);
 	return ret;
+}
+
+int wr_may_not_open(const char *node)
+{
+	struct stat st;
+
+	if (stat(node, &st))
+		return wr_fail(-EACCES, "%s may not be opened by this user", node);
+	return wr_fail(-EACCES, "%s may not be opened by user %u: its owner is user %u%s, group "
+		       "%u, mode %04o; run as root, or give this user the node (chown)", node,
+		       geteuid(), st.st_uid, st.st_uid ? "" : " (root)", st.st_gid,
+		       st.st_mode & 07777);
 }

@@ -11,4 +11,7 @@
  */
 int wr_holder(const char *path, char *buf, size_t size);
 
+/* This user may not open @node: -EACCES, with a message that says who may. */
+int wr_may_not_open(const char *node);
+
 #endif

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,6 +42,32 @@ static ssize_t sys_readlink(const char *path, char *buf, size_t size)
 	ssize_t ret = readlink(path, buf, size);
 
 	return ret < 0 ? -errno : ret;
+}
+
+static int sys_find(const char *folder, const char *prefix, char *name, size_t size)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+	int ret = -ENOENT;
+
+	if (!dir)
+		return -errno;
+	while (ret && (entry = readdir(dir)))
+		if (!strncmp(entry->d_name, prefix, strlen(prefix)) &&
+		    snprintf(name, size, "%s", entry->d_name) < (int)size)
+			ret = 0;
+	closedir(dir);
+	return ret;
+}
+
+static int sys_char_device(int fd, dev_t *device)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	*device = st.st_rdev;
+	return S_ISCHR(st.st_mode) ? 0 : -ENODEV;
 }
 
 static int sys_ioctl(int fd, unsigned long request, void *arg)
@@ -118,6 +148,8 @@ const struct wr_sys wr_sys_kernel = {
 	.dup = sys_dup,
 	.access = sys_access,
 	.readlink = sys_readlink,
+	.find = sys_find,
+	.char_device = sys_char_device,
 	.ioctl = sys_ioctl,
 	.pread = sys_pread,
 	.pwrite = sys_pwrite,

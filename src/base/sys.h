@@ -20,6 +20,10 @@ struct wr_sys {
 	/* Whether there is such a path. */
 	int (*access)(const char *path);
 	ssize_t (*readlink)(const char *path, char *buf, size_t size);
+	/* The name of a folder's first entry that starts with @prefix: 0, or -ENOENT for none. */
+	int (*find)(const char *folder, const char *prefix, char *name, size_t size);
+	/* Of which character device @fd is: 0, or -ENODEV for anything else. */
+	int (*char_device)(int fd, dev_t *device);
 	int (*ioctl)(int fd, unsigned long request, void *arg);
 	ssize_t (*pread)(int fd, void *buf, size_t len, off_t offset);
 	ssize_t (*pwrite)(int fd, const void *buf, size_t len, off_t offset);

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "base/err.h"
+#include "base/process.h"
 #include "base/sys.h"
 #include "device/device.h"
 
@@ -105,7 +106,7 @@ int weir_bar_close(struct weir_bar *bar)
 	if (!bar)
 		return 0;
 	dev = bar->dev;
-	ret = wr_ioas_check_process(dev->as);
+	ret = wr_check_process(dev->process);
 	if (ret)
 		return ret;
 	unmap_parts(bar);

@@ -27,31 +27,20 @@ static int check_opts(const struct weir_device_opts *opts, const char *name,
 	return 0;
 }
 
-static int use_ioas(struct weir_device *dev, struct weir_iommu *iommu,
-		    const struct weir_device_opts *opts)
+static int open_transport(struct weir_device *dev, struct weir_ioas *as,
+			  const struct weir_device_opts *opts)
 {
-	int ret;
-
-	dev->as = opts->ioas;
-	if (dev->as)
-		return 0;
-	ret = weir_ioas_open(iommu, &dev->as);
-	if (!ret)
-		dev->private_as = true;
-	return ret;
-}
-
-static int open_transport(struct weir_device *dev, const struct weir_device_opts *opts)
-{
-	int ret = dev->transport->prepare(dev, dev->as->iommu);
+	int ret = dev->transport->prepare(dev, as->iommu);
 
 	if (!ret)
-		ret = wr_ioas_attach(dev->as, &dev->ep);
+		ret = wr_ioas_attach(as, &dev->ep);
+	dev->ep.vf_token = NULL;	/* the caller's */
 	if (ret)
 		return ret;
+	dev->backend = dev->ep.domain->ops->name;
 	ret = dev->transport->open(dev, opts);
 	if (ret)
-		wr_ioas_detach(dev->as, &dev->ep);
+		wr_ioas_detach(&dev->ep);
 	return ret;
 }
 
@@ -60,8 +49,7 @@ static void give_back(struct weir_device *dev)
 {
 	if (dev->t)
 		dev->transport->undo(dev);
-	if (dev->private_as)
-		weir_ioas_close(dev->as);
+	weir_ioas_close(dev->own);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev->name);
 	free(dev);
@@ -86,14 +74,19 @@ static struct weir_device *new_device(const char *name)
 static int finish_open(struct weir_device *dev, struct weir_iommu *iommu,
 		       const struct weir_device_opts *opts, struct weir_device **out)
 {
-	int ret;
+	int ret = 0;
 
+	dev->process = wr_process();
 	dev->ep.name = dev->name;
 	dev->ep.dma_bits = opts->dma_bits ? opts->dma_bits : 64;
+	dev->ep.vf_token = opts->vf_token;
+	dev->ep.use_fd = opts->use_fd;
+	dev->ep.given_fd = opts->fd;
 	wr_list_init(&dev->ep.link);
-	ret = use_ioas(dev, iommu, opts);
+	if (!opts->ioas)
+		ret = weir_ioas_open(iommu, &dev->own);
 	if (!ret)
-		ret = open_transport(dev, opts);
+		ret = open_transport(dev, opts->ioas ? opts->ioas : dev->own, opts);
 	if (ret) {
 		give_back(dev);
 		return ret;
@@ -174,7 +167,7 @@ int weir_device_close(struct weir_device *dev)
 
 	if (!dev)
 		return 0;
-	ret = wr_ioas_check_process(dev->as);
+	ret = wr_check_process(dev->process);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&dev->lock);
@@ -183,26 +176,48 @@ int weir_device_close(struct weir_device *dev)
 	if (bars)
 		return wr_fail(-EBUSY, "%s: %u of its bars are open: close them first", dev->name,
 			       bars);
-	ret = wr_ioas_check_change(dev->as);
+	ret = wr_ioas_check_change(dev->ep.as);
+	if (!ret && dev->own)
+		ret = wr_ioas_in_use(dev->own, dev->name);
 	if (ret)
 		return ret;
-	if (dev->private_as) {
-		ret = wr_ioas_in_use(dev->as, dev->name);
-		if (ret)
-			return ret;
-	}
 	/* The kernel clears it at close anyhow, but only when the last fd of the device goes. */
 	weir_device_bus_master(dev, false);
 	wr_irqs_close(dev);
-	dev->transport->close(dev);
-	wr_ioas_detach(dev->as, &dev->ep);
+	if (dev->transport->close)
+		dev->transport->close(dev);
+	wr_ioas_detach(&dev->ep);
 	give_back(dev);
 	return 0;
 }
 
+int weir_device_fd(struct weir_device *dev)
+{
+	int ret = wr_check_process(dev->process);
+
+	if (ret)
+		return ret;
+	return dev->ep.group ? dev->ep.fd :
+	       wr_fail(-ENODEV, "%s: a model in this process has no fd", dev->name);
+}
+
 struct weir_ioas *weir_device_ioas(struct weir_device *dev)
 {
-	return dev->as;
+	return __atomic_load_n(&dev->ep.as, __ATOMIC_RELAXED);
+}
+
+int weir_device_move(struct weir_device *dev, struct weir_ioas *ioas)
+{
+	int ret = wr_check_process(dev->process);
+
+	if (ret)
+		return ret;
+	if (!ioas)
+		return wr_fail(-EINVAL, "%s: no address space is given", dev->name);
+	if (ioas->iommu != weir_device_ioas(dev)->iommu)
+		return wr_fail(-EINVAL, "%s: the address space belongs to another context than the "
+			       "device's", dev->name);
+	return wr_ioas_move(&dev->ep, ioas);
 }
 
 int weir_device_info(struct weir_device *dev, struct weir_device_info *info)
@@ -215,7 +230,7 @@ int weir_device_info(struct weir_device *dev, struct weir_device_info *info)
 #define LE16(at) ((uint16_t)(head[at] | head[(at) + 1] << 8))
 	*info = (struct weir_device_info){
 		.name = dev->name,
-		.backend = dev->ep.domain->ops->name,
+		.backend = dev->backend,
 		.vendor = LE16(WR_PCI_VENDOR),
 		.device = LE16(WR_PCI_DEVICE),
 		.subsystem_vendor = LE16(WR_PCI_SUBSYSTEM_VENDOR),
@@ -223,7 +238,7 @@ int weir_device_info(struct weir_device *dev, struct weir_device_info *info)
 		.class_code = head[WR_PCI_CLASS] | (uint32_t)LE16(WR_PCI_CLASS + 1) << 8,
 		.revision = head[WR_PCI_REVISION],
 		.can_reset = dev->transport->can_reset(dev),
-		.requester = dev->ep.requester,
+		.requester = __atomic_load_n(&dev->ep.requester, __ATOMIC_RELAXED),
 	};
 #undef LE16
 	return 0;
@@ -232,7 +247,7 @@ int weir_device_info(struct weir_device *dev, struct weir_device_info *info)
 int weir_device_bus_master(struct weir_device *dev, bool on)
 {
 	uint16_t command;
-	int ret = wr_ioas_check_process(dev->as);
+	int ret = wr_check_process(dev->process);
 
 	if (ret)
 		return ret;
@@ -256,7 +271,7 @@ int weir_device_bus_master(struct weir_device *dev, bool on)
 
 int weir_device_gone(struct weir_device *dev)
 {
-	int ret = wr_ioas_check_process(dev->as);
+	int ret = wr_check_process(dev->process);
 
 	if (ret)
 		return ret;

@@ -31,9 +31,10 @@ struct weir_device {
 	char *name;
 	const struct wr_transport *transport;
 	void *t;			/* the transport's part */
-	struct weir_ioas *as;
-	bool private_as;
+	unsigned int process;		/* whose it is */
+	struct weir_ioas *own;		/* the private address space, wherever it is attached */
 	struct wr_endpoint ep;
+	const char *backend;		/* the name of its domain's kind */
 	pthread_mutex_t lock;
 	/* under the lock */
 	unsigned int bars;		/* open */
@@ -47,7 +48,8 @@ struct weir_device {
 struct wr_transport {
 	/*
 	 * What comes before the device is attached (prepare, which fills the endpoint) and after
-	 * (open). close gives back what open took, undo what prepare did, and all of dev->t.
+	 * (open). close gives back what open took (NULL: nothing), undo what prepare did, and all
+	 * of dev->t.
 	 */
 	int (*prepare)(struct weir_device *dev, struct weir_iommu *iommu);
 	int (*open)(struct weir_device *dev, const struct weir_device_opts *opts);

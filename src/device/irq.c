@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/process.h"
 #include "base/sys.h"
 #include "device/device.h"
 
@@ -17,7 +18,7 @@ static const char *const irq_names[WEIR_IRQS] = {
 
 static int check_irq(struct weir_device *dev, enum weir_irq irq)
 {
-	int ret = wr_ioas_check_process(dev->as);
+	int ret = wr_check_process(dev->process);
 
 	if (ret)
 		return ret;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The transport to real hardware: a VFIO device fd, taken from its group. */
+/* The transport to real hardware: a VFIO device fd, which the domain has opened. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 
 struct kernel {
 	struct weir_iommu *iommu;
-	int fd;
+	int fd;				/* the endpoint's */
 	bool resets;
 	struct wr_vdev_region regions[WEIR_REGIONS];
 };
@@ -57,7 +57,7 @@ static int kernel_prepare(struct weir_device *dev, struct weir_iommu *iommu)
 		return wr_fail(-ENOMEM, "%s: no memory", dev->name);
 	k->iommu = iommu;
 	k->fd = -1;
-	ret = wr_iommu_group_get(iommu, dev->name, number, &dev->ep.group);
+	ret = wr_iommu_group_get(iommu, number, &dev->ep.group);
 	if (ret) {
 		free(k);
 		return ret;
@@ -94,27 +94,17 @@ static int kernel_open(struct weir_device *dev, const struct weir_device_opts *o
 	struct wr_vfio_device_info info;
 	int ret;
 
-	k->fd = ret = wr_group_device_fd(dev->ep.group, dev->name, opts->vf_token);
-	if (ret < 0)
-		return ret;
+	(void)opts;
+	k->fd = dev->ep.fd;
 	ret = wr_vdev_info(k->fd, &info);
 	if (!ret && !(info.flags & WR_VFIO_DEVICE_PCI))
 		ret = wr_fail(-EINVAL, "VFIO says that it isn't a PCI device");
 	if (!ret)
 		ret = read_regions(k);
-	if (ret) {
-		wr_close(k->fd);
+	if (ret)
 		return wr_fail_in(ret, "%s", dev->name);
-	}
 	k->resets = info.flags & WR_VFIO_DEVICE_RESETS;
 	return 0;
-}
-
-static void kernel_close(struct weir_device *dev)
-{
-	struct kernel *k = dev->t;
-
-	wr_close(k->fd);
 }
 
 static int kernel_region_info(struct weir_device *dev, unsigned int region,
@@ -248,31 +238,57 @@ static int kernel_reset(struct weir_device *dev)
 	return wr_vdev_reset(((struct kernel *)dev->t)->fd);
 }
 
-static int kernel_hot_reset_info(struct weir_device *dev, struct weir_dependent **out)
+/*
+ * Of a device that was opened by its group the kernel names groups, of one that was by its own node
+ * devices. Under the context's attach_lock, under which groups are opened and closed.
+ */
+static void tell_dependent(struct kernel *k, const struct wr_vfio_dependent *raw, bool by_device,
+			   struct weir_dependent *d)
 {
-	struct kernel *k = dev->t;
+	struct wr_group *group;
+	char number[WR_PCI_NAME_MAX];
+
+	snprintf(d->address, sizeof(d->address), "%04x:%02x:%02x.%x", raw->segment, raw->bus,
+		 raw->devfn >> 3, raw->devfn & 7);
+	if (by_device) {
+		d->group = wr_pci_link("", d->address, "iommu_group", number) ? -1 : atoi(number);
+		d->owned = raw->group != WR_VFIO_DEVID_NOT_OWNED;
+		return;
+	}
+	d->group = (int)raw->group;
+	group = wr_iommu_group_find(k->iommu, d->group);
+	d->owned = group && group->fd >= 0;
+	if (group)
+		wr_iommu_group_put(k->iommu, group);
+}
+
+static int dependents(struct kernel *k, struct weir_dependent **out, uint32_t *flags)
+{
 	struct wr_vfio_dependent *raw;
 	struct weir_dependent *list;
-	uint32_t flags;
-	int n = wr_vdev_hot_reset_info(k->fd, &raw, &flags);
+	int n = wr_vdev_hot_reset_info(k->fd, &raw, flags);
 
 	if (n < 0)
 		return n;
 	list = calloc((size_t)n + 1, sizeof(*list));
-	for (int i = 0; list && i < n; i++) {
-		struct wr_group *group = wr_iommu_group_find(k->iommu, (int)raw[i].group);
-
-		snprintf(list[i].address, sizeof(list[i].address), "%04x:%02x:%02x.%x",
-			 raw[i].segment, raw[i].bus, raw[i].devfn >> 3, raw[i].devfn & 7);
-		list[i].group = (int)raw[i].group;
-		list[i].owned = group;
-		if (group)
-			wr_iommu_group_put(k->iommu, group);
-	}
+	for (int i = 0; list && i < n; i++)
+		tell_dependent(k, &raw[i], *flags & WR_VFIO_HOT_RESET_DEV_ID, &list[i]);
 	free(raw);
 	if (!list)
 		return wr_fail(-ENOMEM, "no memory for %d functions", n);
 	*out = list;
+	return n;
+}
+
+static int kernel_hot_reset_info(struct weir_device *dev, struct weir_dependent **out)
+{
+	struct kernel *k = dev->t;
+	uint32_t flags;
+	int n;
+
+	pthread_mutex_lock(&k->iommu->attach_lock);
+	n = dependents(k, out, &flags);
+	pthread_mutex_unlock(&k->iommu->attach_lock);
 	return n;
 }
 
@@ -284,49 +300,46 @@ static bool is_first_of_group(const struct weir_dependent *list, int i)
 	return true;
 }
 
-/* The groups are held meanwhile, so that their fds stay open. */
-static int hot_reset(struct kernel *k, const struct weir_dependent *list, int n,
-		     struct wr_group **groups, int *fds)
+static int reset_all(struct kernel *k, const struct weir_dependent *list, int n, bool by_device)
 {
-	unsigned int held = 0;
-	int ret = 0;
+	unsigned int groups = 0;
+	int ret = 0, *fds = calloc((size_t)n + 1, sizeof(*fds));
 
+	if (!fds)
+		return wr_fail(-ENOMEM, "no memory for the groups of %d functions", n);
 	for (int i = 0; i < n && !ret; i++) {
-		if (!is_first_of_group(list, i))
-			continue;
-		groups[held] = wr_iommu_group_find(k->iommu, list[i].group);
-		if (!groups[held])
+		struct wr_group *group;
+
+		if (!list[i].owned)
 			ret = wr_fail(-EPERM, "%s would be reset as well, and its group %d isn't "
 				      "open in this context: open a device of it here, too",
 				      list[i].address, list[i].group);
-		else
-			fds[held] = groups[held]->fd;
-		held += !ret;
+		if (ret || by_device || !is_first_of_group(list, i))
+			continue;
+		group = wr_iommu_group_find(k->iommu, list[i].group);
+		fds[groups++] = group->fd;
+		wr_iommu_group_put(k->iommu, group);
 	}
 	if (!ret)
-		ret = wr_vdev_hot_reset(k->fd, fds, held);
-	while (held)
-		wr_iommu_group_put(k->iommu, groups[--held]);
+		ret = wr_vdev_hot_reset(k->fd, fds, groups);
+	free(fds);
 	return ret;
 }
 
 static int kernel_hot_reset(struct weir_device *dev)
 {
+	struct kernel *k = dev->t;
 	struct weir_dependent *list;
-	struct wr_group **groups;
-	int ret, *fds, n = kernel_hot_reset_info(dev, &list);
+	uint32_t flags;
+	int ret, n;
 
-	if (n < 0)
-		return n;
-	groups = calloc((size_t)n + 1, sizeof(*groups));
-	fds = calloc((size_t)n + 1, sizeof(*fds));
-	if (groups && fds)
-		ret = hot_reset(dev->t, list, n, groups, fds);
-	else
-		ret = wr_fail(-ENOMEM, "no memory for the groups of %d functions", n);
-	free(fds);
-	free(groups);
-	free(list);
+	pthread_mutex_lock(&k->iommu->attach_lock);
+	ret = n = dependents(k, &list, &flags);
+	if (n >= 0) {
+		ret = reset_all(k, list, n, flags & WR_VFIO_HOT_RESET_DEV_ID);
+		free(list);
+	}
+	pthread_mutex_unlock(&k->iommu->attach_lock);
 	return ret;
 }
 
@@ -380,7 +393,6 @@ static int kernel_gone(struct weir_device *dev)
 const struct wr_transport wr_transport_kernel = {
 	.prepare = kernel_prepare,
 	.open = kernel_open,
-	.close = kernel_close,
 	.undo = kernel_undo,
 	.region_info = kernel_region_info,
 	.region_read = kernel_region_read,

@@ -3,11 +3,12 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/process.h"
 #include "device/device.h"
 
 int weir_device_reset(struct weir_device *dev)
 {
-	int ret = wr_ioas_check_process(dev->as);
+	int ret = wr_check_process(dev->process);
 
 	if (ret)
 		return ret;
@@ -26,7 +27,7 @@ static int no_bus(struct weir_device *dev)
 int weir_device_hot_reset_info(struct weir_device *dev, struct weir_dependent *list, size_t n)
 {
 	struct weir_dependent *all;
-	int count = wr_ioas_check_process(dev->as);
+	int count = wr_check_process(dev->process);
 
 	if (count)
 		return count;
@@ -43,7 +44,7 @@ int weir_device_hot_reset_info(struct weir_device *dev, struct weir_dependent *l
 
 int weir_device_hot_reset(struct weir_device *dev)
 {
-	int ret = wr_ioas_check_process(dev->as);
+	int ret = wr_check_process(dev->process);
 
 	if (ret)
 		return ret;
@@ -69,7 +70,7 @@ static bool is_feature(enum weir_feature feature)
 
 int weir_device_has(struct weir_device *dev, enum weir_feature feature)
 {
-	int ret = wr_ioas_check_process(dev->as);
+	int ret = wr_check_process(dev->process);
 
 	if (ret)
 		return ret;
@@ -83,7 +84,7 @@ int weir_device_has(struct weir_device *dev, enum weir_feature feature)
 
 int weir_device_low_power(struct weir_device *dev, bool on, int wakeup)
 {
-	int ret = wr_ioas_check_process(dev->as);
+	int ret = wr_check_process(dev->process);
 
 	if (ret)
 		return ret;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/process.h"
 #include "device/device.h"
 #include "pci/config.h"
 
@@ -19,7 +20,7 @@ const char *wr_region_name(unsigned int region)
 
 int weir_region_info(struct weir_device *dev, unsigned int region, struct weir_region_info *info)
 {
-	int ret = wr_ioas_check_process(dev->as);
+	int ret = wr_check_process(dev->process);
 
 	if (ret)
 		return ret;

@@ -89,12 +89,31 @@ int wr_soft_sample(struct weir_device *dev, const char *name)
 	return wr_fail(-ENOENT, "%s: no such sample model; there are %s", dev->name, known);
 }
 
+static void soft_hold(struct wr_endpoint *ep)
+{
+	struct weir_device *dev = wr_container_of(ep, struct weir_device, ep);
+
+	wr_model_hold(((struct soft *)dev->t)->model);
+}
+
+static void soft_go_on(struct wr_endpoint *ep)
+{
+	struct weir_device *dev = wr_container_of(ep, struct weir_device, ep);
+	struct soft *s = dev->t;
+
+	s->unit = wr_domain_unit(ep->domain);
+	s->requester = ep->requester;
+	wr_model_go_on(s->model);
+}
+
 static int soft_prepare(struct weir_device *dev, struct weir_iommu *iommu)
 {
 	struct soft *s = dev->t;
 	unsigned int bits = wr_model_dma_bits(s->model);
 
 	(void)iommu;
+	dev->ep.hold = soft_hold;
+	dev->ep.go_on = soft_go_on;
 	if (bits < dev->ep.dma_bits)
 		dev->ep.dma_bits = bits;
 	return 0;
@@ -173,6 +192,9 @@ static int soft_open(struct weir_device *dev, const struct weir_device_opts *opt
 	if (opts->vf_token)
 		return wr_fail(-EINVAL, "%s: a model isn't a virtual function and takes no VF "
 			       "token", dev->name);
+	if (opts->use_fd)
+		return wr_fail(-EINVAL, "%s: a model has no node whose fd could be given",
+			       dev->name);
 	s->unit = wr_domain_unit(dev->ep.domain);
 	s->requester = dev->ep.requester;
 	return wr_model_attach(s->model, &bus, s);

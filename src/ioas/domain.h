@@ -11,19 +11,34 @@
 #include "base/list.h"
 #include "mem/maps.h"
 
+struct weir_ioas;
 struct weir_iommu;
 struct wr_group;
+struct wr_table;
 struct wr_unit;
 
 /* A device as an address space sees it. Its transport fills the first part. */
 struct wr_endpoint {
-	const char *name;		/* for messages */
+	const char *name;		/* a kernel device's PCI address; for messages */
 	unsigned int dma_bits;		/* that it drives, 1 to 64 */
-	struct wr_group *group;		/* a kernel device's VFIO group; NULL: an own model */
+	struct wr_group *group;		/* a kernel device's IOMMU group; NULL: an own model */
+	const char *vf_token;		/* while it is being attached; NULL: none */
+	bool use_fd;			/* its node is given, open: */
+	int given_fd;
 	uint16_t requester;		/* soft: given at attach */
+	/*
+	 * Its DMA waits from the first of these to the second, while it goes to another domain.
+	 * NULL: that is the kernel's business.
+	 */
+	void (*hold)(struct wr_endpoint *ep);
+	void (*go_on)(struct wr_endpoint *ep);
 	/* while attached */
+	struct weir_ioas *as;		/* read by who asks for it, too: atomic stores */
 	struct wr_domain *domain;
 	struct wr_list link;
+	int fd;				/* a kernel device's, the domain's to close */
+	uint32_t devid;			/* iommufd: its number there, */
+	struct wr_table *table;		/* and what it translates by */
 };
 
 struct wr_domain {
@@ -31,13 +46,13 @@ struct wr_domain {
 	struct wr_list link;		/* in its address space */
 	unsigned int endpoints;
 	/*
-	 * What the interface says. The ranges and page sizes may change when an endpoint joins or
-	 * leaves, the room with each mapping; the last two beside readers, by atomic stores.
+	 * What the interface says. The first three may change when an endpoint joins or leaves, the
+	 * room with each mapping; all but the ranges beside readers, by atomic stores.
 	 */
 	struct wr_ranges ranges;
 	enum weir_dirty dirty;
-	bool isolation;
 	uint64_t page_sizes;
+	bool isolation;
 	uint64_t room;			/* mappings that it takes still; UINT64_MAX: any number */
 };
 
@@ -51,14 +66,25 @@ struct wr_domain_ops {
 	/* Whether this interface is for such a device. */
 	bool (*fits)(const struct wr_endpoint *ep);
 
-	/* A new domain with @ep as its first device, without mappings. */
-	int (*open)(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out);
+	/* A new domain, without devices or mappings, for @ep to join or to be taken into. */
+	int (*create)(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out);
 
-	/* One more device; it reaches all that is mapped. -EINVAL: it needs a domain of its own. */
+	/* Free it, with what is mapped. No device is in it. */
+	void (*destroy)(struct wr_domain *d);
+
+	/*
+	 * A device more, .endpoints being those before it; it reaches all that is mapped, and a
+	 * kernel device has its .fd. -EINVAL: it needs a domain of its own. And a device less,
+	 * .endpoints being those that stay, its .fd closed.
+	 */
 	int (*join)(struct wr_domain *d, struct wr_endpoint *ep);
-
-	/* A device leaves. After the last one the domain is freed, with what is mapped. */
 	void (*leave)(struct wr_domain *d, struct wr_endpoint *ep);
+
+	/*
+	 * A device goes over from its .domain, of this kind too, to this one, while it runs. NULL:
+	 * devices of this interface can't.
+	 */
+	int (*take)(struct wr_domain *d, struct wr_endpoint *ep);
 
 	int (*map)(struct wr_domain *d, const struct wr_mapping *m);
 
@@ -86,8 +112,10 @@ struct wr_domain_ops {
 	int (*faults)(struct wr_domain *d, struct weir_fault *faults, size_t n);
 };
 
+extern const struct wr_domain_ops wr_domain_iommufd;
 extern const struct wr_domain_ops wr_domain_type1v2;
 extern const struct wr_domain_ops wr_domain_type1;
+extern const struct wr_domain_ops wr_domain_compat;
 extern const struct wr_domain_ops wr_domain_soft;
 
 /* All interfaces, in order of preference; NULL at the end. */

@@ -143,25 +143,36 @@ static int recompute(struct weir_ioas *as)
 	return 0;
 }
 
+static void add_domain(struct weir_ioas *as, struct wr_domain *d)
+{
+	pthread_mutex_lock(&as->books);
+	wr_list_add_tail(&as->domains, &d->link);
+	pthread_mutex_unlock(&as->books);
+}
+
 static int open_domain(struct weir_ioas *as, const struct wr_domain_ops *ops,
 		       struct wr_endpoint *ep)
 {
 	struct wr_domain *d;
-	int ret = ops->open(as->iommu, ep, &d);
+	int ret = ops->create(as->iommu, ep, &d);
 
 	if (ret)
 		return ret;
+	ret = ops->join(d, ep);
+	if (ret)
+		goto destroy;
 	ret = wr_ioas_replay(as, d);
-	if (ret) {
-		ops->leave(d, ep);
-		return ret;
-	}
+	if (ret)
+		goto leave;
+	add_domain(as, d);
 	d->endpoints = 1;
-	pthread_mutex_lock(&as->books);
-	wr_list_add_tail(&as->domains, &d->link);
-	pthread_mutex_unlock(&as->books);
 	ep->domain = d;
 	return 0;
+leave:
+	ops->leave(d, ep);
+destroy:
+	ops->destroy(d);
+	return ret;
 }
 
 /* Another device of its group is attached: it goes where the group is, which must be here. */
@@ -171,6 +182,10 @@ static int follow_group(struct weir_ioas *as, struct wr_endpoint *ep)
 
 	wr_list_for_each(d, &as->domains, link) {
 		if (d == ep->group->domain) {
+			int ret = d->ops->join(d, ep);
+
+			if (ret)
+				return ret;
 			d->endpoints++;
 			ep->domain = d;
 			return 0;
@@ -178,6 +193,25 @@ static int follow_group(struct weir_ioas *as, struct wr_endpoint *ep)
 	}
 	return wr_fail(-EBUSY, "group %d, which it is in, is attached to another address space: "
 		       "open it in that one (weir_device_opts.ioas)", ep->group->number);
+}
+
+/*
+ * Interfaces can lack, or be refused to a device or a user; other errors, of memory for instance,
+ * are the same on all.
+ */
+static bool is_refusal(int ret)
+{
+	switch (ret) {
+	case -ENOTSUP:
+	case -EINVAL:
+	case -EPERM:
+	case -EACCES:
+	case -EBUSY:
+	case -ENODEV:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static int join_domain(struct weir_ioas *as, struct wr_endpoint *ep)
@@ -192,8 +226,8 @@ static int join_domain(struct weir_ioas *as, struct wr_endpoint *ep)
 		if (ret)
 			wr_log(WEIR_LOG_INFO, "%s: can't join the address space's %s domain: %s",
 			       ep->name, d->ops->name, weir_errmsg());
-		/* How an interface says that a device needs a domain of its own. */
-		if (ret == -EINVAL)
+		/* It may do by itself. */
+		if (is_refusal(ret))
 			continue;
 		if (ret)
 			return ret;
@@ -206,15 +240,35 @@ static int join_domain(struct weir_ioas *as, struct wr_endpoint *ep)
 	return -ENOENT;
 }
 
+/* Why no interface works: of those that the kernel has, why the first one doesn't. */
+struct refusals {
+	int err;			/* 0: none was tried */
+	unsigned int n;
+	char why[512];
+};
+
+static void refused(struct refusals *r, const char *name, int err)
+{
+	if (r->err && r->err != -ENOTSUP)
+		return;
+	if (!r->err || err != -ENOTSUP) {
+		snprintf(r->why, sizeof(r->why), "%s", weir_errmsg());
+		r->n = 1;
+	} else if (!strstr(r->why, weir_errmsg())) {
+		wr_append(r->why, sizeof(r->why), "; %s: %s", name, weir_errmsg());
+		r->n++;
+	}
+	r->err = err;
+}
+
 /* The first interface that works, with a word on each that doesn't. */
 static int choose_domain(struct weir_ioas *as, struct wr_endpoint *ep)
 {
 	const struct wr_domain_ops *forced = ep->group ? as->iommu->forced : NULL;
-	int ret = -ENOTSUP;
-	bool tried = false;
+	struct refusals refusals = { 0 };
+	int ret;
 
-	/* Interfaces can lack or be refused to a device; other errors are the same on all. */
-	for (size_t i = 0; wr_domains[i] && (ret == -ENOTSUP || ret == -EINVAL); i++) {
+	for (size_t i = 0; wr_domains[i]; i++) {
 		const struct wr_domain_ops *ops = wr_domains[i];
 
 		if (!ops->fits(ep))
@@ -224,15 +278,21 @@ static int choose_domain(struct weir_ioas *as, struct wr_endpoint *ep)
 			       ops->name, forced->name);
 			continue;
 		}
-		tried = true;
 		ret = open_domain(as, ops, ep);
-		if (ret)
-			wr_log(WEIR_LOG_INFO, "%s: %s doesn't work: %s", ep->name, ops->name,
-			       weir_errmsg());
-		else
+		if (!ret) {
 			wr_log(WEIR_LOG_INFO, "%s: attached by %s", ep->name, ops->name);
+			return 0;
+		}
+		wr_log(WEIR_LOG_INFO, "%s: %s doesn't work: %s", ep->name, ops->name,
+		       weir_errmsg());
+		if (!is_refusal(ret))
+			return ret;
+		refused(&refusals, ops->name, ret);
 	}
-	return tried ? ret : wr_fail(ret, "no IOMMU interface for such a device");
+	if (!refusals.err)
+		return wr_fail(-ENOTSUP, "no IOMMU interface for such a device");
+	return wr_fail(refusals.err, "%s%s", refusals.n > 1 ? "no IOMMU interface works: " : "",
+		       refusals.why);
 }
 
 int wr_ioas_check_process(const struct weir_ioas *as)
@@ -260,9 +320,11 @@ static void detach_locked(struct weir_ioas *as, struct wr_endpoint *ep)
 		wr_list_del(&d->link);
 	pthread_mutex_unlock(&as->books);
 	ep->domain = NULL;
-	if (ep->group)
-		ep->group->attached--;
+	if (ep->group && !--ep->group->attached)
+		ep->group->domain = NULL;
 	d->ops->leave(d, ep);
+	if (!d->endpoints)
+		d->ops->destroy(d);
 	pthread_mutex_lock(&as->books);
 	if (wr_list_empty(&as->domains))
 		as->tracking = false;
@@ -280,7 +342,7 @@ int wr_ioas_attach(struct weir_ioas *as, struct wr_endpoint *ep)
 		return ret;
 	pthread_mutex_lock(&as->iommu->attach_lock);
 	pthread_mutex_lock(&as->lock);
-	if (ep->group && ep->group->domain) {
+	if (ep->group && ep->group->attached) {
 		ret = follow_group(as, ep);
 	} else {
 		ret = join_domain(as, ep);
@@ -288,8 +350,11 @@ int wr_ioas_attach(struct weir_ioas *as, struct wr_endpoint *ep)
 			ret = choose_domain(as, ep);
 	}
 	if (!ret) {
-		if (ep->group)
+		if (ep->group) {
+			ep->group->domain = ep->domain;
 			ep->group->attached++;
+		}
+		__atomic_store_n(&ep->as, as, __ATOMIC_RELAXED);
 		pthread_mutex_lock(&as->books);
 		wr_list_add_tail(&as->endpoints, &ep->link);
 		ret = recompute(as);
@@ -302,13 +367,149 @@ int wr_ioas_attach(struct weir_ioas *as, struct wr_endpoint *ep)
 	return ret ? wr_fail_in(ret, "%s", ep->name) : 0;
 }
 
-void wr_ioas_detach(struct weir_ioas *as, struct wr_endpoint *ep)
+void wr_ioas_detach(struct wr_endpoint *ep)
 {
+	struct weir_ioas *as = ep->as;
+
 	pthread_mutex_lock(&as->iommu->attach_lock);
 	pthread_mutex_lock(&as->lock);
 	detach_locked(as, ep);
 	pthread_mutex_unlock(&as->lock);
 	pthread_mutex_unlock(&as->iommu->attach_lock);
+}
+
+/* ---- from one address space to another ---- */
+
+/* The domain of @as that @ep can go to, or a new one, not yet in its list. */
+static int domain_for(struct weir_ioas *as, struct wr_endpoint *ep, struct wr_domain **out)
+{
+	const struct wr_domain_ops *ops = ep->domain->ops;
+	struct wr_domain *d;
+	int ret;
+
+	wr_list_for_each(d, &as->domains, link) {
+		if (d->ops == ops) {
+			*out = d;
+			return 0;
+		}
+	}
+	ret = ops->create(as->iommu, ep, &d);
+	if (ret)
+		return ret;
+	ret = wr_ioas_replay(as, d);
+	if (ret)
+		ops->destroy(d);
+	else
+		*out = d;
+	return ret;
+}
+
+static void enter(struct weir_ioas *as, struct wr_domain *d, struct wr_endpoint *ep)
+{
+	pthread_mutex_lock(&as->books);
+	if (!d->endpoints++)
+		wr_list_add_tail(&as->domains, &d->link);
+	wr_list_add_tail(&as->endpoints, &ep->link);
+	pthread_mutex_unlock(&as->books);
+	__atomic_store_n(&ep->as, as, __ATOMIC_RELAXED);
+	ep->domain = d;
+	if (ep->group)
+		ep->group->domain = d;
+}
+
+static void leave(struct weir_ioas *as, struct wr_domain *d, struct wr_endpoint *ep)
+{
+	pthread_mutex_lock(&as->books);
+	wr_list_del(&ep->link);
+	if (!--d->endpoints)
+		wr_list_del(&d->link);
+	pthread_mutex_unlock(&as->books);
+}
+
+static int recompute_now(struct weir_ioas *as)
+{
+	int ret;
+
+	pthread_mutex_lock(&as->books);
+	if (wr_list_empty(&as->domains))
+		as->tracking = false;
+	ret = recompute(as);
+	pthread_mutex_unlock(&as->books);
+	return ret;
+}
+
+static int go_to(struct weir_ioas *to, struct wr_domain *d, struct wr_endpoint *ep)
+{
+	struct weir_ioas *from = ep->as;
+	struct wr_domain *old = ep->domain;
+	char cause[512];
+	int ret = d->ops->take(d, ep);
+
+	if (ret)
+		return ret;
+	leave(from, old, ep);
+	enter(to, d, ep);
+	ret = recompute_now(to);
+	if (!ret) {
+		if (!old->endpoints)
+			old->ops->destroy(old);
+		/* Ranges only grow here: without memory for that, the old ones will do. */
+		recompute_now(from);
+		return 0;
+	}
+	snprintf(cause, sizeof(cause), "%s", weir_errmsg());
+	if (old->ops->take(old, ep))
+		return wr_fail(ret, "%s; and it can't go back: %s", cause, weir_errmsg());
+	leave(to, d, ep);
+	enter(from, old, ep);
+	return wr_fail(ret, "%s", cause);
+}
+
+static int move_locked(struct weir_ioas *to, struct wr_endpoint *ep)
+{
+	struct wr_domain *d;
+	int ret;
+
+	if (!ep->domain->ops->take)
+		return wr_fail(-ENOTSUP, "%s can't move a device to another address space while it "
+			       "is open", ep->domain->ops->name);
+	if (ep->group && ep->group->attached > 1)
+		return wr_fail(-EBUSY, "others of group %d are attached, and can't be in another "
+			       "address space than it: close them first", ep->group->number);
+	ret = domain_for(to, ep, &d);
+	if (ret)
+		return ret;
+	if (ep->hold)
+		ep->hold(ep);
+	ret = go_to(to, d, ep);
+	if (ep->go_on)
+		ep->go_on(ep);
+	if (!d->endpoints)
+		d->ops->destroy(d);
+	return ret;
+}
+
+int wr_ioas_move(struct wr_endpoint *ep, struct weir_ioas *to)
+{
+	struct weir_iommu *iommu = to->iommu;
+	struct weir_ioas *from;
+	int ret = wr_ioas_check_change(to);
+
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&iommu->attach_lock);
+	from = ep->as;
+	if (from != to) {
+		struct weir_ioas *first = from < to ? from : to, *second = from < to ? to : from;
+
+		pthread_mutex_lock(&first->lock);
+		pthread_mutex_lock(&second->lock);
+		ret = move_locked(to, ep);
+		pthread_mutex_unlock(&second->lock);
+		pthread_mutex_unlock(&first->lock);
+	}
+	pthread_mutex_unlock(&iommu->attach_lock);
+	return ret ? wr_fail_in(ret, "%s", ep->name) : 0;
 }
 
 /* ---- look-ups ---- */
@@ -442,6 +643,7 @@ int weir_ioas_ranges(struct weir_ioas *as, struct weir_iova_range *ranges, size_
 
 static void caps_locked(struct weir_ioas *as, struct weir_ioas_caps *caps)
 {
+	enum weir_dirty dirty;
 	struct wr_domain *d;
 	uint64_t room;
 
@@ -455,8 +657,9 @@ static void caps_locked(struct weir_ioas *as, struct weir_ioas_caps *caps)
 		caps->page_sizes &= __atomic_load_n(&d->page_sizes, __ATOMIC_RELAXED);
 		caps->isolation = caps->isolation && d->isolation;
 		caps->faults = caps->faults || d->ops->faults;
-		if (d->dirty < caps->dirty)
-			caps->dirty = d->dirty;
+		dirty = __atomic_load_n(&d->dirty, __ATOMIC_RELAXED);
+		if (dirty < caps->dirty)
+			caps->dirty = dirty;
 		room = __atomic_load_n(&d->room, __ATOMIC_RELAXED);
 		if (room < caps->mappings)
 			caps->mappings = room;

@@ -31,7 +31,10 @@ struct weir_ioas {
  * Returns 0, or -errno with all as it was.
  */
 int wr_ioas_attach(struct weir_ioas *as, struct wr_endpoint *ep);
-void wr_ioas_detach(struct weir_ioas *as, struct wr_endpoint *ep);
+void wr_ioas_detach(struct wr_endpoint *ep);
+
+/* As weir_device_move(). */
+int wr_ioas_move(struct wr_endpoint *ep, struct weir_ioas *to);
 
 /* Map all there is on a new domain, or one without mappings. */
 int wr_ioas_replay(struct weir_ioas *as, struct wr_domain *d);
@@ -61,10 +64,11 @@ int wr_ioas_check_range(uint64_t start, uint64_t len, const char *what);
 
 /*
  * As weir_ioas_map() and weir_ioas_unmap(), of a weir_mem's memory: it counts as one in the same
- * step, and nothing but the second of these takes it out.
+ * step, and nothing but the second of these takes it out. @fd: of the file that it is, which lives
+ * as long as it; or -1.
  */
-int wr_ioas_map_mem(struct weir_ioas *as, void *vaddr, size_t len, const struct weir_map_opts *opts,
-		    weir_iova *iova);
+int wr_ioas_map_mem(struct weir_ioas *as, void *vaddr, size_t len, int fd,
+		    const struct weir_map_opts *opts, weir_iova *iova);
 int wr_ioas_unmap_mem(struct weir_ioas *as, weir_iova iova, size_t len);
 
 #endif

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
 #include "base/process.h"
+#include "base/sys.h"
 #include "ioas/domain.h"
 #include "ioas/iommu.h"
 #include "kernel/group.h"
+#include "kernel/iommufd.h"
 
 /* Fits kernel devices: what WEIR_IOMMU may name. */
 static bool is_kernel_interface(const struct wr_domain_ops *ops)
@@ -61,6 +64,26 @@ static int choose_soft_bits(struct weir_iommu *iommu, unsigned int bits)
 	return 0;
 }
 
+/* The caller's /dev/iommu: another fd of it, kept until the context is closed. */
+static int use_iommufd(struct weir_iommu *iommu, int fd)
+{
+	int copy;
+
+	if (iommu->forced == &wr_domain_compat)
+		return wr_fail(-EINVAL, "weir_iommu_opts.iommufd isn't for \"compat\", which needs "
+			       "a %s for each address space", WR_IOMMUFD_NODE);
+	if (!wr_iommufd_is(fd))
+		return wr_fail(-EINVAL, "weir_iommu_opts.iommufd: fd %d isn't a %s", fd,
+			       WR_IOMMUFD_NODE);
+	copy = wr_sys->dup(fd);
+	if (copy < 0)
+		return wr_fail(copy, "weir_iommu_opts.iommufd: fd %d: %s", fd, strerror(-copy));
+	iommu->iommufd = copy;
+	iommu->iommufd_users = 1;
+	iommu->memlock = wr_iommufd_memlock(copy);
+	return 0;
+}
+
 int weir_iommu_open(const struct weir_iommu_opts *opts, struct weir_iommu **out)
 {
 	static const struct weir_iommu_opts automatic;
@@ -78,6 +101,9 @@ int weir_iommu_open(const struct weir_iommu_opts *opts, struct weir_iommu **out)
 	ret = choose_interface(iommu, opts->interface);
 	if (!ret)
 		ret = choose_soft_bits(iommu, opts->soft_bits);
+	iommu->iommufd = -1;
+	if (!ret && opts->use_iommufd)
+		ret = use_iommufd(iommu, opts->iommufd);
 	if (ret) {
 		free(iommu);
 		return ret;
@@ -106,6 +132,7 @@ int weir_iommu_close(struct weir_iommu *iommu)
 	if (spaces)
 		return wr_fail(-EBUSY, "the context has %u address spaces, those of devices "
 			       "included: close them first", spaces);
+	wr_close(iommu->iommufd);
 	pthread_mutex_destroy(&iommu->attach_lock);
 	pthread_mutex_destroy(&iommu->lock);
 	free(iommu);
@@ -135,25 +162,35 @@ struct wr_group *wr_iommu_group_find(struct weir_iommu *iommu, int number)
 	return group;
 }
 
-int wr_iommu_group_get(struct weir_iommu *iommu, const char *addr, int number,
-		       struct wr_group **out)
+static struct wr_group *new_group(struct weir_iommu *iommu, int number)
+{
+	struct wr_group *group = calloc(1, sizeof(*group));
+
+	if (!group)
+		return NULL;
+	group->number = number;
+	group->fd = -1;
+	snprintf(group->node, sizeof(group->node), "/dev/vfio/%d", number);
+	wr_list_init(&group->link);
+	wr_list_add_tail(&iommu->groups, &group->link);
+	return group;
+}
+
+int wr_iommu_group_get(struct weir_iommu *iommu, int number, struct wr_group **out)
 {
 	struct wr_group *found;
-	int ret = 0;
 
 	pthread_mutex_lock(&iommu->lock);
 	found = find_group(iommu, number);
-	if (!found) {
-		ret = wr_group_open(number, addr, &found);
-		if (!ret)
-			wr_list_add_tail(&iommu->groups, &found->link);
-	}
-	if (!ret) {
+	if (!found)
+		found = new_group(iommu, number);
+	if (found)
 		found->users++;
-		*out = found;
-	}
 	pthread_mutex_unlock(&iommu->lock);
-	return ret;
+	if (!found)
+		return wr_fail(-ENOMEM, "no memory for an IOMMU group");
+	*out = found;
+	return 0;
 }
 
 void wr_iommu_group_put(struct weir_iommu *iommu, struct wr_group *group)
@@ -161,7 +198,50 @@ void wr_iommu_group_put(struct weir_iommu *iommu, struct wr_group *group)
 	pthread_mutex_lock(&iommu->lock);
 	if (!--group->users) {
 		wr_list_del(&group->link);
-		wr_group_close(group);
+		free(group);
 	}
 	pthread_mutex_unlock(&iommu->lock);
+}
+
+/* ---- /dev/iommu ---- */
+
+int wr_iommu_iommufd_get(struct weir_iommu *iommu)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&iommu->lock);
+	if (!iommu->iommufd_users) {
+		ret = wr_iommufd_open();
+		if (ret >= 0) {
+			iommu->iommufd = ret;
+			wr_iommufd_count_by_process(ret);
+			iommu->memlock = wr_iommufd_memlock(ret);
+		}
+	}
+	if (ret >= 0)
+		iommu->iommufd_users++;
+	pthread_mutex_unlock(&iommu->lock);
+	return ret < 0 ? ret : 0;
+}
+
+void wr_iommu_iommufd_put(struct weir_iommu *iommu)
+{
+	pthread_mutex_lock(&iommu->lock);
+	if (!--iommu->iommufd_users) {
+		wr_close(iommu->iommufd);
+		iommu->iommufd = -1;
+	}
+	pthread_mutex_unlock(&iommu->lock);
+}
+
+int weir_iommu_fd(struct weir_iommu *iommu)
+{
+	int fd = wr_check_process(iommu->process);
+
+	if (fd)
+		return fd;
+	pthread_mutex_lock(&iommu->lock);
+	fd = iommu->iommufd;
+	pthread_mutex_unlock(&iommu->lock);
+	return fd < 0 ? wr_fail(-ENODEV, "no device of this context is attached by iommufd") : fd;
 }

@@ -7,6 +7,7 @@
 #include <weir/iommu.h>
 
 #include "base/list.h"
+#include "kernel/memlock.h"
 
 struct wr_group;
 
@@ -22,15 +23,21 @@ struct weir_iommu {
 	pthread_mutex_t attach_lock;
 	/* under the lock */
 	unsigned int spaces;			/* address spaces made from it */
-	struct wr_list groups;			/* open VFIO groups */
+	struct wr_list groups;			/* IOMMU groups of its devices */
+	int iommufd;				/* /dev/iommu, opened while it is needed; -1 */
+	enum wr_memlock memlock;		/* how that counts what is pinned */
+	unsigned int iommufd_users;		/* domains; and one if the caller gave it */
 };
 
-/* Hold the IOMMU group of the function at @addr, opened at first use. Let it go with _put. */
-int wr_iommu_group_get(struct weir_iommu *iommu, const char *addr, int number,
-		       struct wr_group **out);
+/* Hold an IOMMU group, which devices share. Let it go with _put. */
+int wr_iommu_group_get(struct weir_iommu *iommu, int number, struct wr_group **out);
 void wr_iommu_group_put(struct weir_iommu *iommu, struct wr_group *group);
 
 /* The same for a group that is open already; NULL: it isn't. */
 struct wr_group *wr_iommu_group_find(struct weir_iommu *iommu, int number);
+
+/* Hold the context's /dev/iommu: 0 with .iommufd and .memlock to be read, or -errno. */
+int wr_iommu_iommufd_get(struct weir_iommu *iommu);
+void wr_iommu_iommufd_put(struct weir_iommu *iommu);
 
 #endif

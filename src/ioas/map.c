@@ -23,7 +23,8 @@ struct batch {
 	weir_iova iova;
 	uint64_t len;
 	enum weir_dma_dir dir;
-	void *file;		/* where weir mapped the caller's file; NULL: the caller's memory */
+	void *mapped;		/* where weir mapped the caller's file; NULL: the caller's memory */
+	struct wr_file file;	/* that its memory is; if weir mapped it, by a duplicate */
 	bool mem;		/* a weir_mem's, and counted in as->mems */
 	size_t n;
 	struct wr_mapping parts[];
@@ -63,8 +64,10 @@ static void batch_free(void *batch)
 {
 	struct batch *b = batch;
 
-	if (b->file)
-		wr_pages_unmap(b->file, b->len);
+	if (b->mapped) {
+		wr_pages_unmap(b->mapped, b->len);
+		wr_close(b->file.fd);
+	}
 	free(b);
 }
 
@@ -78,8 +81,13 @@ bool wr_ioas_next(struct weir_ioas *as, weir_iova first, weir_iova last, struct 
 {
 	if (!wr_maps_next(&as->maps, first, last, m))
 		return false;
-	if (m->part)
-		m->dir = batch_at(as, m->iova)->dir;
+	if (m->part) {
+		const struct batch *batch = batch_at(as, m->iova);
+
+		m->dir = batch->dir;
+		/* Only what is one part is of a file. */
+		m->file = batch->parts[0].file;
+	}
 	return true;
 }
 
@@ -468,16 +476,29 @@ int weir_ioas_mapv(struct weir_ioas *as, const struct iovec *iov, size_t n,
 	return map_batch(as, batch, opts ? opts : &automatic, iova);
 }
 
-int wr_ioas_map_mem(struct weir_ioas *as, void *vaddr, size_t len, const struct weir_map_opts *opts,
-		    weir_iova *iova)
+/* A batch of memory at @vaddr, which is a file's unless @fd is -1. */
+static struct batch *batch_of(void *vaddr, size_t len, int fd, uint64_t offset)
 {
 	struct batch *batch = batch_new(1);
 
 	if (!batch)
-		return -ENOMEM;
-	batch->mem = true;
+		return NULL;
 	batch->parts[0].vaddr = vaddr;
 	batch->parts[0].len = batch->len = len;
+	batch->file = (struct wr_file){ fd, offset };
+	if (fd >= 0)
+		batch->parts[0].file = &batch->file;
+	return batch;
+}
+
+int wr_ioas_map_mem(struct weir_ioas *as, void *vaddr, size_t len, int fd,
+		    const struct weir_map_opts *opts, weir_iova *iova)
+{
+	struct batch *batch = batch_of(vaddr, len, fd, 0);
+
+	if (!batch)
+		return -ENOMEM;
+	batch->mem = true;
 	return map_batch(as, batch, opts, iova);
 }
 
@@ -499,7 +520,8 @@ int weir_ioas_map_fd(struct weir_ioas *as, int fd, uint64_t offset, size_t len,
 		     const struct weir_map_opts *opts, weir_iova *iova)
 {
 	struct batch *batch;
-	int ret;
+	void *mapped;
+	int ret, copy;
 
 	if (!opts)
 		opts = &automatic;
@@ -510,17 +532,23 @@ int weir_ioas_map_fd(struct weir_ioas *as, int fd, uint64_t offset, size_t len,
 		ret = check_file(fd, offset, len);
 	if (ret)
 		return ret;
-	batch = batch_new(1);
-	if (!batch)
-		return -ENOMEM;
-	ret = wr_pages_map(fd, offset, len, opts->dir != WEIR_DMA_TO_DEVICE, &batch->file);
-	if (ret) {
-		free(batch);
-		return ret;
+	/* Domains that map files map it again when a device comes. */
+	copy = wr_sys->dup(fd);
+	if (copy < 0)
+		return wr_fail(copy, "fd %d: %s", fd, strerror(-copy));
+	ret = wr_pages_map(fd, offset, len, opts->dir != WEIR_DMA_TO_DEVICE, &mapped);
+	if (ret)
+		goto close_copy;
+	batch = batch_of(mapped, len, copy, offset);
+	if (batch) {
+		batch->mapped = mapped;
+		return map_batch(as, batch, opts, iova);
 	}
-	batch->parts[0].vaddr = batch->file;
-	batch->parts[0].len = batch->len = len;
-	return map_batch(as, batch, opts, iova);
+	ret = -ENOMEM;
+	wr_pages_unmap(mapped, len);
+close_copy:
+	wr_close(copy);
+	return ret;
 }
 
 /* ---- unmap ---- */

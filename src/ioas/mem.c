@@ -37,7 +37,7 @@ int weir_mem_alloc(struct weir_ioas *as, size_t len, const struct weir_mem_opts 
 		goto free_mem;
 	map.dir = opts->dir;
 	map.limit = opts->limit;
-	ret = wr_ioas_map_mem(as, mem->pages.addr, mem->pages.len, &map, &mem->iova);
+	ret = wr_ioas_map_mem(as, mem->pages.addr, mem->pages.len, mem->pages.fd, &map, &mem->iova);
 	if (ret)
 		goto free_pages;
 	mem->as = as;

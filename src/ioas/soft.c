@@ -53,14 +53,17 @@ static int soft_join(struct wr_domain *d, struct wr_endpoint *ep)
 
 		if (ret == -EEXIST)
 			continue;
-		ep->requester = (uint16_t)requester;
+		if (!ret)
+			__atomic_store_n(&ep->requester, (uint16_t)requester, __ATOMIC_RELAXED);
 		return ret;
 	}
 	return wr_fail(-ENOSPC, "the software IOMMU has no requester id left");
 }
 
-static void soft_free(struct soft *s)
+static void soft_destroy(struct wr_domain *d)
 {
+	struct soft *s = soft_of(d);
+
 	if (s->unit)
 		wr_unit_destroy(s->unit);
 	if (s->tables)
@@ -68,11 +71,12 @@ static void soft_free(struct soft *s)
 	free(s);
 }
 
-static int soft_open(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out)
+static int soft_create(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out)
 {
 	struct soft *s = calloc(1, sizeof(*s));
 	int ret;
 
+	(void)ep;
 	if (!s)
 		return wr_fail(-ENOMEM, "no memory for a software IOMMU");
 	s->base = (struct wr_domain){
@@ -90,10 +94,8 @@ static int soft_open(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr
 	ret = wr_vtdss_create((iommu->soft_bits - 12) / 9, &s->tables);
 	if (!ret)
 		ret = wr_unit_create(&s->unit);
-	if (!ret)
-		ret = soft_join(&s->base, ep);
 	if (ret)
-		soft_free(s);
+		soft_destroy(&s->base);
 	else
 		*out = &s->base;
 	return ret;
@@ -101,11 +103,18 @@ static int soft_open(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr
 
 static void soft_leave(struct wr_domain *d, struct wr_endpoint *ep)
 {
-	struct soft *s = soft_of(d);
+	wr_unit_detach(soft_of(d)->unit, ep->requester);
+}
 
-	wr_unit_detach(s->unit, ep->requester);
-	if (!d->endpoints)
-		soft_free(s);
+/* The device holds its DMA meanwhile; what it is called may be another's in that unit. */
+static int soft_take(struct wr_domain *d, struct wr_endpoint *ep)
+{
+	uint16_t old = ep->requester;
+	int ret = soft_join(d, ep);
+
+	if (!ret)
+		wr_unit_detach(soft_of(ep->domain)->unit, old);
+	return ret;
 }
 
 /*
@@ -232,9 +241,11 @@ static int soft_faults(struct wr_domain *d, struct weir_fault *faults, size_t n)
 const struct wr_domain_ops wr_domain_soft = {
 	.name = "soft",
 	.fits = soft_fits,
-	.open = soft_open,
+	.create = soft_create,
+	.destroy = soft_destroy,
 	.join = soft_join,
 	.leave = soft_leave,
+	.take = soft_take,
 	.map = soft_map,
 	.unmap = soft_unmap,
 	.unmap_all = soft_unmap_all,

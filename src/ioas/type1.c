@@ -3,6 +3,10 @@
  * The domain type1: a VFIO container, which the kernel pins and maps for. Version 2 and version 1
  * differ for us in dirty tracking only, since weir always unmaps what it mapped; where the
  * kernel's version 1 would unmap more than asked, it is asked for whole mappings.
+ *
+ * IOMMUFD can stand in for such a container (drivers/iommu/iommufd/vfio_compat.c): it is put into
+ * the group in the container's place (the domain compat), or is /dev/vfio/vfio itself. It tells of
+ * no limit of mappings, and has neither dirty tracking nor new addresses for what is mapped.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,12 +15,15 @@
 #include "base/sys.h"
 #include "ioas/domain.h"
 #include "kernel/container.h"
+#include "kernel/iommufd.h"
 #include "kernel/uapi.h"
 
 struct type1 {
 	struct wr_domain base;
 	int fd;			/* the container */
+	unsigned long type;
 	bool unmaps_all, moves;	/* what its kernel can do */
+	enum wr_memlock memlock;
 	uint64_t limit;		/* of mappings, UINT64_MAX: it doesn't say */
 	bool warned;		/* that the limit is near */
 };
@@ -28,7 +35,7 @@ static struct type1 *type1_of(struct wr_domain *d)
 
 static bool type1_fits(const struct wr_endpoint *ep)
 {
-	return ep->group;
+	return ep->group && !ep->use_fd;
 }
 
 static void set_room(struct type1 *t, uint64_t room)
@@ -44,13 +51,16 @@ static int refresh(struct type1 *t)
 	if (ret)
 		return ret;
 	__atomic_store_n(&t->base.page_sizes, info.page_sizes, __ATOMIC_RELAXED);
+	/* The kernel can't see which pages a device wrote, and reports all (vfio_iommu_type1.c). */
+	__atomic_store_n(&t->base.dirty, t->type == WR_VFIO_TYPE1v2 && info.tracks_dirty ?
+			 WEIR_DIRTY_ALL : WEIR_DIRTY_NONE, __ATOMIC_RELAXED);
 	t->base.ranges = info.ranges;
 	set_room(t, info.room);
 	return 0;
 }
 
-static int type1_open(unsigned long type, const struct wr_domain_ops *ops, struct wr_endpoint *ep,
-		      struct wr_domain **out)
+static int create(unsigned long type, bool compat, const struct wr_domain_ops *ops,
+		  struct wr_domain **out)
 {
 	struct type1 *t = calloc(1, sizeof(*t));
 	int ret;
@@ -59,80 +69,112 @@ static int type1_open(unsigned long type, const struct wr_domain_ops *ops, struc
 		return wr_fail(-ENOMEM, "no memory");
 	t->base.ops = ops;
 	t->base.isolation = true;
-	/* The kernel can't see which pages a device wrote, and reports all (vfio_iommu_type1.c). */
-	t->base.dirty = type == WR_VFIO_TYPE1v2 ? WEIR_DIRTY_ALL : WEIR_DIRTY_NONE;
 	wr_list_init(&t->base.link);
-	t->fd = ret = wr_container_open(type);
-	if (ret < 0)
-		goto free_domain;
-	ret = wr_container_add(t->fd, ep->group);
-	if (ret)
-		goto close_container;
-	ret = wr_container_set_iommu(t->fd, type, ep->group);
-	if (!ret)
-		ret = refresh(t);
-	if (ret)
-		goto remove_group;
-	t->limit = t->base.room;
-	t->unmaps_all = wr_container_has(t->fd, WR_VFIO_UNMAP_ALL);
-	t->moves = wr_container_has(t->fd, WR_VFIO_UPDATE_VADDR);
-	ep->group->domain = &t->base;
+	t->type = type;
+	t->fd = ret = compat ? wr_container_open_iommufd(type) : wr_container_open(type);
+	if (ret < 0) {
+		free(t);
+		return ret;
+	}
+	t->memlock = compat ? wr_iommufd_memlock(t->fd) : WR_MEMLOCK_PROCESS;
+	if (!compat && wr_iommufd_is(t->fd))
+		wr_log(WEIR_LOG_INFO, "/dev/vfio/vfio is IOMMUFD's, which stands in for VFIO's "
+		       "containers here");
 	*out = &t->base;
 	return 0;
-remove_group:
-	wr_container_remove(ep->group);
-close_container:
-	wr_close(t->fd);
-free_domain:
-	free(t);
+}
+
+static int type1v2_create(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out)
+{
+	(void)iommu, (void)ep;
+	return create(WR_VFIO_TYPE1v2, false, &wr_domain_type1v2, out);
+}
+
+static int type1v1_create(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out)
+{
+	(void)iommu, (void)ep;
+	return create(WR_VFIO_TYPE1, false, &wr_domain_type1, out);
+}
+
+static int compat_create(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out)
+{
+	(void)iommu, (void)ep;
+	return create(WR_VFIO_TYPE1v2, true, &wr_domain_compat, out);
+}
+
+static void type1_destroy(struct wr_domain *d)
+{
+	wr_close(type1_of(d)->fd);
+	free(type1_of(d));
+}
+
+static void remove_group(struct wr_group *group)
+{
+	wr_container_remove(group);
+	wr_group_close(group);
+}
+
+/* The kernel replays the container's mappings for the group, and checks them against it. */
+static int add_group(struct type1 *t, struct wr_group *group)
+{
+	int ret = wr_group_open(group);
+
+	if (ret)
+		return ret;
+	ret = wr_container_add(t->fd, group);
+	if (ret) {
+		wr_group_close(group);
+		return ret;
+	}
+	if (t->base.endpoints)
+		return 0;
+	ret = wr_container_set_iommu(t->fd, t->type, group);
+	if (ret)
+		remove_group(group);
 	return ret;
 }
 
-static int type1v2_open(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out)
-{
-	(void)iommu;
-	return type1_open(WR_VFIO_TYPE1v2, &wr_domain_type1v2, ep, out);
-}
-
-static int type1v1_open(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out)
-{
-	(void)iommu;
-	return type1_open(WR_VFIO_TYPE1, &wr_domain_type1, ep, out);
-}
-
-/* The kernel replays the container's mappings for the new group, and checks them against it. */
+/*
+ * The device is opened before anything is asked or mapped: IOMMUFD attaches a group only then, and
+ * knows no ranges before.
+ */
 static int type1_join(struct wr_domain *d, struct wr_endpoint *ep)
 {
 	struct type1 *t = type1_of(d);
-	int ret = wr_container_add(t->fd, ep->group);
+	int ret = ep->group->attached ? 0 : add_group(t, ep->group);
 
 	if (ret)
 		return ret;
+	ret = wr_group_device_fd(ep->group, ep->name, ep->vf_token);
+	if (ret < 0)
+		goto leave_group;
+	ep->fd = ret;
 	ret = refresh(t);
-	if (ret) {
-		wr_container_remove(ep->group);
-		return ret;
-	}
-	ep->group->domain = d;
+	if (ret)
+		goto close_device;
+	if (d->endpoints)
+		return 0;
+	t->limit = t->base.room;
+	t->unmaps_all = wr_container_has(t->fd, WR_VFIO_UNMAP_ALL);
+	t->moves = wr_container_has(t->fd, WR_VFIO_UPDATE_VADDR);
 	return 0;
+close_device:
+	wr_close(ep->fd);
+leave_group:
+	if (!ep->group->attached)
+		remove_group(ep->group);
+	return ret;
 }
 
 static void type1_leave(struct wr_domain *d, struct wr_endpoint *ep)
 {
-	struct type1 *t = type1_of(d);
-
+	wr_close(ep->fd);
 	/* The group's other devices stay; the last one takes it along. */
-	if (!ep->group->attached) {
-		wr_container_remove(ep->group);
-		ep->group->domain = NULL;
-	}
-	if (d->endpoints) {
-		/* Its ranges may have grown; where they can't be read, the old ones still hold. */
-		refresh(t);
-		return;
-	}
-	wr_close(t->fd);
-	free(t);
+	if (!ep->group->attached)
+		remove_group(ep->group);
+	/* Its ranges may have grown; where they can't be read, the old ones still hold. */
+	if (d->endpoints)
+		refresh(type1_of(d));
 }
 
 /* The limit is the container's, from when it got its type (dma_entry_limit). */
@@ -159,7 +201,7 @@ static int type1_map(struct wr_domain *d, const struct wr_mapping *m)
 	int ret = check_room(t);
 
 	if (!ret)
-		ret = wr_container_map(t->fd, m);
+		ret = wr_container_map(t->fd, m, t->memlock);
 	if (!ret && d->room != UINT64_MAX)
 		set_room(t, d->room - 1);
 	return ret;
@@ -224,7 +266,8 @@ static int type1_dirty_read(struct wr_domain *d, const struct wr_mapping *m, uin
 const struct wr_domain_ops wr_domain_type1v2 = {
 	.name = "type1v2",
 	.fits = type1_fits,
-	.open = type1v2_open,
+	.create = type1v2_create,
+	.destroy = type1_destroy,
 	.join = type1_join,
 	.leave = type1_leave,
 	.map = type1_map,
@@ -239,7 +282,21 @@ const struct wr_domain_ops wr_domain_type1v2 = {
 const struct wr_domain_ops wr_domain_type1 = {
 	.name = "type1",
 	.fits = type1_fits,
-	.open = type1v1_open,
+	.create = type1v1_create,
+	.destroy = type1_destroy,
+	.join = type1_join,
+	.leave = type1_leave,
+	.map = type1_map,
+	.unmap = type1_unmap,
+	.unmap_all = type1_unmap_all,
+	.move = type1_move,
+};
+
+const struct wr_domain_ops wr_domain_compat = {
+	.name = "compat",
+	.fits = type1_fits,
+	.create = compat_create,
+	.destroy = type1_destroy,
 	.join = type1_join,
 	.leave = type1_leave,
 	.map = type1_map,

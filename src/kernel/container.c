@@ -1,36 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "base/err.h"
 #include "base/sys.h"
 #include "kernel/container.h"
 #include "kernel/info.h"
+#include "kernel/iommufd.h"
 #include "kernel/uapi.h"
 
 #define CONTAINER "/dev/vfio/vfio"
 
-int wr_container_open(unsigned long type)
+/* Whether it can be what is wanted; else it is closed. */
+static int check(int fd, const char *node, unsigned long type)
 {
-	int fd = wr_sys->open(CONTAINER, O_RDWR);
-	int ret;
+	int ret = wr_sys->ioctl(fd, WR_VFIO_GET_API_VERSION, NULL);
 
-	if (fd == -ENOENT || fd == -ENODEV || fd == -ENXIO)
-		return wr_fail(-ENOTSUP, "%s doesn't work: the module vfio isn't loaded",
-			       CONTAINER);
-	if (fd < 0)
-		return wr_fail(fd, "opening %s: %s", CONTAINER, strerror(-fd));
-	ret = wr_sys->ioctl(fd, WR_VFIO_GET_API_VERSION, NULL);
 	if (ret < 0) {
-		ret = wr_fail(ret, "asking %s for its version: %s", CONTAINER, strerror(-ret));
+		ret = wr_fail(ret, "asking %s for its version: %s", node, strerror(-ret));
 		goto close_fd;
 	}
 	if (ret != WR_VFIO_API_VERSION) {
-		ret = wr_fail(-ENOTSUP, "%s speaks version %d of VFIO, weir version %d", CONTAINER,
-			      ret, WR_VFIO_API_VERSION);
+		ret = wr_fail(-ENOTSUP, "%s speaks version %d of VFIO, weir version %d", node, ret,
+			      WR_VFIO_API_VERSION);
 		goto close_fd;
 	}
 	ret = wr_sys->ioctl(fd, WR_VFIO_CHECK_EXTENSION, (void *)type);
@@ -47,6 +40,28 @@ int wr_container_open(unsigned long type)
 close_fd:
 	wr_close(fd);
 	return ret;
+}
+
+int wr_container_open(unsigned long type)
+{
+	int fd = wr_sys->open(CONTAINER, O_RDWR);
+
+	if (fd == -ENOENT || fd == -ENODEV || fd == -ENXIO)
+		return wr_fail(-ENOTSUP, "%s doesn't work: the module vfio isn't loaded",
+			       CONTAINER);
+	if (fd < 0)
+		return wr_fail(fd, "opening %s: %s", CONTAINER, strerror(-fd));
+	return check(fd, CONTAINER, type);
+}
+
+int wr_container_open_iommufd(unsigned long type)
+{
+	int fd = wr_iommufd_open();
+
+	if (fd < 0)
+		return fd;
+	wr_iommufd_count_by_process(fd);
+	return check(fd, WR_IOMMUFD_NODE, type);
 }
 
 static int refused(const struct wr_group *group, int err)
@@ -125,14 +140,15 @@ static uint64_t read_room(const struct wr_vfio_iommu_info *info, uint32_t size, 
 	uint32_t room;
 
 	cap = wr_vfio_cap(info, size, first, WR_VFIO_IOMMU_CAP_DMA_AVAIL, sizeof(*cap), &room);
-	return cap ? cap->avail : UINT64_MAX;
+	/* IOMMUFD has no limit, and says so. */
+	return cap && cap->avail != UINT32_MAX ? cap->avail : UINT64_MAX;
 }
 
 int wr_container_info(int fd, struct wr_container_info *out)
 {
 	const struct wr_vfio_iommu_info head = { 0 };
 	struct wr_vfio_iommu_info *info;
-	uint32_t first;
+	uint32_t first, room;
 	void *all;
 	int size = wr_vfio_info(fd, WR_VFIO_IOMMU_GET_INFO, &head, sizeof(head), &all);
 
@@ -145,6 +161,10 @@ int wr_container_info(int fd, struct wr_container_info *out)
 							       : wr_page_size();
 	read_ranges(info, (uint32_t)size, first, &out->ranges);
 	out->room = read_room(info, (uint32_t)size, first);
+	/* Kernels before 5.8 haven't got it, nor has IOMMUFD. */
+	out->tracks_dirty = wr_vfio_cap(info, (uint32_t)size, first,
+					WR_VFIO_IOMMU_CAP_MIGRATION, sizeof(struct wr_vfio_cap),
+					&room);
 	free(all);
 	return 0;
 }
@@ -154,42 +174,11 @@ bool wr_container_has(int fd, unsigned long extension)
 	return wr_sys->ioctl(fd, WR_VFIO_CHECK_EXTENSION, (void *)extension) > 0;
 }
 
-/* KiB that count against this process's limit: what it locked itself, and what is pinned. */
-static uint64_t locked_now(void)
-{
-	FILE *status = fopen("/proc/self/status", "re");
-	uint64_t locked = 0;
-	char line[128];
-
-	while (status && fgets(line, sizeof(line), status))
-		if (sscanf(line, "VmLck: %" SCNu64, &locked) == 1)
-			break;
-	if (status)
-		fclose(status);
-	return locked;
-}
-
-/* vfio_lock_acct() of vfio_iommu_type1.c; who has CAP_IPC_LOCK has no limit. */
-static int locked_too_much(const struct wr_mapping *m, int err)
-{
-	uint64_t locked = locked_now(), more = m->len >> 10;
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY ||
-	    locked + more <= limit.rlim_cur >> 10)
-		return 0;
-	return wr_fail(err, "mapping %" PRIu64 " KiB: the kernel may not pin that much: the limit "
-		       "of locked memory is %" PRIu64 " KiB in all, this process has %" PRIu64
-		       " locked or pinned, and needs %" PRIu64 "; raise it (ulimit -l, "
-		       "LimitMEMLOCK=)", more, (uint64_t)limit.rlim_cur >> 10, locked,
-		       locked + more);
-}
-
-static int map_failed(const struct wr_mapping *m, int err)
+static int map_failed(const struct wr_mapping *m, int err, enum wr_memlock whose)
 {
 	switch (err) {
 	case -ENOMEM:
-		if (locked_too_much(m, err))
+		if (wr_memlock_explains(m, whose))
 			return err;
 		break;
 	case -EFAULT:
@@ -207,7 +196,7 @@ static int map_failed(const struct wr_mapping *m, int err)
 		       strerror(-err));
 }
 
-int wr_container_map(int fd, const struct wr_mapping *m)
+int wr_container_map(int fd, const struct wr_mapping *m, enum wr_memlock whose)
 {
 	struct wr_vfio_map_dma map = {
 		.argsz = sizeof(map),
@@ -219,7 +208,7 @@ int wr_container_map(int fd, const struct wr_mapping *m)
 	};
 	int ret = wr_sys->ioctl(fd, WR_VFIO_IOMMU_MAP_DMA, &map);
 
-	return ret < 0 ? map_failed(m, ret) : 0;
+	return ret < 0 ? map_failed(m, ret, whose) : 0;
 }
 
 /* -EIO means here that half of a change is done. A kernel that says so has done none of it. */

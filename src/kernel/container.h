@@ -7,6 +7,7 @@
 #define WR_KERNEL_CONTAINER_H
 
 #include "kernel/group.h"
+#include "kernel/memlock.h"
 #include "mem/maps.h"
 
 /*
@@ -14,6 +15,9 @@
  * kernel hasn't got it.
  */
 int wr_container_open(unsigned long type);
+
+/* The same with IOMMUFD in its place, /dev/iommu, that counts by process where it may. */
+int wr_container_open_iommufd(unsigned long type);
 
 /* Put a group in and, for the first one, choose the type. */
 int wr_container_add(int fd, const struct wr_group *group);
@@ -25,6 +29,7 @@ struct wr_container_info {
 	uint64_t page_sizes;
 	struct wr_ranges ranges;	/* usable IOVAs */
 	uint64_t room;		/* mappings that it takes still; UINT64_MAX: it doesn't say */
+	bool tracks_dirty;
 };
 
 int wr_container_info(int fd, struct wr_container_info *info);
@@ -32,7 +37,7 @@ int wr_container_info(int fd, struct wr_container_info *info);
 /* Whether the container, with its type set, has WR_VFIO_UNMAP_ALL or WR_VFIO_UPDATE_VADDR. */
 bool wr_container_has(int fd, unsigned long extension);
 
-int wr_container_map(int fd, const struct wr_mapping *mapping);
+int wr_container_map(int fd, const struct wr_mapping *mapping, enum wr_memlock whose);
 
 /*
  * Unmap whole mappings. -EIO when the kernel unmapped another number of bytes than asked, which

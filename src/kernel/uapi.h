@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's VFIO interface as far as weir uses it: numbers and layouts of
- * include/uapi/linux/vfio.h, declared here because distributions' headers are older than their
- * users' kernels. tests/unit/test_uapi.c holds each of them against the installed header.
+ * The kernel's VFIO and IOMMUFD interfaces as far as weir uses them: numbers and layouts of
+ * include/uapi/linux/vfio.h and iommufd.h, declared here because distributions' headers are older
+ * than their users' kernels. tests/unit/test_uapi.c holds each of them against the installed
+ * headers, tests/vm/test_headers.py against the newest packaged ones.
  */
 #ifndef WR_KERNEL_UAPI_H
 #define WR_KERNEL_UAPI_H
@@ -43,6 +44,11 @@
 #define WR_VFIO_DEVICE_HOT_RESET	WR_VFIO_IO(13)
 #define WR_VFIO_DEVICE_IOEVENTFD	WR_VFIO_IO(16)
 #define WR_VFIO_DEVICE_FEATURE		WR_VFIO_IO(17)
+
+/* On a device's own node, /dev/vfio/devices/vfioN */
+#define WR_VFIO_DEVICE_BIND_IOMMUFD	WR_VFIO_IO(18)
+#define WR_VFIO_DEVICE_ATTACH_PT	WR_VFIO_IO(19)
+#define WR_VFIO_DEVICE_DETACH_PT	WR_VFIO_IO(20)
 
 struct wr_vfio_group_status {
 	uint32_t argsz;
@@ -132,6 +138,7 @@ struct wr_vfio_hot_reset_info {
 };
 
 #define WR_VFIO_HOT_RESET_DEV_ID	(1u << 0)
+#define WR_VFIO_DEVID_NOT_OWNED		UINT32_MAX
 
 /* Followed by count fds of groups. */
 struct wr_vfio_hot_reset {
@@ -191,6 +198,7 @@ struct wr_vfio_iommu_info {
 #define WR_VFIO_IOMMU_CAPS		(1u << 1)
 
 #define WR_VFIO_IOMMU_CAP_IOVA_RANGE	1
+#define WR_VFIO_IOMMU_CAP_MIGRATION	2
 #define WR_VFIO_IOMMU_CAP_DMA_AVAIL	3
 
 struct wr_vfio_iova_range {
@@ -252,6 +260,160 @@ struct wr_vfio_dirty_get {
 	uint64_t iova;
 	uint64_t size;
 	struct wr_vfio_bitmap bitmap;
+};
+
+/* Without a token as long as up to the token, for kernels before 6.17. */
+struct wr_vfio_bind {
+	uint32_t argsz;
+	uint32_t flags;
+	int32_t iommufd;
+	uint32_t out_devid;
+	uint64_t token;		/* where the 16 bytes of the UUID are */
+};
+
+#define WR_VFIO_BIND_TOKEN		(1u << 0)
+
+/* The device's own attachment: what concerns PASIDs comes behind this. */
+struct wr_vfio_attach {
+	uint32_t argsz;
+	uint32_t flags;
+	uint32_t pt_id;		/* out: the page table that it has got */
+};
+
+struct wr_vfio_detach {
+	uint32_t argsz;
+	uint32_t flags;
+};
+
+/* ---- IOMMUFD, /dev/iommu: _IO(';', 0x80 + n) ---- */
+
+#define WR_IOMMU_IO(n)			(0x3b80ul + (n))
+
+#define WR_IOMMU_DESTROY		WR_IOMMU_IO(0)
+#define WR_IOMMU_IOAS_ALLOC		WR_IOMMU_IO(1)
+#define WR_IOMMU_IOAS_IOVA_RANGES	WR_IOMMU_IO(4)
+#define WR_IOMMU_IOAS_MAP		WR_IOMMU_IO(5)
+#define WR_IOMMU_IOAS_UNMAP		WR_IOMMU_IO(6)
+#define WR_IOMMU_OPTION			WR_IOMMU_IO(7)
+#define WR_IOMMU_HWPT_ALLOC		WR_IOMMU_IO(9)
+#define WR_IOMMU_GET_HW_INFO		WR_IOMMU_IO(10)
+#define WR_IOMMU_SET_DIRTY_TRACKING	WR_IOMMU_IO(11)
+#define WR_IOMMU_GET_DIRTY_BITMAP	WR_IOMMU_IO(12)
+#define WR_IOMMU_IOAS_MAP_FILE		WR_IOMMU_IO(15)
+
+struct wr_iommu_destroy {
+	uint32_t size;
+	uint32_t id;
+};
+
+struct wr_iommu_ioas_alloc {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t out_ioas_id;
+};
+
+struct wr_iommu_iova_range {
+	uint64_t start;
+	uint64_t last;
+};
+
+struct wr_iommu_ranges {
+	uint32_t size;
+	uint32_t ioas_id;
+	uint32_t num_iovas;	/* in: that there is room for; out: that there are */
+	uint32_t reserved;
+	uint64_t allowed_iovas;	/* where they go */
+	uint64_t out_iova_alignment;
+};
+
+#define WR_IOMMU_MAP_FIXED		(1u << 0)
+#define WR_IOMMU_MAP_WRITE		(1u << 1)
+#define WR_IOMMU_MAP_READ		(1u << 2)
+
+struct wr_iommu_map {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t ioas_id;
+	uint32_t reserved;
+	uint64_t user_va;
+	uint64_t length;
+	uint64_t iova;
+};
+
+struct wr_iommu_map_file {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t ioas_id;
+	int32_t fd;
+	uint64_t start;
+	uint64_t length;
+	uint64_t iova;
+};
+
+struct wr_iommu_unmap {
+	uint32_t size;
+	uint32_t ioas_id;
+	uint64_t iova;
+	uint64_t length;	/* out: what was unmapped */
+};
+
+#define WR_IOMMU_OPTION_RLIMIT_MODE	0
+#define WR_IOMMU_OPTION_SET		0
+#define WR_IOMMU_OPTION_GET		1
+
+struct wr_iommu_option {
+	uint32_t size;
+	uint32_t option_id;
+	uint16_t op;
+	uint16_t reserved;
+	uint32_t object_id;
+	uint64_t val64;
+};
+
+/* The part that Linux 6.6 has; what nested tables need comes behind it. */
+struct wr_iommu_hwpt_alloc {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t dev_id;
+	uint32_t pt_id;
+	uint32_t out_hwpt_id;
+	uint32_t reserved;
+};
+
+#define WR_IOMMU_HWPT_DIRTY		(1u << 1)
+
+struct wr_iommu_hw_info {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t dev_id;
+	uint32_t data_len;
+	uint64_t data_uptr;
+	uint32_t out_data_type;
+	uint8_t out_max_pasid_log2;
+	uint8_t reserved[3];
+	uint64_t out_capabilities;
+};
+
+#define WR_IOMMU_HW_DIRTY		(1u << 0)
+
+struct wr_iommu_set_dirty {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t hwpt_id;
+	uint32_t reserved;
+};
+
+#define WR_IOMMU_DIRTY_ENABLE		(1u << 0)
+
+struct wr_iommu_get_dirty {
+	uint32_t size;
+	uint32_t hwpt_id;
+	uint32_t flags;
+	uint32_t reserved;
+	uint64_t iova;
+	uint64_t length;
+	uint64_t page_size;
+	uint64_t data;		/* where the bitmap is */
 };
 
 #endif

@@ -12,6 +12,12 @@
 #include "mem/radix.h"
 #include "mem/space.h"
 
+/* Where memory is in a file. */
+struct wr_file {
+	int fd;
+	uint64_t offset;
+};
+
 /* One mapping: memory that is contiguous both ways. It is unmapped as it was made. */
 struct wr_mapping {
 	weir_iova iova;
@@ -19,6 +25,7 @@ struct wr_mapping {
 	char *vaddr;
 	enum weir_dma_dir dir;		/* unless it is a part */
 	bool part;			/* of something larger, whose book the map's owner has */
+	const struct wr_file *file;	/* that the memory is of; NULL: none, or unless a part */
 };
 
 /* Ranges in which IOVAs are usable: ascending, apart. */

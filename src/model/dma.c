@@ -43,12 +43,28 @@ static struct bracket *new_bracket(const struct weir_model *model)
 	return NULL;
 }
 
+/* The gate isn't just open. Returns its state when it is worth another try, or 0: it is closed. */
+static unsigned int gate_wait(struct weir_model *model)
+{
+	bool inside = wr_model_in_bracket(model);
+	unsigned int gate;
+
+	pthread_mutex_lock(&model->lock);
+	while ((gate = atomic_load(&model->gate)) & WR_GATE_HELD && !inside)
+		pthread_cond_wait(&model->going_on, &model->lock);
+	pthread_mutex_unlock(&model->lock);
+	return gate & WR_GATE_OPEN ? gate : 0;
+}
+
 static bool gate_enter(struct weir_model *model)
 {
 	unsigned int gate = atomic_load(&model->gate);
 
 	do {
-		if (!(gate & WR_GATE_OPEN))
+		if ((gate & WR_GATE_FLAGS) == WR_GATE_OPEN)
+			continue;
+		gate = gate_wait(model);
+		if (!gate)
 			return false;
 	} while (!atomic_compare_exchange_weak(&model->gate, &gate, gate + 1));
 	return true;
@@ -62,21 +78,42 @@ static void gate_leave(struct weir_model *model)
 {
 	unsigned int gate = atomic_load(&model->gate);
 
-	while (gate & WR_GATE_OPEN)
+	while ((gate & WR_GATE_FLAGS) == WR_GATE_OPEN)
 		if (atomic_compare_exchange_weak(&model->gate, &gate, gate - 1))
 			return;
 	pthread_mutex_lock(&model->lock);
-	if (atomic_fetch_sub(&model->gate, 1) == 1)
+	if (!((atomic_fetch_sub(&model->gate, 1) - 1) & ~WR_GATE_FLAGS))
 		pthread_cond_broadcast(&model->drained);
 	pthread_mutex_unlock(&model->lock);
+}
+
+static void drain(struct weir_model *model)
+{
+	while (atomic_load(&model->gate) & ~WR_GATE_FLAGS)
+		pthread_cond_wait(&model->drained, &model->lock);
 }
 
 void wr_model_gate_close(struct weir_model *model)
 {
 	pthread_mutex_lock(&model->lock);
 	atomic_fetch_and(&model->gate, ~WR_GATE_OPEN);
-	while (atomic_load(&model->gate))
-		pthread_cond_wait(&model->drained, &model->lock);
+	drain(model);
+	pthread_mutex_unlock(&model->lock);
+}
+
+void wr_model_hold(struct weir_model *model)
+{
+	pthread_mutex_lock(&model->lock);
+	atomic_fetch_or(&model->gate, WR_GATE_HELD);
+	drain(model);
+	pthread_mutex_unlock(&model->lock);
+}
+
+void wr_model_go_on(struct weir_model *model)
+{
+	pthread_mutex_lock(&model->lock);
+	atomic_fetch_and(&model->gate, ~WR_GATE_HELD);
+	pthread_cond_broadcast(&model->going_on);
 	pthread_mutex_unlock(&model->lock);
 }
 

@@ -108,6 +108,7 @@ int weir_model_create(const struct weir_model_desc *desc, const struct weir_mode
 	atomic_init(&model->gone, false);
 	pthread_mutex_init(&model->lock, NULL);
 	pthread_cond_init(&model->drained, NULL);
+	pthread_cond_init(&model->going_on, NULL);
 	wr_model_config_init(&model->power_on, desc, ops->reset);
 	model->config = model->power_on;
 	*out = model;
@@ -130,6 +131,7 @@ int weir_model_destroy(struct weir_model *model)
 	if (attached)
 		return wr_fail(-EBUSY, "%s: a driver has the device open: close it first",
 			       model->name);
+	pthread_cond_destroy(&model->going_on);
 	pthread_cond_destroy(&model->drained);
 	pthread_mutex_destroy(&model->lock);
 	free(model->name);

@@ -38,6 +38,14 @@ int wr_model_attach(struct weir_model *model, const struct wr_model_bus *bus, vo
 /* Bus mastering off, interrupts off, the model reset; no call of @bus is under way on return. */
 void wr_model_detach(struct weir_model *model);
 
+/*
+ * Keep uses of the bus waiting that begin from now on, but for those inside a bracket, and wait for
+ * those under way; then, when the bus is another one behind the same calls, let them go on. Not
+ * inside a bracket.
+ */
+void wr_model_hold(struct weir_model *model);
+void wr_model_go_on(struct weir_model *model);
+
 /* Whether weir_model_remove() has pulled it out; until it is attached again. */
 bool wr_model_gone(const struct weir_model *model);
 

@@ -15,9 +15,12 @@
  * (DMA inside a bracket, or inside a register access that a bracket's thread makes). Closing it and
  * waiting until the count is 0 is what makes detach and reset safe; after closing, even a second
  * entry is refused, so that nobody inside can be waiting for the one who waits for them. Removal
- * closes it without waiting: detach comes later, and does.
+ * closes it without waiting: detach comes later, and does. While WR_GATE_HELD is set, who
+ * comes waits, unless it is inside already.
  */
-#define WR_GATE_OPEN 0x80000000u
+#define WR_GATE_OPEN	0x80000000u
+#define WR_GATE_HELD	0x40000000u
+#define WR_GATE_FLAGS	(WR_GATE_OPEN | WR_GATE_HELD)
 
 struct weir_model {
 	unsigned int process;		/* whose it is */
@@ -37,7 +40,8 @@ struct weir_model {
 	atomic_bool gone;		/* pulled out while it was attached */
 
 	pthread_mutex_t lock;
-	pthread_cond_t drained;		/* the gate is closed and the count became 0 */
+	pthread_cond_t drained;		/* the gate is closed or held, and the count became 0 */
+	pthread_cond_t going_on;	/* it is no longer held */
 	bool attached;
 	bool resetting;
 	struct wr_model_config config;

@@ -32,10 +32,28 @@ struct fake_group {
 	struct wr_vfio_iova_range ranges[FAKE_RANGES];
 	const char *device;		/* the one in it */
 	const char *token;		/* that it wants, NULL for none */
+	/* IOMMUFD */
+	unsigned int iommu;		/* one IOMMU's page tables are of no use to another */
+	bool tracks_dirty;
 	/* the kernel's */
 	bool open;
 	unsigned int devices;		/* fds */
 	struct fake_container *in;
+	struct fake_context *iommufd;	/* in the container's place */
+	unsigned int bound;		/* a bit for each function, by its own node */
+};
+
+struct fake_iommufd {
+	bool exists;			/* /dev/iommu */
+	bool is_container;		/* and /dev/vfio/vfio is the same */
+	int open_error, node_error;	/* what opening it, and a device's node, says */
+	bool no_nodes;			/* before Linux 6.6 */
+	bool no_dev;			/* built without them: no "dev" in sysfs */
+	bool other_node;		/* sysfs has another number than the node */
+	bool unprivileged;
+	bool no_map_file, no_hw_info;
+	int bind_error;
+	unsigned int attaches;
 };
 
 #define FAKE_VECTORS	16
@@ -95,9 +113,11 @@ struct fake {
 	const void *info;		/* said instead of the truth: the whole structure */
 	uint32_t info_size;
 	uint64_t unmap_less;		/* bytes that unmap leaves mapped, and says so */
+	uint64_t unmap_stops;		/* IOMMUFD: after so many bytes, with an error */
 	int unmap_error, map_error;
 	unsigned int vaddr_errors;	/* times that it takes no new address */
 	unsigned int dirty_calls;
+	struct fake_iommufd iommufd;
 	/* failing */
 	unsigned long calls;		/* made so far */
 	unsigned long fail_at;		/* the call that fails, 1 for the first; 0: none */
@@ -123,6 +143,33 @@ int fake_device_fd(unsigned int group);
 /* The device signals: true when there was an eventfd to signal. */
 bool fake_interrupt(unsigned int irq, unsigned int vector);
 
+/*
+ * The same for what IOMMUFD has for a device: an address or, of a file, its offset and inode; and
+ * flags WR_IOMMU_MAP_. How many objects there are. A device writes a page.
+ */
+unsigned int fake_ioas_mappings(unsigned int group);
+bool fake_ioas_has(unsigned int group, uint64_t iova, uint64_t size, uint64_t va, uint32_t flags,
+		   ino_t file);
+bool fake_same_table(unsigned int a, unsigned int b);
+bool fake_same_ioas(unsigned int a, unsigned int b);
+unsigned int fake_objects(void);
+void fake_written(unsigned int group, uint64_t iova);
+
+/* fake_iommufd.c */
+void fake_iommufd_start(void);
+int fake_iommufd_open(bool as_container);
+int fake_iommufd_open_node(const char *path);
+bool fake_iommufd_owns(int fd);
+int fake_iommufd_dup(int fd);
+void fake_iommufd_close(int fd);
+int fake_iommufd_char_device(int fd, dev_t *device);
+dev_t fake_iommufd_number(const struct fake_group *g, unsigned int function);
+int fake_iommufd_ioctl(int fd, unsigned long request, void *arg);
+int fake_iommufd_set_container(struct fake_group *g, int fd);
+void fake_iommufd_unset_container(struct fake_group *g);
+int fake_iommufd_first_device(struct fake_group *g);
+void fake_iommufd_last_device(struct fake_group *g);
+
 /* fake_vfio_device.c */
 void fake_device_start(void);
 void fake_device_stop(void);
@@ -133,6 +180,8 @@ ssize_t fake_device_write(const void *buf, size_t len, off_t offset);
 int fake_device_mmap(void *hint, size_t len, int prot, int flags, off_t offset, void **out);
 /* Its place in sysfs. */
 int fake_access(const char *path);
+int fake_find(const char *folder, const char *prefix, char *name, size_t size);
+int fake_open_sysfs(const char *path);	/* -ENOENT: not one of its files */
 ssize_t fake_readlink(const char *path, char *buf, size_t size);
 
 #endif

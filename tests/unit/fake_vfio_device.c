@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/sys.h"
@@ -470,8 +471,12 @@ static const struct fake_group *in_sysfs(const char *path, const char **rest)
 	for (unsigned int i = 0; i < FAKE_GROUPS; i++) {
 		size_t len = strlen(fake.groups[i].device);
 
+		/* Two functions of a slot. */
+		if (strncmp(path, fake.groups[i].device, len - 1) ||
+		    (path[len - 1] != '0' && path[len - 1] != '1'))
+			continue;
 		*rest = path + len;
-		if (!strncmp(path, fake.groups[i].device, len) && (!**rest || **rest == '/'))
+		if (!**rest || **rest == '/')
 			return &fake.groups[i];
 	}
 	return NULL;
@@ -484,6 +489,47 @@ int fake_access(const char *path)
 	if (!in_sysfs(path, &rest))
 		return wr_sys_kernel.access(path);
 	return *rest ? -ENOENT : 0;
+}
+
+/* The function's own VFIO node, as sysfs tells of it. */
+static bool its_node(const char *path, const char **rest, const struct fake_group **g,
+		     unsigned int *function)
+{
+	*g = in_sysfs(path, rest);
+	if (!*g || strncmp(*rest, "/vfio-dev", 9) || fake.iommufd.no_nodes)
+		return false;
+	*function = (unsigned int)((*rest)[-1] - '0');
+	*rest += 9;
+	return true;
+}
+
+int fake_find(const char *folder, const char *prefix, char *name, size_t size)
+{
+	const struct fake_group *g;
+	unsigned int function;
+	const char *rest;
+
+	if (!its_node(folder, &rest, &g, &function))
+		return wr_sys_kernel.find(folder, prefix, name, size);
+	snprintf(name, size, "vfio%u", (unsigned int)(g - fake.groups) * 2 + function);
+	return 0;
+}
+
+int fake_open_sysfs(const char *path)
+{
+	const struct fake_group *g;
+	unsigned int function;
+	const char *rest;
+	dev_t number;
+	int fd;
+
+	if (!its_node(path, &rest, &g, &function) || fake.iommufd.no_dev)
+		return -ENOENT;
+	number = fake_iommufd_number(g, function + fake.iommufd.other_node);
+	fd = memfd_create("dev", MFD_CLOEXEC);
+	if (fd >= 0 && dprintf(fd, "%u:%u\n", major(number), minor(number)) < 0)
+		perror("sysfs of the fake device");
+	return fd;
 }
 
 ssize_t fake_readlink(const char *path, char *buf, size_t size)

@@ -72,8 +72,7 @@ int rig_teardown(void **state)
 
 int get_group(struct rig *rig, unsigned int n)
 {
-	return wr_iommu_group_get(rig->iommu, rig->eps[n].name, FAKE_GROUP((int)n),
-				  &rig->eps[n].group);
+	return wr_iommu_group_get(rig->iommu, FAKE_GROUP((int)n), &rig->eps[n].group);
 }
 
 int attach(struct rig *rig, unsigned int n)
@@ -90,7 +89,7 @@ int attach(struct rig *rig, unsigned int n)
 
 void detach(struct rig *rig, unsigned int n)
 {
-	wr_ioas_detach(rig->as, &rig->eps[n]);
+	wr_ioas_detach(&rig->eps[n]);
 	wr_iommu_group_put(rig->iommu, rig->eps[n].group);
 	assert_null(rig->eps[n].domain);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Every number, size and offset of kernel/uapi.h against the installed header. */
+/*
+ * Every number, size and offset of kernel/uapi.h against the headers that it is built with. Those
+ * of IOMMUFD come in where they are: Debian 12 has none.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +12,10 @@
 
 #include <cmocka.h>
 #include <linux/vfio.h>
+#if __has_include(<linux/iommufd.h>)
+#define WITH_IOMMUFD
+#include <linux/iommufd.h>
+#endif
 
 #include <weir/device.h>
 #include <weir/irq.h>
@@ -33,8 +40,8 @@ static void check(const struct pair *pairs, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (pairs[i].ours != pairs[i].theirs)
-			fail_msg("%s is 0x%lx here and 0x%lx in linux/vfio.h\n", pairs[i].name,
-				 pairs[i].ours, pairs[i].theirs);
+			fail_msg("%s is 0x%lx here and 0x%lx in the kernel's header\n",
+				 pairs[i].name, pairs[i].ours, pairs[i].theirs);
 }
 
 static void requests(void **state)
@@ -243,6 +250,117 @@ static void iommu_layouts(void **state)
 	check(pairs, ARRAY_SIZE(pairs));
 }
 
+#ifdef WITH_IOMMUFD
+static void iommufd_numbers(void **state)
+{
+	static const struct pair pairs[] = {
+		SAME(WR_VFIO_DEVICE_BIND_IOMMUFD, VFIO_DEVICE_BIND_IOMMUFD),
+		SAME(WR_VFIO_DEVICE_ATTACH_PT, VFIO_DEVICE_ATTACH_IOMMUFD_PT),
+		SAME(WR_VFIO_DEVICE_DETACH_PT, VFIO_DEVICE_DETACH_IOMMUFD_PT),
+		SAME(WR_VFIO_BIND_TOKEN, VFIO_DEVICE_BIND_FLAG_TOKEN),
+		SAME(WR_VFIO_HOT_RESET_DEV_ID, VFIO_PCI_HOT_RESET_FLAG_DEV_ID),
+		SAME(WR_VFIO_DEVID_NOT_OWNED, (uint32_t)VFIO_PCI_DEVID_NOT_OWNED),
+		SAME(WR_IOMMU_DESTROY, IOMMU_DESTROY),
+		SAME(WR_IOMMU_IOAS_ALLOC, IOMMU_IOAS_ALLOC),
+		SAME(WR_IOMMU_IOAS_IOVA_RANGES, IOMMU_IOAS_IOVA_RANGES),
+		SAME(WR_IOMMU_IOAS_MAP, IOMMU_IOAS_MAP),
+		SAME(WR_IOMMU_IOAS_UNMAP, IOMMU_IOAS_UNMAP),
+		SAME(WR_IOMMU_OPTION, IOMMU_OPTION),
+		SAME(WR_IOMMU_HWPT_ALLOC, IOMMU_HWPT_ALLOC),
+		SAME(WR_IOMMU_GET_HW_INFO, IOMMU_GET_HW_INFO),
+		SAME(WR_IOMMU_SET_DIRTY_TRACKING, IOMMU_HWPT_SET_DIRTY_TRACKING),
+		SAME(WR_IOMMU_GET_DIRTY_BITMAP, IOMMU_HWPT_GET_DIRTY_BITMAP),
+		SAME(WR_IOMMU_IOAS_MAP_FILE, IOMMU_IOAS_MAP_FILE),
+		SAME(WR_IOMMU_MAP_FIXED, IOMMU_IOAS_MAP_FIXED_IOVA),
+		SAME(WR_IOMMU_MAP_WRITE, IOMMU_IOAS_MAP_WRITEABLE),
+		SAME(WR_IOMMU_MAP_READ, IOMMU_IOAS_MAP_READABLE),
+		SAME(WR_IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_RLIMIT_MODE),
+		SAME(WR_IOMMU_OPTION_SET, IOMMU_OPTION_OP_SET),
+		SAME(WR_IOMMU_OPTION_GET, IOMMU_OPTION_OP_GET),
+		SAME(WR_IOMMU_HWPT_DIRTY, IOMMU_HWPT_ALLOC_DIRTY_TRACKING),
+		SAME(WR_IOMMU_HW_DIRTY, IOMMU_HW_CAP_DIRTY_TRACKING),
+		SAME(WR_IOMMU_DIRTY_ENABLE, IOMMU_HWPT_DIRTY_TRACKING_ENABLE),
+	};
+
+	(void)state;
+	check(pairs, ARRAY_SIZE(pairs));
+}
+
+#define BIND(field, other) FIELD(wr_vfio_bind, field, vfio_device_bind_iommufd, other)
+#define ATTACH(field) FIELD(wr_vfio_attach, field, vfio_device_attach_iommufd_pt, field)
+#define DETACH(field) FIELD(wr_vfio_detach, field, vfio_device_detach_iommufd_pt, field)
+#define RANGES(field, other) FIELD(wr_iommu_ranges, field, iommu_ioas_iova_ranges, other)
+#define IOAS_MAP(field, other) FIELD(wr_iommu_map, field, iommu_ioas_map, other)
+#define MAP_FILE(field) FIELD(wr_iommu_map_file, field, iommu_ioas_map_file, field)
+#define IOAS_UNMAP(field) FIELD(wr_iommu_unmap, field, iommu_ioas_unmap, field)
+#define OPTION(field, other) FIELD(wr_iommu_option, field, iommu_option, other)
+#define HWPT(field, other) FIELD(wr_iommu_hwpt_alloc, field, iommu_hwpt_alloc, other)
+#define HW_INFO(field, other) FIELD(wr_iommu_hw_info, field, iommu_hw_info, other)
+#define SET_DIRTY(field, other)                                                                    \
+	FIELD(wr_iommu_set_dirty, field, iommu_hwpt_set_dirty_tracking, other)
+#define GET_DIRTY(field, other) FIELD(wr_iommu_get_dirty, field, iommu_hwpt_get_dirty_bitmap, other)
+
+static void iommufd_layouts(void **state)
+{
+	static const struct pair pairs[] = {
+		SIZE(wr_vfio_bind, sizeof(struct vfio_device_bind_iommufd)),
+		BIND(argsz, argsz), BIND(flags, flags), BIND(iommufd, iommufd),
+		BIND(out_devid, out_devid), BIND(token, token_uuid_ptr),
+		/* Of these two what lies before the PASID. */
+		SIZE(wr_vfio_attach, offsetof(struct vfio_device_attach_iommufd_pt, pasid)),
+		ATTACH(argsz), ATTACH(flags), ATTACH(pt_id),
+		SIZE(wr_vfio_detach, offsetof(struct vfio_device_detach_iommufd_pt, pasid)),
+		DETACH(argsz), DETACH(flags),
+		SIZE(wr_iommu_destroy, sizeof(struct iommu_destroy)),
+		FIELD(wr_iommu_destroy, size, iommu_destroy, size),
+		FIELD(wr_iommu_destroy, id, iommu_destroy, id),
+		SIZE(wr_iommu_ioas_alloc, sizeof(struct iommu_ioas_alloc)),
+		FIELD(wr_iommu_ioas_alloc, size, iommu_ioas_alloc, size),
+		FIELD(wr_iommu_ioas_alloc, flags, iommu_ioas_alloc, flags),
+		FIELD(wr_iommu_ioas_alloc, out_ioas_id, iommu_ioas_alloc, out_ioas_id),
+		SIZE(wr_iommu_iova_range, sizeof(struct iommu_iova_range)),
+		FIELD(wr_iommu_iova_range, start, iommu_iova_range, start),
+		FIELD(wr_iommu_iova_range, last, iommu_iova_range, last),
+		SIZE(wr_iommu_ranges, sizeof(struct iommu_ioas_iova_ranges)),
+		RANGES(size, size), RANGES(ioas_id, ioas_id), RANGES(num_iovas, num_iovas),
+		RANGES(reserved, __reserved), RANGES(allowed_iovas, allowed_iovas),
+		RANGES(out_iova_alignment, out_iova_alignment),
+		SIZE(wr_iommu_map, sizeof(struct iommu_ioas_map)),
+		IOAS_MAP(size, size), IOAS_MAP(flags, flags), IOAS_MAP(ioas_id, ioas_id),
+		IOAS_MAP(reserved, __reserved), IOAS_MAP(user_va, user_va),
+		IOAS_MAP(length, length), IOAS_MAP(iova, iova),
+		SIZE(wr_iommu_map_file, sizeof(struct iommu_ioas_map_file)),
+		MAP_FILE(size), MAP_FILE(flags), MAP_FILE(ioas_id), MAP_FILE(fd), MAP_FILE(start),
+		MAP_FILE(length), MAP_FILE(iova),
+		SIZE(wr_iommu_unmap, sizeof(struct iommu_ioas_unmap)),
+		IOAS_UNMAP(size), IOAS_UNMAP(ioas_id), IOAS_UNMAP(iova), IOAS_UNMAP(length),
+		SIZE(wr_iommu_option, sizeof(struct iommu_option)),
+		OPTION(size, size), OPTION(option_id, option_id), OPTION(op, op),
+		OPTION(reserved, __reserved), OPTION(object_id, object_id), OPTION(val64, val64),
+		/* As Linux 6.6 had it. */
+		SIZE(wr_iommu_hwpt_alloc, offsetof(struct iommu_hwpt_alloc, data_type)),
+		HWPT(size, size), HWPT(flags, flags), HWPT(dev_id, dev_id), HWPT(pt_id, pt_id),
+		HWPT(out_hwpt_id, out_hwpt_id), HWPT(reserved, __reserved),
+		SIZE(wr_iommu_hw_info, sizeof(struct iommu_hw_info)),
+		HW_INFO(size, size), HW_INFO(flags, flags), HW_INFO(dev_id, dev_id),
+		HW_INFO(data_len, data_len), HW_INFO(data_uptr, data_uptr),
+		HW_INFO(out_data_type, out_data_type),
+		HW_INFO(out_max_pasid_log2, out_max_pasid_log2), HW_INFO(reserved, __reserved),
+		HW_INFO(out_capabilities, out_capabilities),
+		SIZE(wr_iommu_set_dirty, sizeof(struct iommu_hwpt_set_dirty_tracking)),
+		SET_DIRTY(size, size), SET_DIRTY(flags, flags), SET_DIRTY(hwpt_id, hwpt_id),
+		SET_DIRTY(reserved, __reserved),
+		SIZE(wr_iommu_get_dirty, sizeof(struct iommu_hwpt_get_dirty_bitmap)),
+		GET_DIRTY(size, size), GET_DIRTY(hwpt_id, hwpt_id), GET_DIRTY(flags, flags),
+		GET_DIRTY(reserved, __reserved), GET_DIRTY(iova, iova), GET_DIRTY(length, length),
+		GET_DIRTY(page_size, page_size), GET_DIRTY(data, data),
+	};
+
+	(void)state;
+	check(pairs, ARRAY_SIZE(pairs));
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +369,10 @@ int main(void)
 		cmocka_unit_test(public_numbers),
 		cmocka_unit_test(device_layouts),
 		cmocka_unit_test(iommu_layouts),
+#ifdef WITH_IOMMUFD
+		cmocka_unit_test(iommufd_numbers),
+		cmocka_unit_test(iommufd_layouts),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

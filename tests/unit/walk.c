@@ -231,9 +231,10 @@ static void view_fake(char *text)
 
 	wr_append(text, VIEW_MAX, "kernel: %u fds\n", fake.open_fds);
 	for (unsigned int i = 0; i < FAKE_GROUPS; i++)
-		wr_append(text, VIEW_MAX, "  group %u: open %d, %u devices, in a container %d, %u "
-			  "mappings\n", i, fake.groups[i].open, fake.groups[i].devices,
-			  fake.groups[i].in != NULL, fake_mappings(i));
+		wr_append(text, VIEW_MAX, "  group %u: open %d, %u devices, bound 0x%x, in a "
+			  "container %d, %u mappings there, %u in IOMMUFD\n", i,
+			  fake.groups[i].open, fake.groups[i].devices, fake.groups[i].bound,
+			  fake.groups[i].in != NULL, fake_mappings(i), fake_ioas_mappings(i));
 	wr_append(text, VIEW_MAX, "  interrupts: %u, masked %d, unmasked %d, signalled", d->active,
 		  d->masked, d->unmask >= 0);
 	for (unsigned int i = 0; i < FAKE_VECTORS; i++)

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/sys.h"
 #include "fake_vfio.h"
 #include "ioas/ioas.h"
 #include "walk.h"
@@ -61,6 +62,57 @@ static void is_tracked(struct world *w)
 {
 	second_is_alone(w);
 	assert_int_equal(weir_ioas_dirty_start(w->as), 0);
+}
+
+/* ---- IOMMUFD, and other address spaces ---- */
+
+static void has_iommufd(struct world *w)
+{
+	(void)w;
+	fake.iommufd.exists = true;
+	fake.groups[0].tracks_dirty = fake.groups[1].tracks_dirty = true;
+	fake.groups[1].iommu = 1;
+}
+
+static void has_second_by_iommufd(struct world *w)
+{
+	has_iommufd(w);
+	assert_int_equal(open_second(w), 0);
+}
+
+static int open_again(struct world *w)
+{
+	const struct weir_device_opts opts = { .ioas = w->as };
+
+	return weir_device_open(w->iommu, "0000:01:00.0", &opts, &w->dev);
+}
+
+static void undo_dev(struct world *w)
+{
+	assert_int_equal(weir_device_close(w->dev), 0);
+	w->dev = NULL;
+}
+
+static void has_space(struct world *w)
+{
+	assert_int_equal(weir_ioas_open(w->iommu, &w->new_as), 0);
+	assert_int_equal(weir_ioas_map(w->new_as, w->memory, wr_page_size(), NULL, &w->iova), 0);
+}
+
+static void has_space_and_iommufd(struct world *w)
+{
+	has_second_by_iommufd(w);
+	has_space(w);
+}
+
+static int move_soft(struct world *w)
+{
+	return weir_device_move(w->soft, w->new_as);
+}
+
+static int move_new(struct world *w)
+{
+	return weir_device_move(w->new_dev, w->new_as);
 }
 
 static int open_model(struct world *w)
@@ -423,6 +475,18 @@ const struct operation walk_device[] = {
 	  .run = open_second, .undo = undo_open },
 	{ "weir_device_open", "tracking", .with = WITH_DEV, .setup = is_tracked,
 	  .run = open_second, .undo = undo_open },
+	{ "weir_device_open", "iommufd", .setup = has_iommufd, .run = open_first,
+	  .undo = undo_open },
+	{ "weir_device_open", "iommufd, beside soft", .with = WITH_SOFT, .setup = has_iommufd,
+	  .run = open_first, .undo = undo_open },
+	{ "weir_device_open", "iommufd, joins", .setup = has_second_by_iommufd, .run = open_again,
+	  .undo = undo_dev },
+	{ "weir_device_close", "iommufd", .setup = has_second_by_iommufd, .run = close_new,
+	  .must = true, .keeps_ranges = true },
+	{ "weir_device_move", "soft", .with = WITH_SOFT, .setup = has_space, .run = move_soft,
+	  .keeps_ranges = true, .says = -EFAULT },
+	{ "weir_device_move", "iommufd", .setup = has_space_and_iommufd, .run = move_new,
+	  .keeps_ranges = true },
 	{ "weir_device_open", "edu", .run = open_edu, .undo = undo_open, .says = -EFAULT },
 	{ "weir_device_open", "edu, private", .run = open_edu_private, .undo = undo_open },
 	{ "weir_device_open_model", "soft", .run = open_model, .undo = undo_open,

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The domain iommufd: an IOAS of /dev/iommu, which the kernel pins and maps for once, and page
+ * tables (HWPT) that it fills from it for each IOMMU that needs one of its own. Devices come by
+ * their own nodes.
+ *
+ * weir makes the page tables itself, in place of letting the kernel do so when a device is attached
+ * to the IOAS: then one can have dirty tracking, and it is there before the device is, so that what
+ * can't be pinned is found out mapping by mapping.
+ */
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/sys.h"
+#include "ioas/domain.h"
+#include "ioas/iommu.h"
+#include "kernel/cdev.h"
+#include "kernel/group.h"
+#include "kernel/iommufd.h"
+
+struct wr_table {
+	struct wr_list link;
+	uint32_t id;
+	bool dirty;			/* it can track what devices write */
+	unsigned int users;		/* devices */
+};
+
+struct iommufd {
+	struct wr_domain base;
+	struct weir_iommu *iommu;
+	int fd;				/* the context's */
+	uint32_t ioas;
+	struct wr_list tables;
+	bool tracking;
+	bool no_files;			/* the kernel can't map them */
+};
+
+static struct iommufd *iommufd_of(struct wr_domain *d)
+{
+	return wr_container_of(d, struct iommufd, base);
+}
+
+static bool iommufd_fits(const struct wr_endpoint *ep)
+{
+	return ep->group;
+}
+
+/* ---- page tables ---- */
+
+static int new_table(struct iommufd *i, const struct wr_endpoint *ep, bool dirty,
+		     struct wr_table **out)
+{
+	struct wr_table *table = calloc(1, sizeof(*table));
+	int ret;
+
+	if (!table)
+		return wr_fail(-ENOMEM, "no memory");
+	table->dirty = dirty;
+	ret = wr_iommufd_hwpt_alloc(i->fd, ep->devid, i->ioas, dirty, &table->id);
+	if (!ret && i->tracking) {
+		ret = wr_iommufd_track(i->fd, table->id, true);
+		if (ret)
+			wr_iommufd_destroy(i->fd, table->id);
+	}
+	if (ret) {
+		free(table);
+		return ret;
+	}
+	wr_list_init(&table->link);
+	wr_list_add_tail(&i->tables, &table->link);
+	*out = table;
+	return 0;
+}
+
+static void drop_table(struct iommufd *i, struct wr_table *table)
+{
+	wr_list_del(&table->link);
+	wr_iommufd_destroy(i->fd, table->id);
+	free(table);
+}
+
+/*
+ * One of the page tables that are there, or else a new one: only attaching shows which of them the
+ * device's IOMMU can use (iommufd_hw_pagetable_attach(), intel_iommu_attach_device()).
+ */
+static int use_table(struct iommufd *i, struct wr_endpoint *ep, struct wr_table **out)
+{
+	int dirty = wr_iommufd_tells_dirty(i->fd, ep->devid), ret;
+	struct wr_table *table;
+
+	if (dirty < 0)
+		return dirty;
+	if (!dirty && i->tracking)
+		return wr_fail(-EINVAL, "dirty tracking is on, and the device's IOMMU has none");
+	wr_list_for_each(table, &i->tables, link) {
+		if (table->dirty != dirty)
+			continue;
+		ret = wr_cdev_attach(ep->fd, table->id);
+		if (!ret)
+			*out = table;
+		if (ret != -EINVAL)
+			return ret;
+	}
+	ret = new_table(i, ep, dirty, &table);
+	if (ret)
+		return ret;
+	ret = wr_cdev_attach(ep->fd, table->id);
+	if (ret)
+		drop_table(i, table);
+	else
+		*out = table;
+	return ret;
+}
+
+static void leave_table(struct iommufd *i, struct wr_table *table)
+{
+	if (!--table->users)
+		drop_table(i, table);
+}
+
+/* What holds for all page tables. */
+static int refresh(struct iommufd *i)
+{
+	enum weir_dirty dirty = WEIR_DIRTY_EXACT;
+	struct wr_table *table;
+	uint64_t page_size;
+	int ret = wr_iommufd_ranges(i->fd, i->ioas, &i->base.ranges, &page_size);
+
+	if (ret)
+		return ret;
+	wr_list_for_each(table, &i->tables, link)
+		if (!table->dirty)
+			dirty = WEIR_DIRTY_NONE;
+	/* Of larger pages it doesn't tell; it uses them. */
+	__atomic_store_n(&i->base.page_sizes, page_size, __ATOMIC_RELAXED);
+	__atomic_store_n(&i->base.dirty, dirty, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* ---- devices ---- */
+
+static void iommufd_destroy(struct wr_domain *d)
+{
+	struct iommufd *i = iommufd_of(d);
+	struct wr_table *table;
+
+	while (!wr_list_empty(&i->tables)) {
+		table = wr_container_of(i->tables.next, struct wr_table, link);
+		drop_table(i, table);
+	}
+	wr_iommufd_destroy(i->fd, i->ioas);
+	wr_iommu_iommufd_put(i->iommu);
+	free(i);
+}
+
+/* For a device that is bound already, which comes from another space, with its page table. */
+static int prepare_to_take(struct iommufd *i, const struct wr_endpoint *ep)
+{
+	int dirty = wr_iommufd_tells_dirty(i->fd, ep->devid), ret;
+	struct wr_table *table;
+
+	if (dirty < 0)
+		return dirty;
+	ret = new_table(i, ep, dirty, &table);
+	return ret ? ret : refresh(i);
+}
+
+static int iommufd_create(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out)
+{
+	struct iommufd *i;
+	int ret = wr_iommu_iommufd_get(iommu);
+
+	if (ret)
+		return ret;
+	i = calloc(1, sizeof(*i));
+	if (!i) {
+		ret = wr_fail(-ENOMEM, "no memory");
+		goto put_iommufd;
+	}
+	i->base.ops = &wr_domain_iommufd;
+	i->base.isolation = true;
+	i->base.room = UINT64_MAX;
+	wr_list_init(&i->base.link);
+	wr_list_init(&i->tables);
+	i->iommu = iommu;
+	i->fd = iommu->iommufd;
+	ret = wr_iommufd_ioas_alloc(i->fd, &i->ioas);
+	if (ret)
+		goto free_domain;
+	ret = ep->domain ? prepare_to_take(i, ep) : 0;
+	if (ret) {
+		iommufd_destroy(&i->base);
+		return ret;
+	}
+	*out = &i->base;
+	return 0;
+free_domain:
+	free(i);
+put_iommufd:
+	wr_iommu_iommufd_put(iommu);
+	return ret;
+}
+
+static int iommufd_join(struct wr_domain *d, struct wr_endpoint *ep)
+{
+	struct iommufd *i = iommufd_of(d);
+	int ret;
+
+	ep->fd = ret = ep->use_fd ? wr_cdev_dup(ep->name, ep->given_fd) : wr_cdev_open(ep->name);
+	if (ret < 0)
+		return ret;
+	ret = wr_cdev_bind(ep->fd, i->fd, ep->name, ep->group->number, ep->vf_token, &ep->devid);
+	if (ret)
+		goto close_node;
+	ret = use_table(i, ep, &ep->table);
+	if (ret)
+		goto close_node;
+	ep->table->users++;
+	ret = refresh(i);
+	if (ret)
+		goto leave;
+	return 0;
+leave:
+	wr_cdev_detach(ep->fd);
+	leave_table(i, ep->table);
+close_node:
+	wr_close(ep->fd);	/* which is what ends a binding */
+	return ret;
+}
+
+static void iommufd_leave(struct wr_domain *d, struct wr_endpoint *ep)
+{
+	struct iommufd *i = iommufd_of(d);
+
+	wr_cdev_detach(ep->fd);
+	wr_close(ep->fd);
+	leave_table(i, ep->table);
+	/* Its ranges may have grown; where they can't be read, the old ones still hold. */
+	if (d->endpoints)
+		refresh(i);
+}
+
+/* The kernel puts one page table in the other's place (iommufd_device_do_replace()). */
+static int iommufd_take(struct wr_domain *d, struct wr_endpoint *ep)
+{
+	struct iommufd *from = iommufd_of(ep->domain), *to = iommufd_of(d);
+	struct wr_table *table;
+	int ret = use_table(to, ep, &table);
+
+	if (ret)
+		return ret;
+	table->users++;
+	ret = refresh(to);
+	if (ret) {
+		/* It was there until a moment ago. */
+		if (wr_cdev_attach(ep->fd, ep->table->id))
+			wr_log(WEIR_LOG_ERROR, "%s: stays in the address space that it was to go "
+			       "to: %s", ep->name, weir_errmsg());
+		leave_table(to, table);
+		return ret;
+	}
+	leave_table(from, ep->table);
+	ep->table = table;
+	refresh(from);
+	return 0;
+}
+
+/* ---- mappings ---- */
+
+/* Where the kernel hasn't got it, or not for such a file, weir's own mapping of it will do. */
+static int iommufd_map(struct wr_domain *d, const struct wr_mapping *m)
+{
+	struct iommufd *i = iommufd_of(d);
+	int ret;
+
+	if (m->file && !i->no_files) {
+		ret = wr_iommufd_map_file(i->fd, i->ioas, m, i->iommu->memlock);
+		if (ret != -ENOTTY && ret != -EINVAL)
+			return ret;
+		i->no_files = ret == -ENOTTY;
+		if (i->no_files)
+			wr_log(WEIR_LOG_INFO, "files are mapped by address: this kernel's IOMMUFD "
+			       "can't map them themselves (Linux 6.13)");
+	}
+	return wr_iommufd_map(i->fd, i->ioas, m, i->iommu->memlock);
+}
+
+static int iommufd_unmap(struct wr_domain *d, const struct wr_mapping *m, size_t n)
+{
+	struct iommufd *i = iommufd_of(d);
+
+	return wr_iommufd_unmap(i->fd, i->ioas, m->iova, m[n - 1].iova - m->iova + m[n - 1].len, n);
+}
+
+static int iommufd_unmap_all(struct wr_domain *d)
+{
+	return wr_iommufd_unmap_all(iommufd_of(d)->fd, iommufd_of(d)->ioas);
+}
+
+static int iommufd_move(struct wr_domain *d, const struct wr_mapping *m, void *vaddr)
+{
+	(void)d, (void)m, (void)vaddr;
+	return wr_fail(-ENOTSUP, "IOMMUFD can't be told that memory has another address: unmap it "
+		       "and map it again");
+}
+
+/* ---- dirty tracking ---- */
+
+static int iommufd_dirty_stop(struct wr_domain *d)
+{
+	struct iommufd *i = iommufd_of(d);
+	struct wr_table *table;
+
+	wr_list_for_each(table, &i->tables, link) {
+		int ret = wr_iommufd_track(i->fd, table->id, false);
+
+		if (ret)
+			return ret;
+	}
+	i->tracking = false;
+	return 0;
+}
+
+static int iommufd_dirty_start(struct wr_domain *d)
+{
+	struct iommufd *i = iommufd_of(d);
+	struct wr_table *table, *undo;
+	int ret = 0;
+
+	wr_list_for_each(table, &i->tables, link) {
+		ret = wr_iommufd_track(i->fd, table->id, true);
+		if (ret)
+			break;
+	}
+	if (!ret) {
+		i->tracking = true;
+		return 0;
+	}
+	wr_list_for_each(undo, &i->tables, link) {
+		if (undo == table)
+			break;
+		wr_iommufd_track(i->fd, undo->id, false);
+	}
+	return ret;
+}
+
+static int iommufd_dirty_read(struct wr_domain *d, const struct wr_mapping *m, uint64_t *bitmap)
+{
+	struct iommufd *i = iommufd_of(d);
+	struct wr_table *table;
+
+	wr_list_for_each(table, &i->tables, link) {
+		int ret = wr_iommufd_dirty_read(i->fd, table->id, m, bitmap);
+
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+const struct wr_domain_ops wr_domain_iommufd = {
+	.name = "iommufd",
+	.fits = iommufd_fits,
+	.create = iommufd_create,
+	.destroy = iommufd_destroy,
+	.join = iommufd_join,
+	.leave = iommufd_leave,
+	.take = iommufd_take,
+	.map = iommufd_map,
+	.unmap = iommufd_unmap,
+	.unmap_all = iommufd_unmap_all,
+	.move = iommufd_move,
+	.dirty_start = iommufd_dirty_start,
+	.dirty_stop = iommufd_dirty_stop,
+	.dirty_read = iommufd_dirty_read,
+};

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <inttypes.h>
+
+#include "base/err.h"
+#include "base/holder.h"
+#include "base/sys.h"
+#include "kernel/iommufd.h"
+#include "kernel/uapi.h"
+
+int wr_iommufd_open(void)
+{
+	int fd = wr_sys->open(WR_IOMMUFD_NODE, O_RDWR);
+
+	switch (fd) {
+	case -ENOENT:
+	case -ENODEV:
+	case -ENXIO:
+		return wr_fail(-ENOTSUP, "%s doesn't exist: this kernel has no IOMMUFD "
+			       "(CONFIG_IOMMUFD, Linux 6.2), or its module, iommufd, isn't loaded",
+			       WR_IOMMUFD_NODE);
+	case -EACCES:
+		return wr_may_not_open(WR_IOMMUFD_NODE);
+	default:
+		return fd < 0 ? wr_fail(fd, "opening %s: %s", WR_IOMMUFD_NODE, strerror(-fd)) : fd;
+	}
+}
+
+/* ---- options ---- */
+
+static int option(int fd, uint16_t op, uint64_t *value)
+{
+	struct wr_iommu_option option = {
+		.size = sizeof(option),
+		.option_id = WR_IOMMU_OPTION_RLIMIT_MODE,
+		.op = op,
+		.val64 = *value,
+	};
+	int ret = wr_sys->ioctl(fd, WR_IOMMU_OPTION, &option);
+
+	*value = option.val64;
+	return ret;
+}
+
+bool wr_iommufd_is(int fd)
+{
+	uint64_t mode = 0;
+
+	return option(fd, WR_IOMMU_OPTION_GET, &mode) >= 0;
+}
+
+void wr_iommufd_count_by_process(int fd)
+{
+	uint64_t mode = 1;
+	int ret = option(fd, WR_IOMMU_OPTION_SET, &mode);
+
+	if (ret < 0)
+		wr_log(WEIR_LOG_DEBUG, "%s counts what is pinned by user: %s", WR_IOMMUFD_NODE,
+		       strerror(-ret));
+}
+
+enum wr_memlock wr_iommufd_memlock(int fd)
+{
+	uint64_t mode = 0;
+
+	return option(fd, WR_IOMMU_OPTION_GET, &mode) >= 0 && mode ? WR_MEMLOCK_PROCESS :
+								       WR_MEMLOCK_USER;
+}
+
+/* ---- objects ---- */
+
+int wr_iommufd_ioas_alloc(int fd, uint32_t *ioas)
+{
+	struct wr_iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+	int ret = wr_sys->ioctl(fd, WR_IOMMU_IOAS_ALLOC, &alloc);
+
+	if (ret < 0)
+		return wr_fail(ret, "making an address space (IOAS): %s", strerror(-ret));
+	*ioas = alloc.out_ioas_id;
+	return 0;
+}
+
+int wr_iommufd_hwpt_alloc(int fd, uint32_t devid, uint32_t ioas, bool dirty, uint32_t *hwpt)
+{
+	struct wr_iommu_hwpt_alloc alloc = {
+		.size = sizeof(alloc),
+		.flags = dirty ? WR_IOMMU_HWPT_DIRTY : 0,
+		.dev_id = devid,
+		.pt_id = ioas,
+	};
+	int ret = wr_sys->ioctl(fd, WR_IOMMU_HWPT_ALLOC, &alloc);
+
+	if (ret == -EADDRINUSE)
+		return wr_fail(-EINVAL, "making its page table: a mapping lies where its IOMMU "
+			       "can't have it");
+	if (ret < 0)
+		return wr_fail(ret, "making its page table (HWPT): %s", strerror(-ret));
+	*hwpt = alloc.out_hwpt_id;
+	return 0;
+}
+
+int wr_iommufd_tells_dirty(int fd, uint32_t devid)
+{
+	struct wr_iommu_hw_info info = { .size = sizeof(info), .dev_id = devid };
+	int ret = wr_sys->ioctl(fd, WR_IOMMU_GET_HW_INFO, &info);
+
+	/* Said by drivers that can't tell anything of their IOMMU. */
+	if (ret == -EOPNOTSUPP)
+		return 0;
+	if (ret < 0)
+		return wr_fail(ret, "asking what its IOMMU can do: %s", strerror(-ret));
+	return !!(info.out_capabilities & WR_IOMMU_HW_DIRTY);
+}
+
+void wr_iommufd_destroy(int fd, uint32_t id)
+{
+	struct wr_iommu_destroy destroy = { .size = sizeof(destroy), .id = id };
+	int ret = wr_sys->ioctl(fd, WR_IOMMU_DESTROY, &destroy);
+
+	if (ret < 0)
+		wr_log(WEIR_LOG_WARN, "object %u of %s stays until it is closed: %s", id,
+		       WR_IOMMUFD_NODE, strerror(-ret));
+}
+
+int wr_iommufd_ranges(int fd, uint32_t ioas, struct wr_ranges *ranges, uint64_t *page_size)
+{
+	struct wr_iommu_iova_range list[WR_RANGES_MAX];
+	struct wr_iommu_ranges get = {
+		.size = sizeof(get),
+		.ioas_id = ioas,
+		.num_iovas = WR_RANGES_MAX,
+		.allowed_iovas = (uintptr_t)list,
+	};
+	int ret = wr_sys->ioctl(fd, WR_IOMMU_IOAS_IOVA_RANGES, &get);
+
+	/* There are more: these are good. */
+	if (ret == -EMSGSIZE) {
+		get.num_iovas = WR_RANGES_MAX;
+		ret = 0;
+	}
+	if (ret < 0)
+		return wr_fail(ret, "reading the usable IOVAs: %s", strerror(-ret));
+	if (get.num_iovas > WR_RANGES_MAX)
+		return wr_fail(-EIO, "the kernel tells of %u ranges of usable IOVAs in room for "
+			       "%u", get.num_iovas, WR_RANGES_MAX);
+	ranges->n = 0;
+	for (uint32_t i = 0; i < get.num_iovas; i++)
+		if (list[i].start <= list[i].last &&
+		    (!ranges->n || ranges->r[ranges->n - 1].last < list[i].start))
+			wr_ranges_add(ranges, list[i].start, list[i].last);
+	*page_size = get.out_iova_alignment;
+	return 0;
+}
+
+/* ---- mappings ---- */
+
+static uint32_t map_flags(const struct wr_mapping *m)
+{
+	return WR_IOMMU_MAP_FIXED | (m->dir != WEIR_DMA_FROM_DEVICE ? WR_IOMMU_MAP_READ : 0) |
+	       (m->dir != WEIR_DMA_TO_DEVICE ? WR_IOMMU_MAP_WRITE : 0);
+}
+
+static int map_failed(const struct wr_mapping *m, int err, enum wr_memlock whose)
+{
+	if (err == -ENOMEM && wr_memlock_explains(m, whose))
+		return err;
+	if (err == -EFAULT)
+		return wr_fail(err, "mapping %" PRIu64 " bytes at %p: not all of it is memory that "
+			       "can be %s", m->len, (void *)m->vaddr,
+			       m->dir == WEIR_DMA_TO_DEVICE ? "read" : "written");
+	return wr_fail(err, "mapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s", m->len, m->iova,
+		       strerror(-err));
+}
+
+int wr_iommufd_map(int fd, uint32_t ioas, const struct wr_mapping *m, enum wr_memlock whose)
+{
+	struct wr_iommu_map map = {
+		.size = sizeof(map),
+		.flags = map_flags(m),
+		.ioas_id = ioas,
+		.user_va = (uintptr_t)m->vaddr,
+		.length = m->len,
+		.iova = m->iova,
+	};
+	int ret = wr_sys->ioctl(fd, WR_IOMMU_IOAS_MAP, &map);
+
+	return ret < 0 ? map_failed(m, ret, whose) : 0;
+}
+
+int wr_iommufd_map_file(int fd, uint32_t ioas, const struct wr_mapping *m, enum wr_memlock whose)
+{
+	struct wr_iommu_map_file map = {
+		.size = sizeof(map),
+		.flags = map_flags(m),
+		.ioas_id = ioas,
+		.fd = m->file->fd,
+		.start = m->file->offset,
+		.length = m->len,
+		.iova = m->iova,
+	};
+	int ret = wr_sys->ioctl(fd, WR_IOMMU_IOAS_MAP_FILE, &map);
+
+	if (ret == -ENOTTY)
+		return ret;
+	return ret < 0 ? map_failed(m, ret, whose) : 0;
+}
+
+static int unmap(int fd, uint32_t ioas, weir_iova iova, uint64_t *len)
+{
+	struct wr_iommu_unmap unmap = {
+		.size = sizeof(unmap),
+		.ioas_id = ioas,
+		.iova = iova,
+		.length = *len,
+	};
+	int ret = wr_sys->ioctl(fd, WR_IOMMU_IOAS_UNMAP, &unmap);
+
+	*len = unmap.length;
+	return ret;
+}
+
+/* iopt_unmap_iova_range() goes from one to the next, and stops at the first that it can't. */
+int wr_iommufd_unmap(int fd, uint32_t ioas, weir_iova iova, uint64_t len, size_t n)
+{
+	uint64_t done = len;
+	int ret = unmap(fd, ioas, iova, &done);
+
+	if (ret < 0 && n > 1)
+		return wr_fail(-EIO, "unmapping %zu mappings, %" PRIu64 " bytes at IOVA 0x%" PRIx64
+			       ": %s; the first of them may be unmapped", n, len, iova,
+			       strerror(-ret));
+	if (ret < 0)
+		return wr_fail(ret, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s", len,
+			       iova, strerror(-ret));
+	if (done != len)
+		return wr_fail(-EIO, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the "
+			       "kernel unmapped %" PRIu64, len, iova, done);
+	return 0;
+}
+
+int wr_iommufd_unmap_all(int fd, uint32_t ioas)
+{
+	uint64_t all = UINT64_MAX;
+	int ret = unmap(fd, ioas, 0, &all);
+
+	return ret < 0 ? wr_fail(ret, "unmapping all: %s", strerror(-ret)) : 0;
+}
+
+/* ---- dirty tracking ---- */
+
+int wr_iommufd_track(int fd, uint32_t hwpt, bool on)
+{
+	struct wr_iommu_set_dirty set = {
+		.size = sizeof(set),
+		.flags = on ? WR_IOMMU_DIRTY_ENABLE : 0,
+		.hwpt_id = hwpt,
+	};
+	int ret = wr_sys->ioctl(fd, WR_IOMMU_SET_DIRTY_TRACKING, &set);
+
+	return ret < 0 ? wr_fail(ret, "%s dirty tracking: %s", on ? "starting" : "stopping",
+				 strerror(-ret)) : 0;
+}
+
+int wr_iommufd_dirty_read(int fd, uint32_t hwpt, const struct wr_mapping *m, uint64_t *bitmap)
+{
+	struct wr_iommu_get_dirty get = {
+		.size = sizeof(get),
+		.hwpt_id = hwpt,
+		.iova = m->iova,
+		.length = m->len,
+		.page_size = wr_page_size(),
+		.data = (uintptr_t)bitmap,
+	};
+	int ret = wr_sys->ioctl(fd, WR_IOMMU_GET_DIRTY_BITMAP, &get);
+
+	return ret < 0 ? wr_fail(ret, "reading dirty tracking: %s", strerror(-ret)) : 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * IOMMUFD's node, /dev/iommu (drivers/iommu/iommufd/): address spaces, called IOAS, and the page
+ * tables of IOMMUs that are filled from them, called HWPT. Objects are known by numbers, in one
+ * open file. Calls return -errno with a message unless they say something else.
+ */
+#ifndef WR_KERNEL_IOMMUFD_H
+#define WR_KERNEL_IOMMUFD_H
+
+#include "kernel/memlock.h"
+#include "mem/maps.h"
+
+#define WR_IOMMUFD_NODE "/dev/iommu"
+
+/* Returns its fd; -ENOTSUP when the kernel hasn't got it. */
+int wr_iommufd_open(void);
+
+/* Whether an fd is IOMMUFD's, which /dev/vfio/vfio can be too. */
+bool wr_iommufd_is(int fd);
+
+/*
+ * Have what is pinned counted by process, as type1 does, if this process may say so (CAP_SYS_
+ * RESOURCE); only before there is any object. And how it is counted.
+ */
+void wr_iommufd_count_by_process(int fd);
+enum wr_memlock wr_iommufd_memlock(int fd);
+
+int wr_iommufd_ioas_alloc(int fd, uint32_t *ioas);
+
+/* A page table for the device @devid, filled from @ioas; @dirty: one with dirty tracking. */
+int wr_iommufd_hwpt_alloc(int fd, uint32_t devid, uint32_t ioas, bool dirty, uint32_t *hwpt);
+
+/* Whether the IOMMU of the device can track what it writes: 1, 0 or -errno. */
+int wr_iommufd_tells_dirty(int fd, uint32_t devid);
+
+/* What nobody uses any more; that this fails is a mistake of somebody's, and logged. */
+void wr_iommufd_destroy(int fd, uint32_t id);
+
+/* Usable IOVAs, and the smallest page, of all the page tables of an IOAS. */
+int wr_iommufd_ranges(int fd, uint32_t ioas, struct wr_ranges *ranges, uint64_t *page_size);
+
+/*
+ * Map by the memory's address, or by its file. As long as the IOAS has no page table, nothing is
+ * pinned, and the memory isn't looked at. -ENOTTY without a message: a kernel before 6.13, which
+ * hasn't got the second. -EINVAL: nor does it do so with every file.
+ */
+int wr_iommufd_map(int fd, uint32_t ioas, const struct wr_mapping *m, enum wr_memlock whose);
+int wr_iommufd_map_file(int fd, uint32_t ioas, const struct wr_mapping *m, enum wr_memlock whose);
+
+/*
+ * Unmap @n mappings that follow one another and are @len bytes in all. -EIO: something else was
+ * unmapped, or that can't be known.
+ */
+int wr_iommufd_unmap(int fd, uint32_t ioas, weir_iova iova, uint64_t len, size_t n);
+int wr_iommufd_unmap_all(int fd, uint32_t ioas);
+
+/* Dirty tracking of a page table that was made for it. Bits are set, none is cleared. */
+int wr_iommufd_track(int fd, uint32_t hwpt, bool on);
+int wr_iommufd_dirty_read(int fd, uint32_t hwpt, const struct wr_mapping *m, uint64_t *bitmap);
+
+#endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/* Address spaces of the fake kernel's IOMMUFD (drivers/iommu/iommufd/io_pagetable.c). */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/sys.h"
+#include "fake_ioas.h"
+
+struct object fake_object_table[OBJECTS];
+
+/* ---- objects ---- */
+
+struct object *fake_new_object(struct fake_context *ctx, enum type type)
+{
+	for (unsigned int i = 0; i < OBJECTS; i++) {
+		if (fake_object_table[i].type != FREE)
+			continue;
+		fake_object_table[i] = (struct object){ .type = type, .ctx = ctx };
+		ctx->objects++;
+		return &fake_object_table[i];
+	}
+	return NULL;
+}
+
+uint32_t fake_object_id(const struct object *object)
+{
+	return (uint32_t)(object - fake_object_table) + 1;
+}
+
+struct object *fake_find_object(struct fake_context *ctx, uint32_t id, enum type type)
+{
+	struct object *object = id && id <= OBJECTS ? &fake_object_table[id - 1] : NULL;
+
+	return object && object->type == type && object->ctx == ctx ? object : NULL;
+}
+
+void fake_free_object(struct object *object)
+{
+	while (object->areas) {
+		struct area *area = object->areas;
+
+		object->areas = area->next;
+		free(area);
+	}
+	if (object->ioas)
+		object->ioas->users--;
+	object->ctx->objects--;
+	object->type = FREE;
+}
+
+int fake_destroy(struct fake_context *ctx, uint32_t id)
+{
+	struct object *object = id && id <= OBJECTS ? &fake_object_table[id - 1] : NULL;
+
+	if (!object || object->type == FREE || object->ctx != ctx)
+		return -ENOENT;
+	if (object->type == DEVICE || object->users)
+		return -EBUSY;
+	fake_free_object(object);
+	return 0;
+}
+
+/* ---- where can be mapped ---- */
+
+bool fake_in_group(const struct fake_group *g, uint64_t iova, uint64_t last)
+{
+	for (unsigned int i = 0; i < g->n_ranges; i++)
+		if (g->ranges[i].start <= iova && last <= g->ranges[i].end)
+			return true;
+	return false;
+}
+
+/* Without a device a page table only says how far it reaches. */
+bool fake_in_aperture(const struct fake_group *g, uint64_t last)
+{
+	return last <= g->ranges[g->n_ranges - 1].end;
+}
+
+bool fake_has_table(const struct object *ioas)
+{
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		if (fake_object_table[i].type == HWPT && fake_object_table[i].ioas == ioas)
+			return true;
+	return false;
+}
+
+static bool can_map(const struct object *ioas, uint64_t iova, uint64_t last)
+{
+	for (unsigned int i = 0; i < OBJECTS; i++) {
+		const struct object *o = &fake_object_table[i];
+
+		if (o->type == HWPT && o->ioas == ioas && !fake_in_aperture(o->group, last))
+			return false;
+		if (o->type == DEVICE && o->hwpt && o->hwpt->ioas == ioas &&
+		    !fake_in_group(o->group, iova, last))
+			return false;
+	}
+	return true;
+}
+
+/* The next place, from @at on, where that changes. */
+static uint64_t next_edge(uint64_t at)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (unsigned int i = 0; i < FAKE_GROUPS; i++) {
+		for (unsigned int r = 0; r < fake.groups[i].n_ranges; r++) {
+			const struct wr_vfio_iova_range *range = &fake.groups[i].ranges[r];
+
+			if (range->start > at && range->start < next)
+				next = range->start;
+			if (range->end >= at && range->end < UINT64_MAX && range->end + 1 > at &&
+			    range->end + 1 < next)
+				next = range->end + 1;
+		}
+	}
+	return next;
+}
+
+unsigned int fake_ranges_of(const struct object *ioas, struct wr_iommu_iova_range *out,
+			      unsigned int room)
+{
+	unsigned int n = 0;
+	bool open = false;
+	uint64_t at = 0;
+
+	for (;;) {
+		uint64_t next = next_edge(at);
+		uint64_t last = next == UINT64_MAX ? UINT64_MAX : next - 1;
+
+		if (!can_map(ioas, at, at)) {
+			open = false;
+		} else {
+			if (!open && n < room)
+				out[n].start = at;
+			n += !open;
+			open = true;
+			if (n <= room)
+				out[n - 1].last = last;
+		}
+		if (next == UINT64_MAX)
+			return n;
+		at = next;
+	}
+}
+
+int fake_iova_ranges(struct fake_context *ctx, struct wr_iommu_ranges *get)
+{
+	struct object *ioas = fake_find_object(ctx, get->ioas_id, IOAS);
+	unsigned int n, room = get->num_iovas;
+
+	if (!ioas)
+		return -ENOENT;
+	if (get->reserved)
+		return -EOPNOTSUPP;
+	n = fake_ranges_of(ioas, (void *)(uintptr_t)get->allowed_iovas, room);
+	get->num_iovas = n;
+	get->out_iova_alignment = fake_has_table(ioas) ? wr_page_size() : 1;
+	return n > room ? -EMSGSIZE : 0;
+}
+
+/* ---- mappings ---- */
+
+struct area **fake_find_area(struct object *ioas, uint64_t iova, uint64_t last)
+{
+	struct area **a = &ioas->areas;
+
+	while (*a && ((*a)->map.iova + ((*a)->map.length - 1) < iova || (*a)->map.iova > last))
+		a = &(*a)->next;
+	return a;
+}
+
+/* What pinning an area says. */
+int fake_pin(const struct area *area, uint64_t pinned)
+{
+	if (area->map.length > fake.memlock - pinned)
+		return -ENOMEM;
+	if (!area->file && fake.bad_memory &&
+	    (uintptr_t)fake.bad_memory - area->map.user_va < area->map.length)
+		return -EFAULT;
+	return 0;
+}
+
+static uint64_t pinned_by(const struct object *ioas)
+{
+	uint64_t bytes = 0;
+
+	for (const struct area *a = ioas->areas; a; a = a->next)
+		bytes += a->map.length;
+	return bytes;
+}
+
+/* iopt_map_pages() */
+int fake_map(struct object *ioas, const struct wr_iommu_map *map, ino_t file)
+{
+	uint64_t last = map->iova + (map->length - 1);
+	struct area **at, *area;
+	int ret = 0;
+
+	if (!(map->flags & (WR_IOMMU_MAP_READ | WR_IOMMU_MAP_WRITE)) || !map->length)
+		return -EINVAL;
+	if (last < map->iova)
+		return -EOVERFLOW;
+	if (fake_has_table(ioas) && (map->iova | map->length) & (wr_page_size() - 1))
+		return -EINVAL;
+	if (!can_map(ioas, map->iova, last))
+		return -EINVAL;
+	if (*fake_find_area(ioas, map->iova, last))
+		return -EEXIST;
+	if (fake.map_error)
+		return fake.map_error;
+	area = malloc(sizeof(*area));
+	if (!area)
+		return -ENOMEM;
+	*area = (struct area){ .map = *map, .file = file };
+	if (fake_has_table(ioas))
+		ret = fake_pin(area, pinned_by(ioas));
+	if (ret) {
+		free(area);
+		return ret;
+	}
+	for (at = &ioas->areas; *at && (*at)->map.iova < map->iova;)
+		at = &(*at)->next;
+	area->next = *at;
+	*at = area;
+	return 0;
+}
+
+int fake_ioas_map(struct fake_context *ctx, const struct wr_iommu_map *arg)
+{
+	struct object *ioas = fake_find_object(ctx, arg->ioas_id, IOAS);
+
+	if (arg->flags & ~7u || arg->reserved)
+		return -EOPNOTSUPP;
+	if (!(arg->flags & WR_IOMMU_MAP_FIXED))
+		return -EOPNOTSUPP;	/* weir doesn't */
+	return ioas ? fake_map(ioas, arg, 0) : -ENOENT;
+}
+
+/* memfd_pin_folios() takes files of memory only, which have seals. */
+int fake_map_file(struct fake_context *ctx, const struct wr_iommu_map_file *arg)
+{
+	struct object *ioas = fake_find_object(ctx, arg->ioas_id, IOAS);
+	const struct wr_iommu_map address = {
+		.flags = arg->flags,
+		.user_va = arg->start,
+		.length = arg->length,
+		.iova = arg->iova,
+	};
+	struct stat st;
+
+	if (fake.iommufd.no_map_file)
+		return -ENOTTY;
+	if (!ioas)
+		return -ENOENT;
+	if (fstat(arg->fd, &st))
+		return -EBADF;
+	if (fcntl(arg->fd, F_GET_SEALS) < 0)
+		return -EINVAL;
+	return fake_map(ioas, &address, st.st_ino);
+}
+
+static void drop(struct area **at)
+{
+	struct area *area = *at;
+
+	*at = area->next;
+	free(area);
+}
+
+/* iopt_unmap_iova_range() */
+int fake_unmap(struct object *ioas, uint64_t iova, uint64_t *length)
+{
+	uint64_t last = *length == UINT64_MAX ? UINT64_MAX : iova + (*length - 1), done = 0;
+	bool all = !iova && *length == UINT64_MAX;
+	struct area **at;
+
+	if (!*length)
+		return -EINVAL;
+	if (fake.unmap_error)
+		return fake.unmap_error;
+	while (*(at = fake_find_area(ioas, iova, last))) {
+		if ((*at)->map.iova < iova || (*at)->map.iova + ((*at)->map.length - 1) > last)
+			return -ENOENT;
+		if (fake.unmap_stops && done >= fake.unmap_stops)
+			return -EBUSY;
+		done += (*at)->map.length;
+		drop(at);
+	}
+	if (!done && !all)
+		return -ENOENT;
+	*length = done - fake.unmap_less;
+	return 0;
+}
+
+int fake_ioas_unmap(struct fake_context *ctx, struct wr_iommu_unmap *arg)
+{
+	struct object *ioas = fake_find_object(ctx, arg->ioas_id, IOAS);
+
+	return ioas ? fake_unmap(ioas, arg->iova, &arg->length) : -ENOENT;
+}
+

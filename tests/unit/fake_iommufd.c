@@ -1,0 +1,638 @@
+/* SPDX-License-Identifier: MIT */
+/* The fake kernel's IOMMUFD, and devices' own nodes (drivers/vfio/device_cdev.c). */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "base/sys.h"
+#include "fake_ioas.h"
+
+#define FIRST_FD	200000
+#define FDS		64
+
+/* What several fds can be of. */
+struct file {
+	unsigned int fds;
+	struct fake_context *ctx;	/* an open /dev/iommu; or what a node is bound to, NULL */
+	struct fake_group *group;	/* a node's; NULL: it is no node */
+	unsigned int function;
+	struct object *device;
+};
+
+static struct file *fds[FDS];
+
+static void put_context(struct fake_context *ctx)
+{
+	if (--ctx->refs)
+		return;
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		if (fake_object_table[i].type == HWPT && fake_object_table[i].ctx == ctx)
+			fake_free_object(&fake_object_table[i]);
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		if (fake_object_table[i].type != FREE && fake_object_table[i].ctx == ctx)
+			fake_free_object(&fake_object_table[i]);
+	free(ctx);
+}
+
+/* ---- page tables and devices ---- */
+
+static int pin_all(const struct object *ioas)
+{
+	uint64_t bytes = 0;
+
+	for (const struct area *a = ioas->areas; a; a = a->next) {
+		int ret = fake_pin(a, bytes);
+
+		if (ret)
+			return ret;
+		bytes += a->map.length;
+	}
+	return 0;
+}
+
+static int new_hwpt(struct object *ioas, struct fake_group *g, bool dirty, struct object **out)
+{
+	struct object *hwpt;
+	int ret = fake_has_table(ioas) ? 0 : pin_all(ioas);
+
+	if (ret)
+		return ret;
+	for (const struct area *a = ioas->areas; a; a = a->next)
+		if (!fake_in_aperture(g, a->map.iova + (a->map.length - 1)))
+			return -EADDRINUSE;
+	hwpt = fake_new_object(ioas->ctx, HWPT);
+	if (!hwpt)
+		return -ENOMEM;
+	hwpt->ioas = ioas;
+	hwpt->group = g;
+	hwpt->dirty = dirty;
+	ioas->users++;
+	*out = hwpt;
+	return 0;
+}
+
+static int hwpt_alloc(struct fake_context *ctx, struct wr_iommu_hwpt_alloc *alloc)
+{
+	struct object *device = fake_find_object(ctx, alloc->dev_id, DEVICE), *hwpt;
+	struct object *ioas = fake_find_object(ctx, alloc->pt_id, IOAS);
+	bool dirty = alloc->flags & WR_IOMMU_HWPT_DIRTY;
+	int ret;
+
+	if (alloc->flags & ~WR_IOMMU_HWPT_DIRTY || alloc->reserved)
+		return -EOPNOTSUPP;
+	if (!device)
+		return -ENOENT;
+	if (!ioas)
+		return -EINVAL;
+	if (dirty && !device->group->tracks_dirty)
+		return -EOPNOTSUPP;
+	ret = new_hwpt(ioas, device->group, dirty, &hwpt);
+	if (!ret)
+		alloc->out_hwpt_id = fake_object_id(hwpt);
+	return ret;
+}
+
+/* What an IOMMU says to a device that is to use it: 0 or -errno. */
+static int may_attach(const struct fake_group *g, const struct object *hwpt)
+{
+	if (g->attach_error)
+		return g->attach_error;
+	if (hwpt->group->iommu != g->iommu || (hwpt->dirty && !g->tracks_dirty))
+		return -EINVAL;
+	for (const struct area *a = hwpt->ioas->areas; a; a = a->next)
+		if (!fake_in_group(g, a->map.iova, a->map.iova + (a->map.length - 1)))
+			return -EADDRINUSE;
+	return 0;
+}
+
+static void use(struct object *device, struct object *hwpt)
+{
+	if (device->hwpt)
+		device->hwpt->users--;
+	device->hwpt = hwpt;
+	if (hwpt)
+		hwpt->users++;
+}
+
+/* All devices of a group have one page table: who gets another takes the others along. */
+static int attach(struct file *node, struct wr_vfio_attach *arg)
+{
+	struct object *hwpt = fake_find_object(node->ctx, arg->pt_id, HWPT);
+	int ret;
+
+	if (arg->argsz < 12 || arg->flags)
+		return -EINVAL;
+	if (!hwpt)
+		return -ENOENT;
+	ret = may_attach(node->group, hwpt);
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; i < OBJECTS; i++) {
+		struct object *o = &fake_object_table[i];
+
+		if (o->type != DEVICE || o->group != node->group || !o->hwpt || o->hwpt == hwpt)
+			continue;
+		if (!node->device->hwpt)
+			return -EINVAL;
+		use(o, hwpt);
+	}
+	if (node->device->hwpt != hwpt)
+		use(node->device, hwpt);
+	fake.iommufd.attaches++;
+	return 0;
+}
+
+static int check_token(const struct fake_group *g, const struct wr_vfio_bind *arg)
+{
+	const unsigned char *token = (const void *)(uintptr_t)arg->token;
+	char text[40] = "";
+
+	if (!(arg->flags & WR_VFIO_BIND_TOKEN))
+		return g->token ? -EACCES : 0;
+	if (arg->argsz < 24 || !g->token)
+		return -EINVAL;
+	for (int i = 0; i < 16; i++)
+		sprintf(text + strlen(text), "%s%02x",
+			i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", token[i]);
+	return strcmp(text, g->token) ? -EACCES : 0;
+}
+
+/* vfio_df_ioctl_bind_iommufd() */
+static int bind(struct file *node, struct wr_vfio_bind *arg)
+{
+	struct file *file = fake_iommufd_owns(arg->iommufd) ? fds[arg->iommufd - FIRST_FD] : NULL;
+	struct fake_group *g = node->group;
+	int ret;
+
+	if (arg->argsz < 16 || arg->flags & ~WR_VFIO_BIND_TOKEN || arg->iommufd < 0)
+		return -EINVAL;
+	if (node->ctx || g->bound & 1u << node->function)
+		return -EINVAL;
+	if (g->open || g->devices)
+		return -EBUSY;
+	if (!file || file->group)
+		return -EBADFD;
+	if (fake.iommufd.bind_error)
+		return fake.iommufd.bind_error;
+	ret = g->viable ? check_token(g, arg) : -EPERM;
+	if (ret)
+		return ret;
+	node->device = fake_new_object(file->ctx, DEVICE);
+	if (!node->device)
+		return -ENOMEM;
+	node->device->group = g;
+	node->ctx = file->ctx;
+	node->ctx->refs++;
+	g->bound |= 1u << node->function;
+	arg->out_devid = fake_object_id(node->device);
+	return 0;
+}
+
+static int hw_info(struct fake_context *ctx, struct wr_iommu_hw_info *info)
+{
+	const struct object *device = fake_find_object(ctx, info->dev_id, DEVICE);
+
+	if (!device)
+		return -ENOENT;
+	if (fake.iommufd.no_hw_info)
+		return -EOPNOTSUPP;
+	info->out_capabilities = device->group->tracks_dirty ? WR_IOMMU_HW_DIRTY : 0;
+	return 0;
+}
+
+/* ---- dirty tracking ---- */
+
+static int set_dirty(struct fake_context *ctx, const struct wr_iommu_set_dirty *arg)
+{
+	struct object *hwpt = fake_find_object(ctx, arg->hwpt_id, HWPT);
+
+	if (!hwpt)
+		return -ENOENT;
+	if (!hwpt->dirty)
+		return -EOPNOTSUPP;
+	hwpt->tracking = arg->flags & WR_IOMMU_DIRTY_ENABLE;
+	hwpt->n_written = 0;
+	return 0;
+}
+
+static int get_dirty(struct fake_context *ctx, const struct wr_iommu_get_dirty *arg)
+{
+	uint64_t *bitmap = (uint64_t *)(uintptr_t)arg->data, mask = arg->page_size - 1;
+	struct object *hwpt = fake_find_object(ctx, arg->hwpt_id, HWPT);
+	unsigned int kept = 0;
+
+	if (!hwpt)
+		return -ENOENT;
+	if (!arg->page_size || (arg->iova | arg->length) & mask || !hwpt->tracking)
+		return -EINVAL;
+	for (unsigned int i = 0; i < hwpt->n_written; i++) {
+		uint64_t bit = (hwpt->written[i] - arg->iova) / arg->page_size;
+
+		if (hwpt->written[i] - arg->iova < arg->length)
+			bitmap[bit / 64] |= 1ull << (bit % 64);
+		else
+			hwpt->written[kept++] = hwpt->written[i];
+	}
+	hwpt->n_written = kept;
+	return 0;
+}
+
+/* ---- in a container's place: vfio_compat.c ---- */
+
+int fake_iommufd_set_container(struct fake_group *g, int fd)
+{
+	struct file *file = fake_iommufd_owns(fd) ? fds[fd - FIRST_FD] : NULL;
+
+	if (!file || file->group)
+		return -EBADFD;
+	if (!file->ctx->compat)
+		file->ctx->compat = fake_new_object(file->ctx, IOAS);
+	if (!file->ctx->compat)
+		return -ENOMEM;
+	file->ctx->refs++;
+	g->iommufd = file->ctx;
+	return 0;
+}
+
+void fake_iommufd_unset_container(struct fake_group *g)
+{
+	put_context(g->iommufd);
+	g->iommufd = NULL;
+}
+
+/* Only now the group is attached. */
+int fake_iommufd_first_device(struct fake_group *g)
+{
+	struct object *hwpt, *device;
+	int ret;
+
+	if (!g->viable)
+		return -EPERM;
+	ret = new_hwpt(g->iommufd->compat, g, false, &hwpt);
+	if (ret)
+		return ret;
+	ret = may_attach(g, hwpt);
+	device = ret ? NULL : fake_new_object(g->iommufd, DEVICE);
+	if (!device) {
+		fake_free_object(hwpt);
+		return ret ? ret : -ENOMEM;
+	}
+	device->group = g;
+	use(device, hwpt);
+	return 0;
+}
+
+void fake_iommufd_last_device(struct fake_group *g)
+{
+	for (unsigned int i = 0; i < OBJECTS; i++) {
+		if (fake_object_table[i].type != DEVICE || fake_object_table[i].group != g)
+			continue;
+		fake_free_object(fake_object_table[i].hwpt);
+		fake_free_object(&fake_object_table[i]);
+	}
+}
+
+static int compat_info(struct object *ioas, struct wr_vfio_iommu_info *info)
+{
+	struct wr_vfio_cap_dma_avail *avail = (void *)(info + 1);
+	struct wr_vfio_cap_iova_range *ranges = (void *)((char *)avail + 16);
+	struct wr_iommu_iova_range list[16];
+	unsigned int n = fake_ranges_of(ioas, list, 16), size = 24 + 16 + 16 + n * 16;
+	uint32_t argsz = info->argsz;
+
+	info->argsz = size;
+	info->flags = WR_VFIO_IOMMU_PGSIZES | WR_VFIO_IOMMU_CAPS;
+	info->iova_pgsizes = fake_has_table(ioas) ? fake.page_sizes : -(uint64_t)wr_page_size();
+	if (argsz < size)
+		return 0;
+	info->cap_offset = 24;
+	*avail = (struct wr_vfio_cap_dma_avail){ { 3, 1, 40 }, UINT32_MAX };
+	*ranges = (struct wr_vfio_cap_iova_range){ .header = { 1, 1, 0 }, .nr_iovas = n };
+	memcpy(ranges->ranges, list, n * sizeof(list[0]));
+	return 0;
+}
+
+static int compat_unmap(struct object *ioas, struct wr_vfio_unmap_dma *arg)
+{
+	int ret;
+
+	if (arg->flags & ~WR_VFIO_UNMAP_FLAG_ALL)
+		return -EINVAL;
+	if (arg->flags && (arg->iova || arg->size))
+		return -EINVAL;
+	if (arg->flags)
+		arg->size = UINT64_MAX;
+	else if (!*fake_find_area(ioas, arg->iova, arg->iova + (arg->size - 1)))
+		return (int)(arg->size = 0);
+	ret = fake_unmap(ioas, arg->iova, &arg->size);
+	return ret;
+}
+
+static int check_extension(uintptr_t extension)
+{
+	if (extension == 4) {
+		errno = ENODEV;
+		return -ENODEV;
+	}
+	return extension == WR_VFIO_TYPE1 || extension == WR_VFIO_TYPE1v2 ||
+	       extension == WR_VFIO_UNMAP_ALL || extension == 8;
+}
+
+static int compat_ioctl(struct fake_context *ctx, unsigned long request, void *arg)
+{
+	const struct wr_vfio_map_dma *dma = arg;
+	struct wr_iommu_map address;
+
+	if (request == WR_VFIO_GET_API_VERSION)
+		return 0;
+	if (request == WR_VFIO_CHECK_EXTENSION)
+		return check_extension((uintptr_t)arg);
+	if (!ctx->compat)
+		return -ENODEV;
+	switch (request) {
+	case WR_VFIO_SET_IOMMU:
+		return (uintptr_t)arg == WR_VFIO_TYPE1 || (uintptr_t)arg == WR_VFIO_TYPE1v2 ? 0 :
+		       -EINVAL;
+	case WR_VFIO_IOMMU_GET_INFO:
+		return compat_info(ctx->compat, arg);
+	case WR_VFIO_IOMMU_MAP_DMA:
+		if (dma->flags & ~3u)
+			return -EINVAL;
+		address = (struct wr_iommu_map){
+			.flags = (dma->flags & WR_VFIO_MAP_READ ? WR_IOMMU_MAP_READ : 0) |
+				 (dma->flags & WR_VFIO_MAP_WRITE ? WR_IOMMU_MAP_WRITE : 0),
+			.user_va = dma->vaddr,
+			.length = dma->size,
+			.iova = dma->iova,
+		};
+		return fake_map(ctx->compat, &address, 0);
+	case WR_VFIO_IOMMU_UNMAP_DMA:
+		return compat_unmap(ctx->compat, arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+/* ---- calls ---- */
+
+static int option(struct fake_context *ctx, struct wr_iommu_option *arg)
+{
+	if (arg->option_id != WR_IOMMU_OPTION_RLIMIT_MODE || arg->object_id || arg->reserved)
+		return -EOPNOTSUPP;
+	if (arg->op == WR_IOMMU_OPTION_GET) {
+		arg->val64 = ctx->by_process;
+		return 0;
+	}
+	if (fake.iommufd.unprivileged)
+		return -EPERM;
+	if (ctx->objects)
+		return -EBUSY;
+	if (arg->val64 > 1)
+		return -EINVAL;
+	ctx->by_process = arg->val64;
+	return 0;
+}
+
+static int ioas_alloc(struct fake_context *ctx, struct wr_iommu_ioas_alloc *alloc)
+{
+	struct object *ioas = fake_new_object(ctx, IOAS);
+
+	if (!ioas)
+		return -ENOMEM;
+	alloc->out_ioas_id = fake_object_id(ioas);
+	return 0;
+}
+
+/* The smallest structures that the kernel takes (iommufd_ioctl_ops[]). */
+static int context_ioctl(struct fake_context *ctx, unsigned long request, void *arg)
+{
+	static const uint32_t least[16] = {
+		8, 12, 24, 40, 32, 40, 24, 24, 12, 24, 32, 16, 48, 32, 16, 40,
+	};
+	uint32_t size;
+
+	if (request < WR_IOMMU_DESTROY || request > WR_IOMMU_IOAS_MAP_FILE)
+		return compat_ioctl(ctx, request, arg);
+	memcpy(&size, arg, sizeof(size));
+	if (size < least[request - WR_IOMMU_DESTROY])
+		return -EINVAL;
+	switch (request) {
+	case WR_IOMMU_DESTROY:
+		return fake_destroy(ctx, ((struct wr_iommu_destroy *)arg)->id);
+	case WR_IOMMU_IOAS_ALLOC:
+		return ioas_alloc(ctx, arg);
+	case WR_IOMMU_IOAS_IOVA_RANGES:
+		return fake_iova_ranges(ctx, arg);
+	case WR_IOMMU_IOAS_MAP:
+		return fake_ioas_map(ctx, arg);
+	case WR_IOMMU_IOAS_MAP_FILE:
+		return fake_map_file(ctx, arg);
+	case WR_IOMMU_IOAS_UNMAP:
+		return fake_ioas_unmap(ctx, arg);
+	case WR_IOMMU_OPTION:
+		return option(ctx, arg);
+	case WR_IOMMU_HWPT_ALLOC:
+		return hwpt_alloc(ctx, arg);
+	case WR_IOMMU_GET_HW_INFO:
+		return hw_info(ctx, arg);
+	case WR_IOMMU_SET_DIRTY_TRACKING:
+		return set_dirty(ctx, arg);
+	case WR_IOMMU_GET_DIRTY_BITMAP:
+		return get_dirty(ctx, arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+int fake_iommufd_ioctl(int fd, unsigned long request, void *arg)
+{
+	struct file *file = fds[fd - FIRST_FD];
+
+	if (!file->group)
+		return context_ioctl(file->ctx, request, arg);
+	if (request == WR_VFIO_DEVICE_BIND_IOMMUFD)
+		return bind(file, arg);
+	if (!file->ctx)
+		return -EINVAL;
+	switch (request) {
+	case WR_VFIO_DEVICE_ATTACH_PT:
+		return attach(file, arg);
+	case WR_VFIO_DEVICE_DETACH_PT:
+		use(file->device, NULL);
+		return 0;
+	default:
+		return fake_device_ioctl(request, arg);
+	}
+}
+
+/* ---- fds ---- */
+
+bool fake_iommufd_owns(int fd)
+{
+	return fd >= FIRST_FD && fd < FIRST_FD + FDS && fds[fd - FIRST_FD];
+}
+
+static int new_fd(struct file *file)
+{
+	for (int i = 0; i < FDS; i++) {
+		if (fds[i])
+			continue;
+		fds[i] = file;
+		file->fds++;
+		fake.open_fds++;
+		return FIRST_FD + i;
+	}
+	return -EMFILE;
+}
+
+static int new_file(const struct file *what)
+{
+	struct file *file = malloc(sizeof(*file));
+
+	if (!file)
+		return -ENOMEM;
+	*file = *what;
+	return new_fd(file);
+}
+
+int fake_iommufd_open(bool as_container)
+{
+	struct file file = { 0 };
+	int fd;
+
+	if (fake.iommufd.open_error)
+		return fake.iommufd.open_error;
+	if (!fake.iommufd.exists)
+		return -ENOENT;
+	file.ctx = calloc(1, sizeof(*file.ctx));
+	if (!file.ctx)
+		return -ENOMEM;
+	file.ctx->refs = 1;
+	file.ctx->by_process = as_container;
+	fd = new_file(&file);
+	if (fd < 0)
+		free(file.ctx);
+	return fd;
+}
+
+int fake_iommufd_open_node(const char *path)
+{
+	unsigned int number;
+
+	if (fake.iommufd.node_error)
+		return fake.iommufd.node_error;
+	if (sscanf(path, "/dev/vfio/devices/vfio%u", &number) != 1 || number >= 2 * FAKE_GROUPS)
+		return -ENOENT;
+	return new_file(&(struct file){
+		.group = &fake.groups[number / 2],
+		.function = number % 2,
+	});
+}
+
+int fake_iommufd_dup(int fd)
+{
+	return new_fd(fds[fd - FIRST_FD]);
+}
+
+void fake_iommufd_close(int fd)
+{
+	struct file *file = fds[fd - FIRST_FD];
+
+	fds[fd - FIRST_FD] = NULL;
+	fake.open_fds--;
+	if (--file->fds)
+		return;
+	if (file->device) {
+		use(file->device, NULL);
+		fake_free_object(file->device);
+		file->group->bound &= ~(1u << file->function);
+		fake_device_closed();
+	}
+	if (file->ctx)
+		put_context(file->ctx);
+	free(file);
+}
+
+int fake_iommufd_char_device(int fd, dev_t *device)
+{
+	const struct file *file = fds[fd - FIRST_FD];
+
+	*device = file->group ? fake_iommufd_number(file->group, file->function) : makedev(10, 120);
+	return 0;
+}
+
+dev_t fake_iommufd_number(const struct fake_group *g, unsigned int function)
+{
+	return makedev(240, (unsigned int)(g - fake.groups) * 2 + function);
+}
+
+/* ---- for the tests ---- */
+
+/* What the n-th device's first function is attached to. */
+static struct object *table_of(unsigned int group)
+{
+	for (unsigned int i = 0; i < OBJECTS; i++) {
+		const struct object *o = &fake_object_table[i];
+
+		if (o->type == DEVICE && o->group == &fake.groups[group])
+			return o->hwpt;
+	}
+	return NULL;
+}
+
+unsigned int fake_ioas_mappings(unsigned int group)
+{
+	const struct object *hwpt = table_of(group);
+	unsigned int n = 0;
+
+	if (hwpt)
+		for (const struct area *a = hwpt->ioas->areas; a; a = a->next)
+			n++;
+	return n;
+}
+
+bool fake_ioas_has(unsigned int group, uint64_t iova, uint64_t size, uint64_t va, uint32_t flags,
+		   ino_t file)
+{
+	struct object *hwpt = table_of(group);
+	const struct area *area = hwpt ? *fake_find_area(hwpt->ioas, iova, iova) : NULL;
+
+	return area && area->map.iova == iova && area->map.length == size &&
+	       area->map.user_va == va && (area->map.flags & 6) == flags && area->file == file;
+}
+
+bool fake_same_table(unsigned int a, unsigned int b)
+{
+	return table_of(a) && table_of(a) == table_of(b);
+}
+
+bool fake_same_ioas(unsigned int a, unsigned int b)
+{
+	return table_of(a) && table_of(b) && table_of(a)->ioas == table_of(b)->ioas;
+}
+
+unsigned int fake_objects(void)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		n += fake_object_table[i].type != FREE;
+	return n;
+}
+
+void fake_written(unsigned int group, uint64_t iova)
+{
+	struct object *hwpt = table_of(group);
+
+	if (hwpt && hwpt->tracking && hwpt->n_written < WRITTEN)
+		hwpt->written[hwpt->n_written++] = iova;
+}
+
+void fake_iommufd_start(void)
+{
+	for (unsigned int i = 0; i < FDS; i++)
+		if (fds[i])
+			fake_iommufd_close(FIRST_FD + (int)i);
+}
