@@ -72,6 +72,7 @@ static int uses_address_space(struct rig *rig)
 	REFUSED(weir_mem_alloc(rig->as, page, NULL, &other));
 	REFUSED(weir_mem_free(mem));
 	REFUSED(weir_ioas_open(rig->iommu, &as));
+	REFUSED(weir_iommu_fd(rig->iommu));
 	REFUSED(weir_iommu_close(rig->iommu));
 	/* Look-ups take no lock and change nothing. */
 	WORKS(weir_ioas_to_iova(rig->as, rig->memory, &iova, NULL));
@@ -141,6 +142,12 @@ static int uses_device(struct rig *rig)
 	REFUSED(weir_device_bus_master(edu, false));
 	REFUSED(weir_device_reset(edu));
 	REFUSED(weir_device_gone(edu));
+	REFUSED(weir_device_move(edu, rig->as));
+	REFUSED(weir_device_fd(edu));
+	REFUSED(weir_device_hot_reset(edu));
+	REFUSED(weir_device_hot_reset_info(edu, NULL, 0));
+	REFUSED(weir_device_has(edu, WEIR_FEATURE_LOW_POWER));
+	REFUSED(weir_device_low_power(edu, false, -1));
 	REFUSED(weir_bar_open(edu, 0, WEIR_BAR_AUTO, &another));
 	if (weir_read32(bar, 0) != UINT32_MAX || !strstr(weir_errmsg(), "before a fork()"))
 		return __LINE__;
