@@ -446,7 +446,8 @@ static void hugetlb_pages_are_asked_for_by_size(void **state)
 static void shared_memory_is_a_sealed_file(void **state)
 {
 	static const struct weir_mem_opts opts = { .shared = true };
-	struct weir_mem *mem, *private;
+	/* Static, so that the child that ends below hasn't lost them, as valgrind sees it. */
+	static struct weir_mem *mem, *private;
 	struct stat st;
 	char *theirs;
 	int fd, dup_fd, status;
