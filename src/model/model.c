@@ -431,8 +431,12 @@ int wr_model_region_read(struct weir_model *model, unsigned int region, uint64_t
 		ret = check_decoding(model);
 		if (ret)
 			return ret;
-		if (!host_answers(model, region, offset, &value))
+		if (!host_answers(model, region, offset, &value)) {
 			value = model->ops->read(model, region, offset, width);
+			/* What a model does after its removal nobody sees. */
+			if (atomic_load(&model->gone))
+				value = UINT64_MAX;
+		}
 		for (unsigned int i = 0; i < width; i++)
 			bytes[i] = (uint8_t)(value >> (8 * i));
 		bytes += width;
