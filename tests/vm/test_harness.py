@@ -268,8 +268,8 @@ class Guest(unittest.TestCase):
             self.assertIn(why, got["one"].outcome.refused[0])
 
     def test_host_is_mute(self):
-        with mock.patch.object(qmp, "TIMEOUT", 0.2):
-            got = self.play(self.ASKED % "time.sleep(1)", host=self.HOST)
+        with mock.patch.object(qmp, "TIMEOUT", 0.1):
+            got = self.play(self.ASKED % "time.sleep(0.4)", host=self.HOST)
         self.assert_results(got, boot="pass", one="fail", two="pass", three="pass",
                             shutdown="pass")
         self.assertIn("no answer from QEMU", got["one"].why)
