@@ -228,30 +228,31 @@ static size_t tables_below(const struct wr_maps *maps, const struct wr_mapping *
 	return all;
 }
 
-/* How many ranges have a part of @m: one, unless they were changed since it was made. */
-static size_t free_pieces(const struct wr_maps *maps, const struct wr_mapping *m)
+/*
+ * How many extents that makes, at most: one in each range that has a part of it, since each mapping
+ * follows what was given back before it.
+ */
+static size_t free_pieces(const struct wr_maps *maps, weir_iova first, weir_iova last)
 {
-	weir_iova last = m->iova + (m->len - 1);
 	size_t n = 0;
 
 	for (size_t i = 0; i < maps->ranges.n; i++)
-		n += maps->ranges.r[i].first <= last && m->iova <= maps->ranges.r[i].last;
+		n += maps->ranges.r[i].first <= last && first <= maps->ranges.r[i].last;
 	return n;
 }
 
 int wr_maps_prepare_remove(struct wr_maps *maps, const struct wr_mapping *m, size_t n)
 {
-	size_t tables = 0, pieces = 0;
+	weir_iova last = m[n - 1].iova + (m[n - 1].len - 1);
+	size_t tables = 0;
 	int ret = 0;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		if (m[i].len >= 2ul << 20 && is_shared(maps, &m[i]))
 			tables += tables_below(maps, &m[i]);
-		pieces += free_pieces(maps, &m[i]);
-	}
 	if (tables)
 		ret = wr_radix_reserve(&maps->by_vaddr, tables);
-	return ret ? ret : wr_space_reserve(&maps->space, pieces);
+	return ret ? ret : wr_space_reserve(&maps->space, free_pieces(maps, m->iova, last));
 }
 
 /* Only what lies in a range is free then; and nothing free crosses from one into the next. */

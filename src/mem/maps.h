@@ -62,7 +62,10 @@ int wr_maps_find_free(const struct wr_maps *maps, uint64_t len, enum wr_space_al
 /* Add a mapping where none is, inside a range and of at most WR_RADIX_LEN_MAX bytes. */
 int wr_maps_add(struct wr_maps *maps, const struct wr_mapping *m);
 
-/* Have the memory that removing all these needs, so that wr_maps_remove() of each can't fail. */
+/*
+ * Have the memory that removing all these needs, so that wr_maps_remove() of each can't fail. They
+ * follow one another in IOVA, and are removed from the first on or from the last.
+ */
 int wr_maps_prepare_remove(struct wr_maps *maps, const struct wr_mapping *m, size_t n);
 void wr_maps_remove(struct wr_maps *maps, const struct wr_mapping *m);
 

@@ -559,6 +559,32 @@ static void several_are_removed_without_memory(void **state)
 	assert_uncovered(maps, MEMORY + 4 * GB, HIDDEN);
 }
 
+/* Of any number that follow one another, a few extents are made, also where a range ends now. */
+static void many_are_removed_with_little_memory(void **state)
+{
+	const struct wr_ranges two = { 2, { { 0, 2 * GB - 1 }, { 2 * GB, TOP } } };
+	static struct wr_mapping m[1000];
+	struct wr_maps *maps = *state;
+	size_t nodes;
+
+	for (size_t from_last = 0; from_last < 2; from_last++) {
+		for (uint64_t i = 0; i < 1000; i++) {
+			m[i] = mapping(2 * GB + i * PAGE - 500 * PAGE, MEMORY, PAGE);
+			assert_int_equal(wr_maps_add(maps, &m[i]), 0);
+		}
+		assert_int_equal(wr_maps_set_ranges(maps, &two), 0);
+		assert_int_equal(wr_maps_prepare_remove(maps, m, 1000), 0);
+		nodes = maps->space.nodes;
+		assert_in_range(nodes, 1, 20);
+		for (size_t i = 0; i < 1000; i++)
+			wr_maps_remove(maps, &m[from_last ? 999 - i : i]);
+		assert_int_equal(maps->space.nodes, nodes);
+		assert_choice(maps, 2 * GB - PAGE, WR_SPACE_PAGE, TOP, PAGE);
+		assert_choice(maps, 2 * GB, WR_SPACE_PAGE, TOP, 2 * GB);
+		assert_int_equal(wr_maps_set_ranges(maps, &everything), 0);
+	}
+}
+
 /* Its beginning has all the memory that it takes, or changes nothing, as undoing it does. */
 static void memory_moves_without_memory(void **state)
 {
@@ -686,6 +712,7 @@ int main(void)
 		TEST(adding_is_all_or_nothing),
 		TEST(preparing_to_remove_can_fail),
 		TEST(several_are_removed_without_memory),
+		TEST(many_are_removed_with_little_memory),
 		TEST(memory_moves_without_memory),
 		TEST(what_moves_is_hidden_by_age),
 		TEST(many_are_as_one_by_one),
