@@ -585,6 +585,22 @@ static void many_are_removed_with_little_memory(void **state)
 	}
 }
 
+/* Each leaves an extent of its own, for which preparing it makes room. */
+static void every_second_of_many_is_removed(void **state)
+{
+	struct wr_maps *maps = *state;
+
+	for (uint64_t i = 1; i <= 4000; i++)
+		add(maps, i * PAGE, PAGE);
+	for (uint64_t i = 2; i <= 4000; i += 2)
+		remove_at(maps, i * PAGE);
+	for (uint64_t i = 2; i <= 4000; i += 2) {
+		assert_choice(maps, PAGE, WR_SPACE_PAGE, TOP, i * PAGE);
+		add(maps, i * PAGE, PAGE);
+	}
+	assert_choice(maps, PAGE, WR_SPACE_PAGE, TOP, 4001 * PAGE);
+}
+
 /* Its beginning has all the memory that it takes, or changes nothing, as undoing it does. */
 static void memory_moves_without_memory(void **state)
 {
@@ -713,6 +729,7 @@ int main(void)
 		TEST(preparing_to_remove_can_fail),
 		TEST(several_are_removed_without_memory),
 		TEST(many_are_removed_with_little_memory),
+		TEST(every_second_of_many_is_removed),
 		TEST(memory_moves_without_memory),
 		TEST(what_moves_is_hidden_by_age),
 		TEST(many_are_as_one_by_one),
