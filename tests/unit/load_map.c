@@ -124,15 +124,17 @@ static void choose_unit(struct worker *w, struct unit *u)
 {
 	static const uint64_t limits[] = { 40 * PAGE, MB2, 64ull << 20, 1ull << 32, 1ull << 40 };
 	uint64_t what = any(w, 16);
-	bool large = !any(w, 16);
+	bool large = false;
 
 	*u = (struct unit){
 		.how = what < 12 ? ONE : what < 15 ? SEVERAL : FILES,
 		.opts = { .dir = (enum weir_dma_dir)any(w, 3), .fixed = any(w, 2) },
 		.n = 1,
 	};
-	if (u->how == SEVERAL)
+	if (u->how == SEVERAL) {
 		u->n = 1 + (unsigned int)any(w, PARTS);
+		large = !any(w, 32);
+	}
 	for (unsigned int i = 0; i < u->n; i++) {
 		if (u->how == FILES)
 			choose_file(w, u);
