@@ -16,7 +16,7 @@
 #define WR_PRIVATE __attribute__((visibility("default")))
 
 WR_PRIVATE void wr_message(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void wr_message_in(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+WR_PRIVATE void wr_message_in(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 static inline int wr_error(int err)
 {
@@ -32,14 +32,14 @@ static inline int wr_error(int err)
 #define wr_fail_in(err, ...)	(wr_message_in(__VA_ARGS__), wr_error(err))
 
 /* Print behind what @buf holds already, cut at its end. For lists in sentences. */
-void wr_append(char *buf, size_t size, const char *fmt, ...)
+WR_PRIVATE void wr_append(char *buf, size_t size, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 WR_PRIVATE void wr_log(enum weir_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* Whether the reserved words of an options structure are zero, as they must be; else -EINVAL. */
-int wr_reserved(const uint64_t *words, size_t n, const char *what);
+WR_PRIVATE int wr_reserved(const uint64_t *words, size_t n, const char *what);
 #define WR_RESERVED(opts, what)                                                                    \
 	wr_reserved((opts)->reserved, sizeof((opts)->reserved) / sizeof((opts)->reserved[0]), what)
 

@@ -6,16 +6,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
 /*
  * Read a file's text without its newline. Returns its length, or -errno: -EOVERFLOW when it
  * doesn't fit with its NUL, -EINVAL when it isn't text.
  */
-int wr_read_text(const char *path, char *buf, size_t size);
+WR_PRIVATE int wr_read_text(const char *path, char *buf, size_t size);
 
 /*
  * Read a number ("0x1234" or "12"). Returns 0, or -errno as wr_read_text(), -EINVAL for anything
  * but one number, -ERANGE.
  */
-int wr_read_u64(const char *path, uint64_t *value);
+WR_PRIVATE int wr_read_u64(const char *path, uint64_t *value);
 
 #endif

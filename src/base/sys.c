@@ -2,9 +2,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -142,6 +144,58 @@ static int sys_eventfd(void)
 	return fd < 0 ? -errno : fd;
 }
 
+static int sys_create(const char *path, mode_t mode)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int sys_mkdir(const char *path, mode_t mode)
+{
+	return mkdir(path, mode) < 0 ? -errno : 0;
+}
+
+static int sys_rename(const char *from, const char *to)
+{
+	return rename(from, to) < 0 ? -errno : 0;
+}
+
+static int sys_unlink(const char *path)
+{
+	return unlink(path) < 0 ? -errno : 0;
+}
+
+static int sys_fsync(int fd)
+{
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int sys_flock(int fd, int operation)
+{
+	return flock(fd, operation) < 0 ? -errno : 0;
+}
+
+static int sys_stat(const char *path, struct stat *st)
+{
+	return stat(path, st) < 0 ? -errno : 0;
+}
+
+static int sys_chown(const char *path, uid_t uid, gid_t gid)
+{
+	return chown(path, uid, gid) < 0 ? -errno : 0;
+}
+
+static int sys_chmod(const char *path, mode_t mode)
+{
+	return chmod(path, mode) < 0 ? -errno : 0;
+}
+
+static int sys_getifaddrs(struct ifaddrs **list)
+{
+	return getifaddrs(list) < 0 ? -errno : 0;
+}
+
 const struct wr_sys wr_sys_kernel = {
 	.open = sys_open,
 	.close = sys_close,
@@ -161,6 +215,17 @@ const struct wr_sys wr_sys_kernel = {
 	.seal = sys_seal,
 	.mbind = sys_mbind,
 	.eventfd = sys_eventfd,
+	.create = sys_create,
+	.mkdir = sys_mkdir,
+	.rename = sys_rename,
+	.unlink = sys_unlink,
+	.fsync = sys_fsync,
+	.flock = sys_flock,
+	.stat = sys_stat,
+	.chown = sys_chown,
+	.chmod = sys_chmod,
+	.getifaddrs = sys_getifaddrs,
+	.freeifaddrs = freeifaddrs,
 };
 
 const struct wr_sys *wr_sys = &wr_sys_kernel;

@@ -11,6 +11,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/err.h"
+
+struct ifaddrs;
+struct stat;
+
 struct wr_sys {
 	/* Always adds O_CLOEXEC. */
 	int (*open)(const char *path, int flags);
@@ -39,16 +44,28 @@ struct wr_sys {
 		     unsigned long bits, unsigned int flags);
 	/* Non-blocking, close on exec. */
 	int (*eventfd)(void);
+	/* An empty file, open for writing: made if there is none. Close on exec. */
+	int (*create)(const char *path, mode_t mode);
+	int (*mkdir)(const char *path, mode_t mode);
+	int (*rename)(const char *from, const char *to);
+	int (*unlink)(const char *path);
+	int (*fsync)(int fd);
+	int (*flock)(int fd, int operation);
+	int (*stat)(const char *path, struct stat *st);
+	int (*chown)(const char *path, uid_t uid, gid_t gid);
+	int (*chmod)(const char *path, mode_t mode);
+	int (*getifaddrs)(struct ifaddrs **list);
+	void (*freeifaddrs)(struct ifaddrs *list);
 };
 
 /* What libweir calls; the kernel's calls unless a test has put its own table here. */
-extern const struct wr_sys *wr_sys;
+extern WR_PRIVATE const struct wr_sys *wr_sys;
 
 /* The kernel's calls, for tests that replace a few of them. */
 extern const struct wr_sys wr_sys_kernel;
 
 /* Close @fd if it is one; there is nothing to be done about an error. */
-void wr_close(int fd);
+WR_PRIVATE void wr_close(int fd);
 
 /* The system's page size, in bytes. */
 size_t wr_page_size(void);
