@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libweir-host: what this machine is, as far as giving devices away goes. A weir_host is one scan
- * of sysfs, of this machine or of a captured tree; nothing it does wakes a sleeping device, but
- * for the calls that say so.
+ * libweir-host: what this machine is, as far as giving devices away goes, and their way from their
+ * drivers to vfio-pci and back. A weir_host is one scan of sysfs, of this machine or of a captured
+ * tree; nothing it does wakes a sleeping device, but for the calls that say so.
  */
 #ifndef WEIR_HOST_H
 #define WEIR_HOST_H
+
+#include <sys/types.h>
 
 #include <weir/device.h>
 
@@ -107,6 +109,102 @@ WEIR_API int weir_host_config(const struct weir_host *host,
 WEIR_API int weir_host_reset_methods(const struct weir_host *host,
 				     const struct weir_host_function *function, char *buf,
 				     size_t size);
+
+/** weir_host_action - what a step does. */
+enum weir_host_action {
+	WEIR_HOST_LOAD,		/**< load a kernel module */
+	WEIR_HOST_OVERRIDE,	/**< set a function's attribute driver_override; "" for none */
+	WEIR_HOST_UNBIND,	/**< take a function from its driver */
+	WEIR_HOST_BIND,		/**< give a function to a driver */
+	WEIR_HOST_OWNER,	/**< change who may open a function's VFIO nodes: "UID:GID" */
+	WEIR_HOST_FORGET,	/**< drop a function from the journal, without touching it */
+	WEIR_HOST_KEEP,		/**< nothing is to be done */
+};
+
+/** weir_host_step - one step on the way of functions to vfio-pci or back. */
+struct weir_host_step {
+	enum weir_host_action action;
+	char subject[64];	/**< the function's address, or the module's name */
+	char from[64];		/**< what it is before, "" for nothing or not known yet */
+	char to[64];		/**< and afterwards */
+	char why[128];		/**< for WEIR_HOST_FORGET and WEIR_HOST_KEEP: the reason */
+	uint64_t reserved[4];
+};
+
+/**
+ * weir_host_show - told all the steps, in their order, before the first is taken.
+ * @arg: the caller's.
+ * @steps: the call's, good until this returns. None: all is as it should be.
+ */
+typedef void (*weir_host_show)(void *arg, const struct weir_host_step *steps, size_t n);
+
+/** weir_host_bind_opts - zero what isn't used. */
+struct weir_host_bind_opts {
+	bool group;		/**< also the members of their IOMMU groups that are in the way */
+	bool force;		/**< though it is in use, or members are in the way */
+	bool dry_run;		/**< show the steps, take none */
+	bool set_owner;		/**< the VFIO nodes go to @uid and @gid */
+	uid_t uid;		/**< (uid_t)-1: stays */
+	gid_t gid;		/**< (gid_t)-1: stays; else the group may open them as well */
+	weir_host_show show;	/**< or NULL */
+	void *arg;		/**< for @show */
+	uint64_t reserved[4];
+};
+
+/**
+ * weir_host_bind() - take functions from their drivers and give them to vfio-pci.
+ * @root: "" or NULL for this machine; otherwise the folder under which sys/, proc/, dev/ and var/
+ *	lie, for tests.
+ * @addresses: of @n functions, the domain may be left out.
+ * @opts: NULL: none.
+ *
+ * It lasts until weir_host_release() or until the machine restarts. Modules that are missing are
+ * loaded, and stay. What each function had before is kept in /var/lib/weir/journal, which is safely
+ * on disk before anything is changed; so it can be given back also when this process is killed on
+ * the way. When a step fails, those before it are undone, but for the loading of modules. Calls on
+ * one machine wait for each other (/var/lib/weir/lock). A function that is in VFIO's hands already
+ * stays as it is, and so do bridges. Looking reads config space, which wakes sleeping devices.
+ *
+ * Refused is what is in use: a disk that is mounted, swap, below md, dm or LVM, or open; a network
+ * interface that is up and has an address, the default route or others upon it; the console's
+ * graphics; a function with VFs; one that is open by VFIO, if its owner is to change. @opts->force
+ * says that this is meant, but never takes the disk of the root file system. What is in use is
+ * found out by looking: who begins to use a device at the same moment isn't seen.
+ *
+ * Returns 0; -EBUSY with what is in use or in the way, and the file that says so; -EINVAL for a
+ * malformed address, a bridge, or options that make no sense; -ENOENT; -ENODEV without IOMMU group;
+ * -EACCES or -EPERM without privilege; -EIO when sysfs or the journal makes no sense; or what the
+ * kernel answered, in which case the message says whether everything was undone. See
+ * Documentation/ABI/testing/sysfs-bus-pci, driver_override.
+ */
+WEIR_API int weir_host_bind(const char *root, const char *const *addresses, size_t n,
+			    const struct weir_host_bind_opts *opts);
+
+/** weir_host_release_opts - zero what isn't used. */
+struct weir_host_release_opts {
+	bool dry_run;		/**< show the steps, take none */
+	weir_host_show show;	/**< or NULL */
+	void *arg;		/**< for @show */
+	uint64_t reserved[4];
+};
+
+/**
+ * weir_host_release() - give functions back: the driver that each had before weir_host_bind(), or
+ * none, its driver_override, and the owner of its VFIO nodes; and drop them from the journal.
+ * @root: as for weir_host_bind().
+ * @addresses: of @n functions; with @n 0, all that are in the journal.
+ * @opts: NULL: none.
+ *
+ * May be repeated: what is as it was stays so. What was bound before the machine restarted, was
+ * unplugged, or is another device by now, is only dropped from the journal, and @opts->show is told
+ * why. One that can't be given back doesn't keep others from it; it stays in the journal.
+ *
+ * Returns 0; -EBUSY when one is open by VFIO, in which case nothing is done; -ENOENT when one is
+ * with vfio-pci but not by weir_host_bind(), so that nobody knows where it belongs, and nothing is
+ * done; otherwise as weir_host_bind(), the first failure of several.
+ */
+WEIR_API int weir_host_release(const char *root, const char *const *addresses, size_t n,
+			       const struct weir_host_release_opts *opts);
 
 #ifdef __cplusplus
 }

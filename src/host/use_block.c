@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Disks: mounted, swap, or below md, dm and LVM, themselves or their partitions. Mount tables show
+ * this process's namespace alone; but all of these, and ZFS, hold a disk exclusively, which every
+ * namespace notices.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <libmount/libmount.h>
+#include <stdio.h>
+#include <sys/sysmacros.h>
+
+#include "base/file.h"
+#include "base/holder.h"
+#include "base/sys.h"
+#include "host/use.h"
+
+#define STACK_MAX 16	/* layers of dm and md upon each other */
+
+struct disks {
+	const char *root;
+	struct libmnt_table *mounts;
+	struct libmnt_table *swaps;
+	bool nodes;	/* look who has the nodes open, rather than into the tables */
+	int depth;
+};
+
+static int use_disk(struct disks *disks, const char *name, char use[WR_USE_MAX]);
+
+static const char *last_part(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	return slash ? slash + 1 : path ? path : "";
+}
+
+/* Some file systems (btrfs) have device numbers of their own, so the source counts as well: by the
+ * disk's name, or the one that dm gave it. */
+static bool is_on(struct libmnt_fs *fs, const char *name, const char *dm, dev_t number)
+{
+	const char *source = last_part(mnt_fs_get_srcpath(fs));
+
+	return mnt_fs_get_devno(fs) == number || !strcmp(source, name) ||
+	       (*dm && !strcmp(source, dm));
+}
+
+static int use_mount(struct disks *disks, const char *name, dev_t number, char use[WR_USE_MAX])
+{
+	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	char path[WR_PCI_PATH_MAX], dm[128];
+	int ret = WR_USE_NONE;
+	struct libmnt_fs *fs;
+
+	if (!iter)
+		return wr_fail(-ENOMEM, "no memory for the table of mounts");
+	if (snprintf(path, sizeof(path), "%s/sys/class/block/%s/dm/name", disks->root, name) >=
+	    (int)sizeof(path) || wr_read_text(path, dm, sizeof(dm)) < 0)
+		dm[0] = '\0';
+	while (ret != WR_USE_ROOT && !mnt_table_next_fs(disks->mounts, iter, &fs)) {
+		const char *target = mnt_fs_get_target(fs);
+
+		if (!target || !is_on(fs, name, dm, number))
+			continue;
+		snprintf(use, WR_USE_MAX, "%s is mounted on %.150s (%.150s/proc/self/mountinfo)",
+			 name, target, disks->root);
+		ret = strcmp(target, "/") ? WR_USE_SOME : WR_USE_ROOT;
+	}
+	mnt_free_iter(iter);
+	return ret;
+}
+
+static int use_swap(struct disks *disks, const char *name, char use[WR_USE_MAX])
+{
+	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	int ret = WR_USE_NONE;
+	struct libmnt_fs *fs;
+
+	if (!iter)
+		return wr_fail(-ENOMEM, "no memory for the table of swaps");
+	while (!ret && !mnt_table_next_fs(disks->swaps, iter, &fs)) {
+		if (strcmp(last_part(mnt_fs_get_source(fs)), name))
+			continue;
+		snprintf(use, WR_USE_MAX, "%s is swap (%.200s/proc/swaps); 'swapoff' ends that",
+			 name, disks->root);
+		ret = WR_USE_SOME;
+	}
+	mnt_free_iter(iter);
+	return ret;
+}
+
+/* What is built on it: in use by being there, and the root file system may be on that. */
+static int use_holders(struct disks *disks, const char *name, char use[WR_USE_MAX])
+{
+	char path[WR_PCI_PATH_MAX], on_it[WR_USE_MAX];
+	struct dirent *entry;
+	int ret = WR_USE_NONE;
+	DIR *dir;
+
+	if (snprintf(path, sizeof(path), "%s/sys/class/block/%s/holders", disks->root, name) >=
+	    (int)sizeof(path))
+		return wr_fail(-ENAMETOOLONG, "the root is longer than a path can be");
+	dir = opendir(path);
+	if (!dir)
+		return WR_USE_NONE;
+	while (ret >= 0 && ret != WR_USE_ROOT && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		ret = disks->depth < STACK_MAX ? use_disk(disks, entry->d_name, on_it) :
+		      wr_fail(-ELOOP, "%s: more than %d layers of block devices", name, STACK_MAX);
+		if (ret > 0)
+			snprintf(use, WR_USE_MAX, "%s is below %.32s (%.150s), and %.250s",
+				 name, entry->d_name, path, on_it);
+		else if (!ret)
+			snprintf(use, WR_USE_MAX, "%s is below %.32s (%.300s)", name,
+				 entry->d_name, path);
+		if (!ret)
+			ret = WR_USE_SOME;
+	}
+	closedir(dir);
+	return ret;
+}
+
+static int use_node(struct disks *disks, const char *name, char use[WR_USE_MAX])
+{
+	char path[WR_PCI_PATH_MAX], who[64], *bang;
+	int fd;
+
+	if (snprintf(path, sizeof(path), "%s/dev/%s", disks->root, name) >= (int)sizeof(path))
+		return wr_fail(-ENAMETOOLONG, "the root is longer than a path can be");
+	/* sysfs writes ! for the slash in cciss/c0d0. */
+	for (bang = path + strlen(disks->root); (bang = strchr(bang, '!'));)
+		*bang = '/';
+	if (!wr_holder(path, who, sizeof(who))) {
+		snprintf(use, WR_USE_MAX, "%s has %.300s open", who, path);
+		return WR_USE_SOME;
+	}
+	fd = wr_sys->open(path, O_RDONLY | O_EXCL | O_NONBLOCK);
+	wr_close(fd);
+	if (fd != -EBUSY)
+		return WR_USE_NONE;
+	snprintf(use, WR_USE_MAX, "%.300s is held exclusively: mounted in another namespace, or "
+		 "by ZFS, say", path);
+	return WR_USE_SOME;
+}
+
+/* Adding up, for the root file system may be a later use of several. */
+static int use_disk(struct disks *disks, const char *name, char use[WR_USE_MAX])
+{
+	char path[WR_PCI_PATH_MAX], text[32], also[WR_USE_MAX];
+	unsigned int major, minor;
+	int ret, more;
+
+	if (snprintf(path, sizeof(path), "%s/sys/class/block/%s/dev", disks->root, name) >=
+	    (int)sizeof(path))
+		return wr_fail(-ENAMETOOLONG, "the root is longer than a path can be");
+	ret = wr_read_text(path, text, sizeof(text));
+	if (ret == -ENOENT || ret == -ENODEV)
+		return WR_USE_NONE;	/* vanished, or a path of a multipath NVMe: no disk */
+	if (ret < 0 || sscanf(text, "%u:%u", &major, &minor) != 2)
+		return wr_fail(ret < 0 ? ret : -EIO, "%s holds no device number", path);
+
+	if (disks->nodes)
+		return use_node(disks, name, use);
+	disks->depth++;
+	ret = use_mount(disks, name, makedev(major, minor), use);
+	if (ret == WR_USE_NONE)
+		ret = use_swap(disks, name, use);
+	if (ret == WR_USE_NONE || ret == WR_USE_SOME) {
+		more = use_holders(disks, name, also);
+		if (more < 0 || more == WR_USE_ROOT || (more && !ret)) {
+			ret = more;
+			snprintf(use, WR_USE_MAX, "%s", more > 0 ? also : "");
+		}
+	}
+	disks->depth--;
+	return ret;
+}
+
+/*
+ * Disks of NVMe controllers that may have several paths hang below their subsystem, not below the
+ * function; the subsystem's folder links to its controllers (drivers/nvme/host/core.c).
+ */
+static bool is_by_path(const char *root, const char *target, const char *address)
+{
+	const char *subsystem = strstr(target, "/nvme-subsystem/");
+	char path[WR_PCI_PATH_MAX], link[WR_PCI_PATH_MAX];
+	struct dirent *entry;
+	bool found = false;
+	ssize_t len;
+	DIR *dir;
+
+	if (!subsystem)
+		return false;
+	subsystem += strlen("/nvme-subsystem/");
+	if (snprintf(path, sizeof(path), "%s/sys/class/nvme-subsystem/%.*s", root,
+		     (int)strcspn(subsystem, "/"), subsystem) >= (int)sizeof(path) - 300)
+		return false;
+	dir = opendir(path);
+	while (dir && !found && (entry = readdir(dir))) {
+		char one[WR_PCI_PATH_MAX + 300];
+
+		snprintf(one, sizeof(one), "%s/%s", path, entry->d_name);
+		link[0] = '/';
+		len = wr_sys->readlink(one, link + 1, sizeof(link) - 2);
+		if (len <= 0)
+			continue;
+		link[len + 1] = '\0';
+		found = wr_path_has(link, address);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static int read_tables(struct disks *disks)
+{
+	char path[WR_PCI_PATH_MAX];
+	int ret;
+
+	disks->mounts = mnt_new_table();
+	disks->swaps = mnt_new_table();
+	if (!disks->mounts || !disks->swaps)
+		return wr_fail(-ENOMEM, "no memory for the table of mounts");
+	snprintf(path, sizeof(path), "%s/proc/self/mountinfo", disks->root);
+	ret = mnt_table_parse_file(disks->mounts, path);
+	if (ret)
+		return wr_fail(ret < 0 ? ret : -EIO, "%s can't be read, so nobody knows what is "
+			       "mounted", path);
+	/* A kernel without swap has no such file. */
+	snprintf(path, sizeof(path), "%s/proc/swaps", disks->root);
+	if (wr_sys->access(path))
+		return 0;
+	ret = mnt_table_parse_swaps(disks->swaps, path);
+	return ret ? wr_fail(ret < 0 ? ret : -EIO, "%s can't be read, so nobody knows what is "
+			     "swap", path) : 0;
+}
+
+static int use_disks(struct disks *disks, const char *address, char use[WR_USE_MAX])
+{
+	char one[WR_USE_MAX];
+	struct wr_class class;
+	const char *name;
+	int ret, found;
+
+	ret = wr_class_open(&class, disks->root, "block", address);
+	if (ret < 0)
+		return ret;
+	while (ret >= 0 && ret != WR_USE_ROOT && (name = wr_class_any(&class))) {
+		if (!wr_path_has(class.target, address) &&
+		    !is_by_path(disks->root, class.target, address))
+			continue;
+		found = disks->mounts ? 0 : read_tables(disks);
+		if (!found)
+			found = use_disk(disks, name, one);
+		if (found < 0 || found > ret) {
+			ret = found;
+			snprintf(use, WR_USE_MAX, "%s", found > 0 ? one : "");
+		}
+	}
+	wr_class_close(&class);
+	return ret;
+}
+
+int wr_use_block(const char *root, const struct weir_host_function *fn, char use[WR_USE_MAX])
+{
+	struct disks disks = { .root = root };
+	int ret;
+
+	/* The tables say more; what they say of a partition, the whole disk's node hides. */
+	ret = use_disks(&disks, fn->address, use);
+	disks.nodes = true;
+	if (!ret)
+		ret = use_disks(&disks, fn->address, use);
+	mnt_unref_table(disks.mounts);
+	mnt_unref_table(disks.swaps);
+	return ret;
+}
