@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The command's verbs that look, run in this process over trees, with their output caught. */
+#include <errno.h>
 #include <getopt.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 /* Before cmocka.h, which has a macro of the name fail(). */
 #include "clean.h"
 #include "out.h"
+#include "steps.h"
 #include "weir.h"
 
 #include <cmocka.h>
@@ -182,8 +184,8 @@ static void test_size_text(void **state)
 
 static void test_bad_options(void **state)
 {
-	static int (*const verbs[])(int, char **) = { cmd_list, cmd_info };
-	static char *const names[] = { "list", "info" };
+	static int (*const verbs[])(int, char **) = { cmd_list, cmd_info, cmd_bind, cmd_release };
+	static char *const names[] = { "list", "info", "bind", "release" };
 	struct outcome outcome;
 
 	(void)state;
@@ -512,6 +514,92 @@ static void test_info_garbage_config(void **state)
 	}
 }
 
+/* ---- bind, release ---- */
+
+/* What is there isn't looked at before the options make sense. */
+static void test_bind_bad(void **state)
+{
+	static const char *const owners[] = {
+		"", ":", "no-such-user", "0:no-such-group", "0:", "4294967295", "-1", "0x0",
+		"0:4294967296",
+	};
+	struct outcome outcome;
+
+	(void)state;
+	outcome = run(cmd_bind, "bind", NULL);
+	assert_complaint(&outcome, "wants PCI functions");
+	outcome = run(cmd_bind, "bind", "--dry-run", "00:zz", NULL);
+	assert_complaint(&outcome, "00:zz");
+	outcome = run(cmd_bind, "bind", "--owner", NULL);
+	assert_complaint(&outcome, "--owner");
+	for (size_t i = 0; i < ARRAY_SIZE(owners); i++) {
+		char owner[32];
+
+		strcpy(owner, owners[i]);
+		outcome = run(cmd_bind, "bind", "--dry-run", "--owner", owner, "00:zz", NULL);
+		assert_int_equal(outcome.status, EXIT_UNKNOWN);
+		assert_null(strstr(outcome.err, "00:zz"));
+	}
+	outcome = run(cmd_release, "release", NULL);
+	assert_complaint(&outcome, "--all");
+	outcome = run(cmd_release, "release", "--all", "01:00.0", NULL);
+	assert_complaint(&outcome, "either");
+}
+
+static const struct weir_host_step some_steps[] = {
+	{ .action = WEIR_HOST_LOAD, .subject = "vfio-pci" },
+	{ .action = WEIR_HOST_UNBIND, .subject = ADDR, .from = "n\033vme" },
+	{ .action = WEIR_HOST_KEEP, .subject = ADDR, .from = "nvme", .to = "nvme", .why = "so" },
+};
+
+static int show(int argc, char **argv)
+{
+	struct steps steps = { .json = argc > 1, .dry_run = !strcmp(argv[0], "dry") };
+
+	steps_show(&steps, some_steps, strcmp(argv[0], "none") ? ARRAY_SIZE(some_steps) : 0);
+	return steps_end(&steps, strcmp(argv[0], "busy") ? 0 : -EBUSY, "done it");
+}
+
+static void test_steps(void **state)
+{
+	struct json_object *report, *step;
+	struct outcome outcome;
+
+	(void)state;
+	outcome = run(show, "all", NULL);
+	assert_int_equal(outcome.status, EXIT_YES);
+	assert_string_equal(outcome.out,
+			    "WHAT         STEP   FROM  TO   WHY\n"
+			    "vfio-pci     load   -     -    \n"
+			    ADDR " unbind n?vme -    \n"
+			    ADDR " keep   nvme  nvme so\n"
+			    "done it\n");
+	outcome = run(show, "dry", NULL);
+	assert_non_null(strstr(outcome.out, "nothing was changed"));
+	outcome = run(show, "none", NULL);
+	assert_string_equal(outcome.out, "nothing is to be done\ndone it\n");
+	outcome = run(show, "busy", NULL);
+	assert_int_equal(outcome.status, EXIT_NO);
+
+	outcome = run(show, "busy", "--json", NULL);
+	assert_int_equal(outcome.status, EXIT_NO);
+	report = parse(outcome.out);
+	assert_false(json_object_get_boolean(get(report, "done")));
+	assert_int_equal(json_object_array_length(get(report, "steps")), 3);
+	step = json_object_array_get_idx(get(report, "steps"), 1);
+	assert_string_equal(get_text(step, "action"), "unbind");
+	assert_string_equal(get_text(step, "subject"), ADDR);
+	assert_string_equal(get_text(step, "from"), "n?vme");
+	assert_null(get(step, "to"));
+	assert_null(get(step, "why"));
+	json_object_put(report);
+	outcome = run(show, "all", "--json", NULL);
+	report = parse(outcome.out);
+	assert_true(json_object_get_boolean(get(report, "done")));
+	assert_null(get(report, "why"));
+	json_object_put(report);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, new_tree, free_tree)
 
 int main(void)
@@ -529,6 +617,8 @@ int main(void)
 		TEST(test_info_short_config),
 		TEST(test_info_damaged),
 		TEST(test_info_garbage_config),
+		cmocka_unit_test(test_bind_bad),
+		cmocka_unit_test(test_steps),
 	};
 
 	return cmocka_run_group_tests_name("tool", tests, NULL, NULL);

@@ -187,11 +187,20 @@ static int learn_interface(struct info *info, struct weir_device *dev)
 	return 0;
 }
 
+static bool others_in_the_way(const struct info *info)
+{
+	for (int i = 0; i < info->n_members; i++)
+		if (info->members[i]->role == WEIR_ROLE_IN_THE_WAY &&
+		    strcmp(info->members[i]->address, info->fn.address))
+			return true;
+	return false;
+}
+
 /* Why it isn't worth while to try and open it, with the cure; false when it is. */
 static bool not_ready(struct info *info, const char *root)
 {
 	const struct weir_host_function *fn = &info->fn;
-	char unbind[128] = "", cause[128];
+	char cause[128];
 
 	if (root) {
 		snprintf(info->why, sizeof(info->why), "--root shows another tree; only a function "
@@ -211,17 +220,12 @@ static bool not_ready(struct info *info, const char *root)
 			 "(intel_iommu=on)");
 		return true;
 	}
-	if (fn->driver[0]) {
+	if (fn->driver[0])
 		snprintf(cause, sizeof(cause), "it is bound to %s, not to vfio-pci", fn->driver);
-		snprintf(unbind, sizeof(unbind),
-			 "echo %s > /sys/bus/pci/devices/%s/driver/unbind; ", fn->address,
-			 fn->address);
-	} else {
+	else
 		snprintf(cause, sizeof(cause), "it is bound to no driver, so not to vfio-pci");
-	}
-	snprintf(info->why, sizeof(info->why), "%s; to give it away: modprobe vfio-pci; "
-		 "echo vfio-pci > /sys/bus/pci/devices/%s/driver_override; %s"
-		 "echo %s > /sys/bus/pci/drivers_probe", cause, fn->address, unbind, fn->address);
+	snprintf(info->why, sizeof(info->why), "%s; to give it away: weir bind %s%s", cause,
+		 fn->address, others_in_the_way(info) ? " --group" : "");
 	return true;
 }
 

@@ -19,7 +19,9 @@ static const struct verb {
 	{ "bench", cmd_bench, "what weir itself costs, beside the limit of the machine" },
 	{ "list", cmd_list, "the machine's PCI functions" },
 	{ "info", cmd_info, "all about one device" },
+	{ "bind", cmd_bind, "give devices from their drivers to vfio-pci" },
 	{ "nvme", cmd_nvme, "identify, read, write and measure an NVMe controller" },
+	{ "release", cmd_release, "and give them back" },
 	{ "selftest", cmd_selftest, "drive a device and see that it can do only what it may" },
 };
 

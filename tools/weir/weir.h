@@ -13,9 +13,11 @@ enum {
 };
 
 int cmd_bench(int argc, char **argv);
+int cmd_bind(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_nvme(int argc, char **argv);
+int cmd_release(int argc, char **argv);
 int cmd_selftest(int argc, char **argv);
 
 #endif
