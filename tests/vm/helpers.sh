@@ -43,47 +43,19 @@ devices() {
 	done
 }
 
-# give_up BDF   take a device from its driver, if it has one
-give_up() {
-	[ -e "$PCI/$1/driver" ] || return 0
-	echo "$1" > "$PCI/$1/driver/unbind"
-	[ ! -e "$PCI/$1/driver" ] || say_error "$1 stays on $(driver_of "$1")"
-}
-
-# bind BDF   hand a device to vfio-pci
-bind() {
-	[ -d "$PCI/$1" ] || { say_error "no device $1"; return 1; }
-	give_up "$1" || return 1
-	echo vfio-pci > "$PCI/$1/driver_override"
-	echo "$1" > /sys/bus/pci/drivers_probe
-	[ "$(driver_of "$1")" = vfio-pci ] || say_error "$1 did not go to vfio-pci"
-}
-
-# release BDF   give a device back to the driver it had when the machine started
-release() {
-	[ -d "$PCI/$1" ] || { say_error "no device $1"; return 1; }
-	echo > "$PCI/$1/driver_override"
-	give_up "$1" || return 1
-	echo "$1" > /sys/bus/pci/drivers_probe
-	was=$(grep "^$1 " /run/drivers-at-start 2>/dev/null | cut -d' ' -f2)
-	[ "$(driver_of "$1")" = "$was" ] ||
-		say_error "$1 is on '$(driver_of "$1")', at the start it was on '$was'"
-}
-
-# taken BDF… -- COMMAND…   run a command while devices are on vfio-pci, then give them back
+# taken [OPTION…] BDF… -- COMMAND…   run a command while 'weir bind' has devices, then release them
 taken() {
-	taken_devices=
+	taken_arguments=
 	while [ "$1" != -- ]; do
-		bind "$1" || exit 98
-		taken_devices="$taken_devices $1"
+		taken_arguments="$taken_arguments $1"
 		shift
 	done
 	shift
+	weir bind $taken_arguments > /dev/null ||
+		{ say_error "not bound: $taken_arguments"; exit 98; }
 	"$@"
 	taken_status=$?
-	for taken_device in $taken_devices; do
-		release $taken_device || exit 98
-	done
+	weir release --all > /dev/null || { say_error "not given back: $taken_arguments"; exit 98; }
 	return $taken_status
 }
 

@@ -94,11 +94,11 @@ def add_program(archive, program, name):
         archive.file(target, library.read_bytes(), 0o755)
 
 
-def build(machine, cases, modules, programs, folder):
+def build(machine, cases, modules, programs, folder, index=()):
     """The archive for one run.
 
     `modules` are (name, content) in loading order, `programs` (guest path, host path),
-    `folder` holds init and helpers.sh.
+    `folder` holds init and helpers.sh, `index` is (path, content) of modules for later.
     """
     archive = Cpio()
     archive.node("/dev/console", 5, 1)
@@ -114,6 +114,8 @@ def build(machine, cases, modules, programs, folder):
     for name, data in modules:
         archive.file(f"/lib/modules/{name}.ko", data)
     archive.file("/etc/weir-test/modules", "".join(f"{name}.ko\n" for name, _ in modules))
+    for path, data in index:
+        archive.file(path, data)
     for name, path in programs:
         add_program(archive, path, name)
 

@@ -7,6 +7,8 @@ so dependencies are read where depmod reads them: in each module's .modinfo sect
 
 import lzma
 import re
+import subprocess
+import tempfile
 from pathlib import Path
 
 
@@ -64,3 +66,27 @@ def closure(wanted, files):
     for name in wanted:
         add(plain(name), "the machine")
     return list(ordered.items())
+
+
+def release(files):
+    """The kernel's, as its modules' folder is named."""
+    path = next(iter(files.values()))
+    return path.parts[path.parts.index("modules") + 1]
+
+
+def indexed(modules, kernel):
+    """Modules with depmod's index, as (path, content), for a kernel that asks for them itself."""
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root, "lib/modules", kernel)
+        folder.mkdir(parents=True)
+        for name, data in modules:
+            (folder / f"{name}.ko").write_bytes(data)
+        try:
+            done = subprocess.run(["/sbin/depmod", "-b", root, kernel], capture_output=True,
+                                  text=True, check=False)
+        except FileNotFoundError as error:
+            raise ModuleError("depmod is missing: install kmod (scripts/setup does)") from error
+        if done.returncode:
+            raise ModuleError(f"depmod failed: {done.stderr.strip()}")
+        return [(f"/lib/modules/{kernel}/{path.name}", path.read_bytes())
+                for path in sorted(folder.iterdir())]

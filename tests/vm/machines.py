@@ -19,6 +19,8 @@ class Machine:
     `settle` those that get a driver by themselves, waited for before the first case.
     `programs` are the guest programs that run in it, each with the devices that it gets.
     `command` says whether the cases of the command weir do, which want X86_DEVICES.
+    `bind` says whether the cases of binding do, and `index` are the modules that the kernel finds
+    when they are asked for, rather than from the start.
     `host` are the actions that the guest may ask of the host, as QEMU's monitor takes them.
     `iova_last` is the highest IOVA that its IOMMU translates.
     `limit` and `boot_limit` are seconds; `grace` is how long the guest may stay silent
@@ -35,6 +37,8 @@ class Machine:
     settle: tuple
     programs: dict = dataclasses.field(default_factory=dict)
     command: bool = True
+    bind: bool = False
+    index: tuple = ()
     host: dict = dataclasses.field(default_factory=dict)
     iova_last: int = 0
     limit: int = 900
@@ -161,8 +165,45 @@ def _hot():
     )
 
 
+def _bind():
+    """The machine for bind and release, with what a kernel uses: disks that keep what is written
+    to them, a network, a screen. VFIO's modules are there to be loaded."""
+    return Machine(
+        name="vtd-bind",
+        kernel=LINUX_DEBIAN,
+        program="qemu-system-x86_64",
+        arguments=("-M", "q35,kernel-irqchip=split", "-cpu", "max", "-smp", "2", "-m", "2G",
+                   "-device", "intel-iommu,intremap=on,caching-mode=on",
+                   "-device", "VGA,addr=3",
+                   "-device", f"{EDU},addr=4",
+                   "-drive", "if=none,id=disk0,file=null-co://,file.read-zeroes=on,format=raw,"
+                   "snapshot=on",
+                   "-device", "nvme,drive=disk0,serial=weir0,addr=5",
+                   "-device", f"{EDU},addr=6.0,multifunction=on",
+                   "-drive", "if=none,id=disk1,file=null-co://,file.read-zeroes=on,format=raw",
+                   "-device", "nvme,drive=disk1,serial=weir1,addr=6.1,multifunction=on",
+                   "-device", "e1000e,addr=7",
+                   "-device", "ioh3420,slot=1,chassis=1,addr=8"),
+        append=f"console=ttyS0 {EMULATED} intel_iommu=on",
+        modules=("nvme", "e1000e", "crc32c_generic", "ext4"),
+        index=("vfio-pci", "vfio_iommu_type1"),
+        devices={"WEIR_TEST_SCREEN": "0000:00:03.0",
+                 "WEIR_TEST_EDU": "0000:00:04.0",
+                 "WEIR_TEST_NVME": "0000:00:05.0",
+                 "WEIR_TEST_MIXED_EDU": "0000:00:06.0",
+                 "WEIR_TEST_MIXED_NVME": "0000:00:06.1",
+                 "WEIR_TEST_NIC": "0000:00:07.0",
+                 "WEIR_TEST_PORT": "0000:00:08.0"},
+        settle=("0000:00:05.0", "0000:00:06.1", "0000:00:07.0"),
+        programs={"kill": ()},
+        command=False,
+        bind=True,
+    )
+
+
 MACHINES = {machine.name: machine for machine in (
     _vtd("vtd", 48),
     _vtd("vtd39", 39, ",aw-bits=39"),
     _hot(),
+    _bind(),
 )}

@@ -108,17 +108,24 @@ class Parts:
         programs += [(f"/tests/{name}", self.build / "tests/vm/guest" / name)
                      for name in machine.programs]
         programs = [(name, path) for name, path in programs if path.exists()]
-        data = initramfs.build(machine, cases, self._kernel_modules(machine), programs, HERE)
+        data = initramfs.build(machine, cases, self._kernel_modules(machine, machine.modules),
+                               programs, HERE, self._index(machine))
         path = folder_of(self.build, machine) / "initrd.gz"
         path.write_bytes(data)
         return path
 
-    def _kernel_modules(self, machine):
+    def _kernel_modules(self, machine, wanted):
         tree = self.cache.tree(machine.kernel)
-        key = (tree, machine.modules)
+        key = (tree, wanted)
         if key not in self._modules:
-            self._modules[key] = kmodules.closure(machine.modules, kmodules.index(tree))
+            self._modules[key] = kmodules.closure(wanted, kmodules.index(tree))
         return self._modules[key]
+
+    def _index(self, machine):
+        if not machine.index:
+            return []
+        kernel = kmodules.release(kmodules.index(self.cache.tree(machine.kernel)))
+        return kmodules.indexed(self._kernel_modules(machine, machine.index), kernel)
 
 
 def folder_of(build, machine):

@@ -428,6 +428,19 @@ class Modules(unittest.TestCase):
     def names(self, *wanted):
         return [name for name, _ in kmodules.closure(wanted, kmodules.index(self.root))]
 
+    def test_indexed(self):
+        path = self.root / "usr/lib/modules/6.1.2-x/kernel/fs/a.ko.xz"
+        self.assertEqual(kmodules.release({"a": path}), "6.1.2-x")
+        found = [path for path, _ in kmodules.indexed([], "6.1.2-x")]
+        self.assertIn("/lib/modules/6.1.2-x/modules.dep.bin", found)
+        with mock.patch.object(kmodules.subprocess, "run", side_effect=FileNotFoundError):
+            with self.assertRaisesRegex(kmodules.ModuleError, "install kmod"):
+                kmodules.indexed([], "6.1.2-x")
+        failed = subprocess.CompletedProcess([], 1, "", "depmod: no")
+        with mock.patch.object(kmodules.subprocess, "run", return_value=failed):
+            with self.assertRaisesRegex(kmodules.ModuleError, "depmod: no"):
+                kmodules.indexed([], "6.1.2-x")
+
     def test_order(self):
         self.module("vfio-pci", "vfio-pci-core,vfio")
         self.module("vfio-pci-core", "vfio")
@@ -718,12 +731,14 @@ class CommandLine(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             with self.assertRaisesRegex(run.UsageError, "run make"):
                 run.need_built(Path(folder), cases.LOOKING_CASES)
+            (Path(folder) / "tools/weir").mkdir(parents=True)
+            (Path(folder) / "tools/weir/weir").touch()
             with self.assertRaisesRegex(run.UsageError, "guest/p.*run make"):
                 run.need_built(Path(folder), [cases.program_case("p", ())])
             run.need_built(Path(folder), cases.MACHINE_CASES)
             with self.assertRaisesRegex(run.UsageError, "run make"):
                 run.need_built(Path(folder) / "none", cases.MACHINE_CASES)
-            self.assertEqual(list(Path(folder).iterdir()), [])
+            self.assertEqual([path.name for path in Path(folder).iterdir()], ["tools"])
 
     def test_every_program_runs_somewhere(self):
         placed = {name for machine in MACHINES.values() for name in machine.programs}

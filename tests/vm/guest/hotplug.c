@@ -121,7 +121,7 @@ static bool taken(const char *which)
 	return readlink(path, driver, sizeof(driver) - 1) > 0 && strstr(driver, "/vfio-pci");
 }
 
-/* Put a device back by the host's action, and take it as tests/vm/helpers.sh does. */
+/* Put a device back by the host's action, and take it for vfio-pci. */
 static void plug(const char *which, struct port port, const char *action)
 {
 	char path[128];
