@@ -665,7 +665,7 @@ static void what_moves_is_hidden_by_age(void **state)
 /* Of any number, of all sizes, with what isn't mapped and what lies above 2^48 in between. */
 static void many_are_as_one_by_one(void **state)
 {
-	static const size_t counts[] = { 0, 1, 63, 64, 65, 128, 400 };
+	static const size_t counts[] = { 0, 1, 255, 256, 257, 400 };
 	static const uint64_t lens[] = { PAGE, 3 * PAGE, MB2, GB };
 	struct wr_maps *maps = *state;
 	const void *vaddrs[400];
@@ -694,6 +694,33 @@ static void many_are_as_one_by_one(void **state)
 	}
 	assert_true(iovas[130] == 20 * GB + PAGE - 6 && iovas[131] == WEIR_IOVA_NONE);
 	assert_true(iovas[3] == 8 * GB + 9 * 64 && iovas[4] == WEIR_IOVA_NONE);
+}
+
+/* What is all of pages has a way of its own, which one that isn't mapped leads out of. */
+static void many_pages_and_one_that_is_missing(void **state)
+{
+	static const size_t missing[] = { 0, 1, 255, 256, 258, 259 };
+	struct wr_maps *maps = *state;
+	const void *vaddrs[260];
+	weir_iova iovas[260];
+
+	for (uint64_t i = 0; i < 260; i++) {
+		add_at(maps, (1 + i * 3) * PAGE, MEMORY + i * MB2, PAGE);
+		vaddrs[i] = (void *)(uintptr_t)(MEMORY + i * MB2 + i);
+	}
+	assert_int_equal(wr_maps_to_iovas(maps, vaddrs, iovas, 260), 260);
+	for (uint64_t i = 0; i < 260; i++)
+		assert_true(iovas[i] == (1 + i * 3) * PAGE + i);
+	for (size_t n = 0; n < sizeof(missing) / sizeof(missing[0]); n++) {
+		uint64_t gone = missing[n];
+
+		remove_at(maps, (1 + gone * 3) * PAGE);
+		assert_int_equal(wr_maps_to_iovas(maps, vaddrs, iovas, 260), 259);
+		for (uint64_t i = 0; i < 260; i++)
+			assert_true(iovas[i] ==
+				    (i == gone ? WEIR_IOVA_NONE : (1 + i * 3) * PAGE + i));
+		add_at(maps, (1 + gone * 3) * PAGE, MEMORY + gone * MB2, PAGE);
+	}
 }
 
 static void a_new_map_can_fail(void **state)
@@ -733,6 +760,7 @@ int main(void)
 		TEST(memory_moves_without_memory),
 		TEST(what_moves_is_hidden_by_age),
 		TEST(many_are_as_one_by_one),
+		TEST(many_pages_and_one_that_is_missing),
 		TEST(a_new_map_can_fail),
 	};
 

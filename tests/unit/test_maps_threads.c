@@ -26,7 +26,7 @@
 #define SWAPPED 8		/* the first of them: always mapped, by turns in other ways */
 #define LIVE 12			/* others that are mapped at once */
 #define READERS 3
-#define MANY 100		/* at once: more than a group of them */
+#define MANY 300		/* at once: more than a group of them */
 #define SECONDS 1.5
 
 static struct weir_ioas *as;
@@ -238,8 +238,10 @@ static uint64_t vaddr_in(struct reader *r, uint64_t place, uint64_t state)
 	return s.vaddr + any(&r->seed, s.len + PAGE);
 }
 
+/* Of all places; or one address only, since what is all of mapped pages has a way of its own. */
 static void ask_for_many(struct reader *r)
 {
+	bool same = any(&r->seed, 2);
 	uint64_t places[MANY], from[MANY];
 	const void *vaddrs[MANY];
 	weir_iova iovas[MANY];
@@ -249,6 +251,11 @@ static void ask_for_many(struct reader *r)
 		places[i] = any(&r->seed, i % 2 ? PLACES : SWAPPED);
 		from[i] = said(places[i]);
 		vaddrs[i] = (void *)(uintptr_t)vaddr_in(r, places[i], from[i]);
+		if (i && same) {
+			places[i] = places[0];
+			from[i] = from[0];
+			vaddrs[i] = vaddrs[0];
+		}
 	}
 	found = weir_ioas_to_iovas(as, vaddrs, iovas, MANY);
 	for (size_t i = 0; i < MANY; i++) {
