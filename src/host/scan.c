@@ -114,6 +114,19 @@ static int read_name(const char *root, const char *address, const char *link,
 	return 0;
 }
 
+/*
+ * A function that is an IOMMU itself, as AMD's are, isn't behind one: its "iommu" is no link but
+ * the folder of what it registered (iommu_device_sysfs_add() in drivers/iommu/iommu-sysfs.c).
+ */
+static int read_iommu(const char *root, struct weir_host_function *fn)
+{
+	if (wr_pci_link(root, fn->address, "iommu", fn->iommu) == -EISDIR) {
+		fn->iommu[0] = '\0';
+		return 0;
+	}
+	return read_name(root, fn->address, "iommu", fn->iommu);
+}
+
 static int read_group(const char *root, struct weir_host_function *fn)
 {
 	char name[WR_PCI_NAME_MAX], *end;
@@ -172,7 +185,7 @@ int wr_host_scan(const char *root, struct weir_host_function *fn)
 	if (!ret)
 		ret = read_name(root, fn->address, "driver", fn->driver);
 	if (!ret)
-		ret = read_name(root, fn->address, "iommu", fn->iommu);
+		ret = read_iommu(root, fn);
 	if (!ret)
 		ret = read_group(root, fn);
 	if (!ret) {

@@ -102,6 +102,9 @@ int wr_pci_link(const char *root, const char *addr, const char *link, char name[
 	if (ret < 0)
 		return ret;
 	len = wr_sys->readlink(path, target, sizeof(target));
+	if (len == -EINVAL && strlen(path) + sizeof("/.") <= sizeof(path) &&
+	    !wr_sys->access(strcat(path, "/.")))
+		return -EISDIR;
 	if (len < 0)
 		return (int)len;
 	if ((size_t)len == sizeof(target))

@@ -39,7 +39,8 @@ WR_PRIVATE int wr_pci_attr_u64(const char *root, const char *addr, const char *a
 /*
  * The last component of what a link points at: of "driver" the driver, of "iommu_group" the
  * group's number, of "iommu" the IOMMU. Returns 0, or without a message: -ENOENT when there is no
- * such link, -EINVAL when it is no link or ends in no name, -ENAMETOOLONG.
+ * such link, -EISDIR when it is a folder, -EINVAL when it is no link or ends in no name,
+ * -ENAMETOOLONG.
  */
 WR_PRIVATE int wr_pci_link(const char *root, const char *addr, const char *link,
 			   char name[WR_PCI_NAME_MAX]);

@@ -218,6 +218,11 @@ static void test_attributes(void **state)
 	assert_string_equal(fn.iommu, "dmar0");
 	assert_string_equal(fn.vfio_node, "");
 
+	/* An IOMMU that is a function has a folder there, and is behind none. */
+	tree_remove(root, "sys/bus/pci/devices/" ADDR "/iommu");
+	tree_folder(root, "sys/bus/pci/devices/" ADDR "/iommu/ivhd0");
+	assert_string_equal(scan_one(root).iommu, "");
+
 	/* Names are given as they are; who prints them filters them. */
 	tree_attr_link(root, ADDR, "driver", "drivers/a\033[2Jb");
 	assert_string_equal(scan_one(root).driver, "a\033[2Jb");
