@@ -3,6 +3,7 @@
 
 import dataclasses
 
+from kernels import Kernel
 from packages import PackageSet
 
 QEMU = PackageSet("qemu", ("qemu-system-x86", "qemu-system-data", "seabios"),
@@ -15,6 +16,7 @@ LINUX_DEBIAN = PackageSet("linux-debian", ("linux-image-amd64",), suite="trixie"
 class Machine:
     """One emulated machine.
 
+    `kernel` is a packaged one or one that is built here.
     `devices` are the addresses that the guest's environment and the cases know by name,
     `settle` those that get a driver by themselves, waited for before the first case.
     `programs` are the guest programs that run in it, each with the devices that it gets.
@@ -28,7 +30,7 @@ class Machine:
     """
 
     name: str
-    kernel: PackageSet
+    kernel: PackageSet | Kernel
     program: str
     arguments: tuple
     append: str

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Run weir's tests on real, packaged kernels in QEMU.
+"""Run weir's tests on real kernels in QEMU, packaged ones and some that are built here.
 
-Needs no right and no KVM. The first run downloads QEMU and a kernel (about 150 MB)
-into ${XDG_CACHE_HOME:-~/.cache}/weir; later runs use no network.
+Needs no right and no KVM. The first run downloads QEMU, a kernel and a kernel's source (about
+300 MB) into ${XDG_CACHE_HOME:-~/.cache}/weir, and builds kernels beside the machines that don't
+need them; later runs use no network and build nothing.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import cases as case_list
 import initramfs
+import kernels
 import kmodules
 import qemu
 import verdicts
@@ -76,16 +78,26 @@ def selection(what):
 class Parts:
     """What machines are made of, found or fetched before the first one starts."""
 
-    def __init__(self, build, cache):
+    def __init__(self, build, cache, builder=None):
         self.build = build
         self.cache = cache
+        self.builder = builder
         self._modules = {}
 
     def fetch(self, machines):
-        """Have everything here before the first machine starts."""
+        """Have everything here before the first machine starts, but what is built here: that
+        is begun."""
         self.cache.tree(QEMU)
         for machine in machines:
-            self.cache.tree(machine.kernel)
+            if not isinstance(machine.kernel, kernels.Kernel):
+                self.cache.tree(machine.kernel)
+        self.builder.start([machine.kernel for machine in machines])
+
+    def built(self, machine):
+        """The future folder of a kernel that is built here; nothing for a packaged one."""
+        if isinstance(machine.kernel, kernels.Kernel):
+            return self.builder.future(machine.kernel)
+        return None
 
     def start(self, machine, cases, extra=""):
         """QEMU's arguments and environment for these cases."""
@@ -96,6 +108,9 @@ class Parts:
 
     def kernel(self, machine):
         """The kernel's image."""
+        built = self.built(machine)
+        if built:
+            return built.result() / "bzImage"
         tree = self.cache.tree(machine.kernel)
         images = sorted(tree.glob("boot/vmlinu[xz]-*"))
         if len(images) != 1:
@@ -115,6 +130,8 @@ class Parts:
         return path
 
     def _kernel_modules(self, machine, wanted):
+        if not wanted:
+            return []
         tree = self.cache.tree(machine.kernel)
         key = (tree, wanted)
         if key not in self._modules:
@@ -212,6 +229,8 @@ def run_machine(machine, cases, parts, report, stop, start=None):
         run = qemu.follow(argv, machine, cases, folder, env=environment, stop=stop, ended=ended)
     except qemu.Stopped:
         raise
+    except kernels.KernelError as error:
+        run = qemu.failed(str(error))
     except Exception as error:  # whatever it was, the cases must not go missing
         traceback.print_exc()
         run = qemu.failed(f"the harness failed: {type(error).__name__}: {error}")
@@ -225,15 +244,32 @@ def run_machine(machine, cases, parts, report, stop, start=None):
 
 
 def run_all(chosen, parts, jobs):
-    """All machines, `jobs` at a time; the report."""
+    """All machines, `jobs` at a time, each as soon as its kernel is there; the report."""
     report = Report()
     stop = threading.Event()
+    waiting = {}        # a kernel's future: the machines that wait for it
     with concurrent.futures.ThreadPoolExecutor(max(1, jobs)) as pool:
-        futures = [pool.submit(run_machine, machine, cases, parts, report, stop)
-                   for machine, cases in chosen]
+        def start(machine, cases):
+            running.add(pool.submit(run_machine, machine, cases, parts, report, stop))
+
+        running = set()
+        for machine, cases in chosen:
+            built = parts.built(machine)
+            if built:
+                waiting.setdefault(built, []).append((machine, cases))
+            else:
+                start(machine, cases)
         try:
-            for future in concurrent.futures.as_completed(futures):
-                future.result()
+            while running or waiting:
+                done, _ = concurrent.futures.wait(
+                    [*running, *waiting], return_when=concurrent.futures.FIRST_COMPLETED)
+                for future in done:
+                    # A kernel's failure is that of each of its machines: they ask for it.
+                    for machine, cases in waiting.pop(future, ()):
+                        start(machine, cases)
+                    if future in running:
+                        running.remove(future)
+                        future.result()
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
@@ -276,15 +312,17 @@ def main():
             return 0
         need_built(options.build, [case for _, cases in chosen for case in cases
                                    if not options.shell])
-        with only_run(options.build), Cache(refresh=options.refresh) as cache:
-            parts = Parts(options.build, cache)
+        with only_run(options.build), Cache(refresh=options.refresh) as cache, \
+                kernels.Builder(cache, options.build / "vm/kernels.log") as builder:
+            parts = Parts(options.build, cache, builder)
             if options.shell:
+                parts.fetch([MACHINES[options.shell]] if options.shell in MACHINES else [])
                 return shell(options.shell, parts)
             parts.fetch([machine for machine, _ in chosen])
             start = time.monotonic()
             report = run_all(chosen, parts, options.jobs)
-    except (UsageError, PackageError, kmodules.ModuleError, initramfs.BuildError,
-            OSError) as error:
+    except (UsageError, PackageError, kernels.KernelError, kmodules.ModuleError,
+            initramfs.BuildError, OSError) as error:
         print(f"tests/vm/run.py: {error}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, qemu.Stopped):
