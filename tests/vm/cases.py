@@ -13,22 +13,23 @@ import expected
 import tap
 from case import Case, bad_input, complaint, ended_well, parsed, strings
 from cases_bind import BIND_CASES
-from cases_nvme import BAD_NVME_CASES, NVME_CASES
+from cases_nvme import BAD_NVME_CASES, nvme_cases
 
 PAGE = 12
-DMAR_FAULT = re.compile(r"DMAR: \[DMA (?:Read|Write)[^\]]*\] Request device \[([0-9a-f:.]+)\] "
-                        r"fault addr (0x[0-9a-f]+)")
+INTERFACES = ("iommufd", "type1v2", "type1", "compat")      # in the order in which weir tries them
 
 
 # The machine itself.
 
-def check_kernel(_machine, outcome):
-    """A Debian kernel runs, with VFIO and an IOMMU."""
+def check_kernel(machine, outcome):
+    """The kernel that is meant runs, with VFIO, and with an IOMMU if there is one."""
     if outcome.status:
         return f"exit status {outcome.status}"
-    lines = outcome.stdout.split()
-    if not lines or "deb13" not in lines[0]:
-        return f"not a packaged kernel of Debian 13: {lines[:1]}"
+    release, groups = outcome.stdout.split()
+    if not re.search(machine.release, release):
+        return f"not the machine's kernel: {release}"
+    if machine.iommu != (int(groups) > 0):
+        return f"it has {groups} IOMMU groups"
     return ""
 
 
@@ -50,22 +51,23 @@ def check_groups(machine, outcome):
 
 
 MACHINE_CASES = [
-    Case("kernel", "uname -r; ls /sys/kernel/iommu_groups | grep -q . && [ -c /dev/vfio/vfio ]",
+    Case("kernel", "uname -r; ls /sys/kernel/iommu_groups | wc -l; [ -c /dev/vfio/vfio ]",
          check_kernel, needs=()),
 ]
 
-COMMAND_MACHINE_CASES = [
+GROUP_CASES = [
     Case("groups", """
 for name in EDU NVME PAIR0 PAIR1 MIXED_EDU MIXED_NVME PORT BEHIND; do
 	eval address=\\$WEIR_TEST_$name
 	echo WEIR_TEST_$name $(ls $PCI/$address/iommu_group/devices)
 done
 """, check_groups, needs=()),
-    Case("take-edu", "taken $WEIR_TEST_EDU -- test -c /dev/vfio/$(group_of $WEIR_TEST_EDU)",
-         ended_well),
-    Case("take-nvme", "taken $WEIR_TEST_NVME -- test -c /dev/vfio/$(group_of $WEIR_TEST_NVME)",
-         ended_well),
 ]
+
+TAKE_CASES = [Case(f"take-{name.lower()}", f"""
+node_is_there() {{ test -c $(node_of $WEIR_TEST_{name}); }}
+taken $WEIR_TEST_{name} -- node_is_there
+""", ended_well) for name in ("EDU", "NVME")]
 
 
 # weir list, weir info.
@@ -105,8 +107,8 @@ def check_interface(machine, outcome):
     if why:
         return why
     weir = value["weir"]
-    want = {"opened": True, "backend": "type1v2", "isolation": True, "dirty_tracking": "all",
-            "faults": False}
+    want = {"opened": True, "backend": machine.interfaces[0], "isolation": True,
+            "dirty_tracking": machine.dirty_tracking, "faults": False}
     for key, expect in want.items():
         if weir.get(key) != expect:
             return f"weir.{key} is {weir.get(key)}, not {expect}"
@@ -116,21 +118,63 @@ def check_interface(machine, outcome):
     return ""
 
 
-def check_choice(_machine, outcome):
-    """-v says which interface it was, and why not another."""
+def check_choice(interface, forced, machine, outcome):
+    """-v says which interface it was, and why it wasn't one of those before."""
     if outcome.status:
         return f"exit status {outcome.status}"
-    for part in ("type1v2 not tried: type1 is asked for", "attached by type1"):
+    reason = f"not tried: {interface} is asked for" if forced else "doesn't work: "
+    want = [f"{other} {reason}" for other in INTERFACES[:INTERFACES.index(interface)]]
+    want.append(f"attached by {interface}")
+    if machine.container == "iommufd" and interface.startswith("type1"):
+        want.append("/dev/vfio/vfio is IOMMUFD's")
+    for part in want:
         if part not in outcome.stderr:
             return f"stderr doesn't say '{part}'"
     return ""
 
 
+def choice_cases(machine):
+    """By itself, each by choice, and those that aren't there."""
+    cases = [Case("info-taken", "taken $WEIR_TEST_EDU -- weir info $WEIR_TEST_EDU --json",
+                  check_interface),
+             Case("choice", "taken $WEIR_TEST_EDU -- weir -v info $WEIR_TEST_EDU",
+                  functools.partial(check_choice, machine.interfaces[0], False)),
+             bad_input("interface", "WEIR_IOMMU=type3 unchanged weir selftest $WEIR_TEST_EDU",
+                       "WEIR_IOMMU", "type3", *INTERFACES)]
+    for interface in INTERFACES:
+        by_choice = f"WEIR_IOMMU={interface} taken $WEIR_TEST_EDU -- weir"
+        if interface in machine.interfaces:
+            cases.append(Case(f"choice-{interface}", f"{by_choice} -v info $WEIR_TEST_EDU",
+                              functools.partial(check_choice, interface, True)))
+        else:
+            cases.append(bad_input(f"absent-{interface}",
+                                   f"{by_choice} selftest $WEIR_TEST_EDU --json",
+                                   "/dev/iommu", "CONFIG_IOMMUFD"))
+    return cases
+
+
+# Where interrupts aren't remapped, the administrator decides for each interface: what refuses a
+# device makes way for what doesn't.
+UNSAFE_INTERRUPT_CASES = [
+    Case("choice-refused", """
+switch=/sys/module/iommufd/parameters/allow_unsafe_interrupts
+echo N > $switch
+taken $WEIR_TEST_EDU -- weir -v info $WEIR_TEST_EDU
+status=$?
+echo Y > $switch
+exit $status
+""", functools.partial(check_choice, "type1v2", False)),
+    bad_input("unsafe-interrupts", """
+switches=$(ls /sys/module/*/parameters/allow_unsafe_interrupts)
+for switch in $switches; do echo N > $switch; done
+taken $WEIR_TEST_EDU -- unchanged weir selftest $WEIR_TEST_EDU --json
+status=$?
+for switch in $switches; do echo Y > $switch; done
+exit $status
+""", "WEIR_TEST_EDU", "allow_unsafe_interrupts"),
+]
+
 LOOKING_CASES = [
-    Case("info-taken", "taken $WEIR_TEST_EDU -- weir info $WEIR_TEST_EDU --json",
-         check_interface),
-    Case("choice", "WEIR_IOMMU=type1 taken $WEIR_TEST_EDU -- weir -v info $WEIR_TEST_EDU",
-         check_choice),
     Case("list", "unchanged weir list", check_list),
     Case("list-json", "unchanged weir list --json", check_list_json),
     Case("info-json", "unchanged weir info $WEIR_TEST_EDU --json", check_info),
@@ -149,18 +193,21 @@ def blocked_addresses(report):
     return []
 
 
-def fault_missing(report, address, kernel):
+def fault_missing(report, address, kernel, pattern):
     """Why the kernel's log doesn't confirm that the IOMMU stopped the device; the
     selftest alone could be fooled, the IOMMU's own report can't."""
     named = blocked_addresses(report)
     if not named:
         return "'DMA outside the mapping is blocked' names no address"
-    faults = [(device, int(text, 16)) for device, text in
-              DMAR_FAULT.findall("\n".join(kernel))]
-    for device, fault in faults:
-        if address.endswith(device) and fault >> PAGE in {value >> PAGE for value in named}:
+    if not pattern:
+        return ""
+    faults = [match.groupdict() for match in pattern.finditer("\n".join(kernel))]
+    for fault in faults:
+        where = int(fault["address"], 16) >> PAGE if "address" in fault else None
+        if address.endswith(fault.get("device", "")) and (
+                where is None or where in {value >> PAGE for value in named}):
             return ""
-    seen = ", ".join(f"{device} at {fault:#x}" for device, fault in faults) or "none"
+    seen = ", ".join(" at ".join(fault.values()) for fault in faults) or "none"
     return (f"the kernel reported no DMA fault of {address} at "
             f"{' or '.join(f'{value:#x}' for value in named)} (reported: {seen})")
 
@@ -179,7 +226,7 @@ def check_selftest(test, device, interface, machine, outcome):
         return f"the report is about '{report.get('device')}', not {address}"
     if "DMA outside the mapping is blocked" in impossible:
         return ""
-    return fault_missing(report, address, outcome.kernel)
+    return fault_missing(report, address, outcome.kernel, machine.faults)
 
 
 def selftest_case(kind, device, interface):
@@ -191,11 +238,13 @@ def selftest_case(kind, device, interface):
                 limit=120)
 
 
-SELFTEST_CASES = [selftest_case(kind, device, interface)
-                  for interface in ("type1v2", "type1")
-                  for kind, device in (("edu", "WEIR_TEST_EDU"), ("nvme", "WEIR_TEST_NVME"),
-                                       ("behind", "WEIR_TEST_BEHIND"))]
+def selftest_cases(machine, kinds=("edu", "nvme", "behind")):
+    """Each kind of device over each interface that the machine has."""
+    return [selftest_case(kind, f"WEIR_TEST_{kind.upper()}", interface)
+            for interface in machine.interfaces for kind in kinds]
 
+
+# Bad input.
 
 def check_open_elsewhere(machine, outcome):
     """The complaint names the process that is in the way."""
@@ -214,6 +263,14 @@ BAD_INPUT_CASES = [
               "WEIR_TEST_EDU", "vfio-pci"),
     bad_input("other-driver", "unchanged weir selftest $WEIR_TEST_NVME --json",
               "WEIR_TEST_NVME", r"\bbound to nvme\b", "vfio-pci"),
+]
+
+NO_IOMMU_CASES = [
+    bad_input("no-iommu", "taken $WEIR_TEST_EDU -- unchanged weir selftest $WEIR_TEST_EDU --json",
+              "WEIR_TEST_EDU"),
+]
+
+GROUP_BAD_INPUT_CASES = [
     bad_input("not-viable", "taken --force $WEIR_TEST_MIXED_EDU -- "
               "unchanged weir selftest $WEIR_TEST_MIXED_EDU --json",
               "WEIR_TEST_MIXED_EDU", "WEIR_TEST_MIXED_NVME", r"\bnvme\b"),
@@ -246,9 +303,8 @@ def check_given_back(machine, outcome):
         address, _, rest = line.partition(" ")
         state[address] = rest.split()
     for name, address in machine.devices.items():
-        drivers = {"NVME": ["nvme"], "PORT": ["pcieport"], "NET": ["virtio-pci"],
-                   "NIC": ["e1000e"]}
-        want = drivers.get(name.rpartition("_")[2], []) + ["(null)"]
+        want = [machine.settle[address]] if address in machine.settle else []
+        want.append("(null)")
         if state.get(address) != want:
             return f"{name} {address}: driver and override are {state.get(address)}, not {want}"
     return ""
@@ -276,20 +332,47 @@ def check_program(_machine, outcome):
     return why
 
 
+def taken(devices):
+    """What a command is to be started by to have these devices at hand."""
+    return f"taken {' '.join(f'$WEIR_TEST_{device}' for device in devices)} -- " if devices else ""
+
+
 def program_case(name, devices):
     """One program of the build, with the devices that it wants at hand, if any."""
-    taken = f"taken {' '.join(f'$WEIR_TEST_{device}' for device in devices)} -- "
     return Case(f"guest/{name}",
-                f"export CMOCKA_MESSAGE_OUTPUT=TAP\n{taken if devices else ''}/tests/{name}",
+                f"export CMOCKA_MESSAGE_OUTPUT=TAP\n{taken(devices)}/tests/{name}",
                 check_program, limit=300, split=split_tap,
                 needs=("tools/weir/weir", f"tests/vm/guest/{name}"))
 
 
+def spread(waiting, others):
+    """Those that wait until the kernel's log is quiet, with others between them meanwhile."""
+    found = []
+    for i, case in enumerate(waiting):
+        found += [case, *others[i * len(others) // len(waiting):
+                                (i + 1) * len(others) // len(waiting)]]
+    return found or others
+
+
+def command_cases(machine):
+    """Those of the command weir."""
+    found = TAKE_CASES + LOOKING_CASES
+    if machine.thorough:
+        found += BAD_INPUT_CASES + BAD_NVME_CASES
+    if machine.iommu:
+        found += GROUP_CASES + choice_cases(machine) + GROUP_BAD_INPUT_CASES
+    else:
+        found += NO_IOMMU_CASES
+    if machine.unsafe_interrupts:
+        found += UNSAFE_INTERRUPT_CASES
+    found += selftest_cases(machine, ("nvme",)) + nvme_cases(machine)
+    return spread(selftest_cases(machine, ("edu", "behind")), found)
+
+
 def of_machine(machine):
     """Its cases, in the order in which they run."""
-    command = (COMMAND_MACHINE_CASES + LOOKING_CASES + SELFTEST_CASES + NVME_CASES
-               + BAD_INPUT_CASES + BAD_NVME_CASES
-               if machine.command else [])
-    return ((BIND_CASES if machine.bind else MACHINE_CASES) + command
-            + [program_case(name, devices) for name, devices in machine.programs.items()]
-            + LAST_CASES)
+    found = list(BIND_CASES if machine.bind else MACHINE_CASES)
+    if machine.command:
+        found += command_cases(machine)
+    found += [program_case(name, devices) for name, devices in machine.programs.items()]
+    return found + LAST_CASES

@@ -27,6 +27,14 @@ group_of() {
 	group=$(readlink "$PCI/$1/iommu_group") && echo "${group##*/}"
 }
 
+# node_of BDF   the node of its group, when it is bound to vfio-pci
+node_of() {
+	case $(cat "$PCI/$1/iommu_group/name" 2>/dev/null) in
+	vfio-noiommu) echo "/dev/vfio/noiommu-$(group_of "$1")" ;;
+	*) echo "/dev/vfio/$(group_of "$1")" ;;
+	esac
+}
+
 # drivers   who holds what, one line per PCI device; the machine's state for the tests
 drivers() {
 	for device in $PCI/*; do
@@ -86,10 +94,12 @@ unchanged() {
 # fault_log_ready   wait until the kernel will print the next DMA faults in full
 #
 # VT-d's fault handler prints at most ten times in five seconds and counts three for each
-# fault (dmar_fault() in drivers/iommu/intel/dmar.c). A window starts with a line that is
-# printed, so it is over five seconds after the last line at most.
+# fault (dmar_fault() in drivers/iommu/intel/dmar.c), AMD's as often for each device
+# (amd_iommu_report_page_fault() in drivers/iommu/amd/iommu.c). A window starts with a line that
+# is printed, so it is over five seconds after the last line at most.
 fault_log_ready() {
-	last=$(dmesg | sed -n 's/^\[ *\([0-9]*\)\..*DMAR: DRHD: handling.*/\1/p' | tail -n 1)
+	last=$(dmesg | grep -e 'DMAR: DRHD: handling' -e 'AMD-Vi: Event logged' | tail -n 1 |
+		sed 's/^\[ *\([0-9]*\)\..*/\1/')
 	rest=$((${last:--100} + 7 - $(cut -d. -f1 /proc/uptime)))
 	[ $rest -le 0 ] || sleep $rest
 }

@@ -2,8 +2,9 @@
 """The machines, as data: what they are built of and what runs in them."""
 
 import dataclasses
+import re
 
-from kernels import Kernel
+from kernels import LINUX, LINUX_CONTAINER, Kernel
 from packages import PackageSet
 
 QEMU = PackageSet("qemu", ("qemu-system-x86", "qemu-system-data", "seabios"),
@@ -12,19 +13,33 @@ LINUX_DEBIAN = PackageSet("linux-debian", ("linux-image-amd64",), suite="trixie"
                           only=r"^linux-image-[0-9]")
 
 
+# What an IOMMU says in the kernel's log when it stops a device, with groups named `device` and
+# `address` where it tells. virtio-iommu says nothing. QEMU's AMD-Vi says 0 for every address, and
+# for a device behind a bridge names another.
+DMAR = re.compile(r"DMAR: \[DMA (?:Read|Write)[^\]]*\] Request device \[(?P<device>[0-9a-f:.]+)\] "
+                  r"fault addr (?P<address>0x[0-9a-f]+)")
+AMD_VI = re.compile(r"AMD-Vi: Event logged \[IO_PAGE_FAULT ")
+
+
 @dataclasses.dataclass(frozen=True)
 class Machine:
     """One emulated machine.
 
-    `kernel` is a packaged one or one that is built here.
+    `kernel` is a packaged one or one that is built here, `release` a pattern for its name.
     `devices` are the addresses that the guest's environment and the cases know by name,
-    `settle` those that get a driver by themselves, waited for before the first case.
+    `settle` those that get a driver by themselves, and which: they are waited for before the
+    first case, and given back to it after the last.
     `programs` are the guest programs that run in it, each with the devices that it gets.
-    `command` says whether the cases of the command weir do, which want X86_DEVICES.
+    `command` says whether the cases of the command weir do, which want X86_DEVICES, and `thorough`
+    whether those do that don't depend on the IOMMU.
     `bind` says whether the cases of binding do, and `index` are the modules that the kernel finds
     when they are asked for, rather than from the start.
     `host` are the actions that the guest may ask of the host, as QEMU's monitor takes them.
-    `iova_last` is the highest IOVA that its IOMMU translates.
+    `iommu` says whether there is one, `interfaces` which ones weir finds its devices by: the
+    first is the one that it takes by itself. `container` is who provides /dev/vfio/vfio, and
+    `unsafe_interrupts` says that they aren't remapped, but allowed.
+    `iova_last` is the highest IOVA that it translates, `dirty_tracking` what the first of its
+    interfaces has of that, and `faults` how the kernel's log tells of blocked DMA, if it does.
     `limit` and `boot_limit` are seconds; `grace` is how long the guest may stay silent
     beyond what it was granted, since an emulated machine on a busy host is slow.
     """
@@ -36,13 +51,21 @@ class Machine:
     append: str
     modules: tuple
     devices: dict
-    settle: tuple
+    settle: dict
+    release: str = "deb13"
     programs: dict = dataclasses.field(default_factory=dict)
     command: bool = True
+    thorough: bool = False
     bind: bool = False
     index: tuple = ()
     host: dict = dataclasses.field(default_factory=dict)
+    iommu: bool = True
+    interfaces: tuple = ("type1v2", "type1")
+    container: str = "vfio"
+    unsafe_interrupts: bool = False
     iova_last: int = 0
+    dirty_tracking: str = "all"
+    faults: re.Pattern | None = DMAR
     limit: int = 900
     boot_limit: int = 180
     grace: int = 45
@@ -65,8 +88,8 @@ def _disk(name):
 # One of each kind on the root bus: an edu alone, an NVMe alone, which has two namespaces, of 512
 # and of 4096 bytes a block, and two slots with two functions each. Functions of one slot without
 # ACS share a group, so the second of these slots has a group that stays unviable while its NVMe
-# is on its own driver. And an edu behind a root port without ACS, whose group the port is in, on
-# its driver.
+# is on its own driver. An edu behind a root port without ACS, whose group the port is in, on its
+# driver. And shared memory behind a BAR, which other devices' DMA can go to.
 X86_DEVICES = (
     "-device", f"{EDU},addr=4",
     *_disk("disk0"), *_disk("disk2"),
@@ -80,6 +103,8 @@ X86_DEVICES = (
     "-device", "nvme,drive=disk1,serial=weir1,addr=7.1,multifunction=on",
     "-device", "ioh3420,id=port0,slot=1,chassis=1,addr=8",
     "-device", f"{EDU},bus=port0",
+    "-object", "memory-backend-ram,id=shared,size=1M,share=on",
+    "-device", "ivshmem-plain,memdev=shared,addr=9",
 )
 X86_NAMES = {
     "WEIR_TEST_EDU": "0000:00:04.0",
@@ -90,10 +115,48 @@ X86_NAMES = {
     "WEIR_TEST_MIXED_NVME": "0000:00:07.1",
     "WEIR_TEST_PORT": "0000:00:08.0",
     "WEIR_TEST_BEHIND": "0000:01:00.0",
+    "WEIR_TEST_SHARED": "0000:00:09.0",
 }
+X86_SETTLE = {"0000:00:05.0": "nvme", "0000:00:07.1": "nvme", "0000:00:08.0": "pcieport"}
 
 
-def _vtd(name, bits, options=""):
+def _built(name, unit=(), append="", **more):
+    """A q35 with a kernel that is built here, an IOMMU, and the devices above."""
+    return Machine(**{**dict(
+        name=name,
+        kernel=LINUX,
+        release="-weir$",
+        program="qemu-system-x86_64",
+        arguments=("-M", "q35,kernel-irqchip=split", "-cpu", "max", "-smp", "2", "-m", "2G",
+                   *unit, *X86_DEVICES),
+        append=f"console=ttyS0 {EMULATED} {append}".strip(),
+        modules=(),
+        devices=X86_NAMES,
+        settle=X86_SETTLE,
+        programs={"vfio": ("EDU", "PAIR0", "PAIR1", "NVME")},
+        interfaces=("iommufd", "compat", "type1v2", "type1"),
+        iova_last=(1 << 48) - 1,
+        dirty_tracking="none"), **more})
+
+
+def _intel(options=""):
+    return "-device", f"intel-iommu,intremap=on{options}"
+
+
+# QEMU's tables say that the interrupt controller of an AMD machine is behind function 14.0, and
+# since Linux 7.3 interrupts are only remapped when that is a southbridge: an SMBus or an ISA
+# bridge (check_sb_ioapic() in drivers/iommu/amd/init.c). QEMU has none there; this looks like one.
+SOUTHBRIDGE = ("-drive", "if=none,id=none,file=null-co://,format=raw",
+               "-device", "virtio-blk-pci,drive=none,class=0x0c05,addr=14")
+
+
+# No IOMMU: the kernel hands devices out only when it is told to, and only with hugepages can
+# a driver know where its memory is.
+_NO_IOMMU = {"append": "vfio.enable_unsafe_noiommu_mode=1 hugepages=64", "iommu": False,
+             "interfaces": (), "programs": {}, "faults": None}
+
+
+def _vtd(name, bits, options="", thorough=False):
     """A q35 with Intel's VT-d, whose tables have that many bits of IOVA."""
     return Machine(
         name=name,
@@ -105,9 +168,10 @@ def _vtd(name, bits, options=""):
         append=f"console=ttyS0 {EMULATED} intel_iommu=on",
         modules=("vfio-pci", "vfio_iommu_type1", "nvme"),
         devices=X86_NAMES,
-        settle=("0000:00:05.0", "0000:00:07.1"),
+        settle=X86_SETTLE,
         programs={"vfio": ("EDU", "PAIR0", "PAIR1", "NVME")},
         iova_last=(1 << bits) - 1,
+        thorough=thorough,
     )
 
 
@@ -151,7 +215,8 @@ def _hot():
                  "WEIR_TEST_LOST": "0000:02:00.0",
                  "WEIR_TEST_NET": "0000:03:00.0",
                  "WEIR_TEST_IGB": "0000:04:00.0"},
-        settle=("0000:03:00.0",),
+        settle={"0000:00:05.0": "pcieport", "0000:00:06.0": "pcieport",
+                "0000:03:00.0": "virtio-pci"},
         programs={"memory": ("EDU",),
                   "hotplug": ("HOT", "LOST", "NET"),
                   "irq": ("IGB", "EDU"),
@@ -196,7 +261,8 @@ def _bind():
                  "WEIR_TEST_MIXED_NVME": "0000:00:06.1",
                  "WEIR_TEST_NIC": "0000:00:07.0",
                  "WEIR_TEST_PORT": "0000:00:08.0"},
-        settle=("0000:00:05.0", "0000:00:06.1", "0000:00:07.0"),
+        settle={"0000:00:05.0": "nvme", "0000:00:06.1": "nvme", "0000:00:07.0": "e1000e",
+                "0000:00:08.0": "pcieport"},
         programs={"kill": ()},
         command=False,
         bind=True,
@@ -204,8 +270,21 @@ def _bind():
 
 
 MACHINES = {machine.name: machine for machine in (
-    _vtd("vtd", 48),
+    _vtd("vtd", 48, thorough=True),
     _vtd("vtd39", 39, ",aw-bits=39"),
     _hot(),
     _bind(),
+    _built("vtd-legacy", _intel(",caching-mode=on"), thorough=True),
+    _built("vtd-second", _intel(",scalable-mode=on,device-iotlb=on")),
+    _built("vtd-first", _intel(",scalable-mode=on,fsts=on"), iova_last=(1 << 47) - 1),
+    _built("amd", ("-device", "amd-iommu,intremap=on,dma-remap=on", *SOUTHBRIDGE),
+           iova_last=(1 << 64) - 1, faults=AMD_VI),
+    # x86 remaps no interrupts behind a virtio-iommu.
+    _built("virtio", ("-device", "virtio-iommu-pci,addr=3"),
+           "vfio_iommu_type1.allow_unsafe_interrupts=1 iommufd.allow_unsafe_interrupts=1",
+           iova_last=(1 << 39) - 1, faults=None, unsafe_interrupts=True),
+    _built("none", **_NO_IOMMU),
+    _built("vtd-container", _intel(",caching-mode=on"), kernel=LINUX_CONTAINER,
+           release="-weir-container$", container="iommufd"),
+    _built("none-container", kernel=LINUX_CONTAINER, release="-weir-container$", **_NO_IOMMU),
 )}

@@ -47,10 +47,10 @@ class Expected(unittest.TestCase):
         self.assertIn("steps are", expected.judge(short, "type1v2", {}))
 
     def test_every_machine_has_a_sound_list(self):
-        tests = {case.name for case in cases.SELFTEST_CASES}
         for name, machine in MACHINES.items():
             if machine.command:
-                self.assertLessEqual(set(expected.load(name)), tests)
+                self.assertLessEqual(set(expected.load(name)),
+                                     {case.name for case in cases.selftest_cases(machine)})
 
     def test_list_is_checked(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -78,6 +78,88 @@ class Expected(unittest.TestCase):
                       self.check(selftest({"reset": "impossible"}, why="stopped")))
         self.assertIn("exit status 1", self.check(good, status=1))
         self.assertIn("exit status 2", self.check(good, status=2))
+
+    def test_what_an_iommu_tells(self):
+        report = selftest()
+        amd = MACHINES["amd"].faults
+        event = "[ 1.5] pci 0000:00:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0000 addr"
+        for pattern, kernel, good in (
+                (MACHINES["vtd"].faults, [FAULT.replace("NO_PASID", "PASID 0x0")], True),
+                (amd, [event], True), (amd, [FAULT], False), (amd, [], False),
+                (MACHINES["virtio"].faults, [], True)):
+            why = cases.fault_missing(report, "0000:00:04.0", kernel, pattern)
+            self.assertEqual(not why, good, why)
+
+
+class Choice(unittest.TestCase):
+    """Which interface it was, and why not another."""
+
+    @staticmethod
+    def check(interface, forced, machine, *lines, status=0):
+        outcome = frames.Outcome("x", status=status, streams={"err": "\n".join(lines)})
+        return cases.check_choice(interface, forced, MACHINES[machine], outcome)
+
+    def test_by_itself(self):
+        passed, attached = "weir: a: iommufd doesn't work: no", "weir: a: attached by type1v2"
+        self.assertEqual(self.check("type1v2", False, "vtd", passed, attached), "")
+        self.assertIn("exit status 3",
+                      self.check("type1v2", False, "vtd", passed, attached, status=3))
+        self.assertIn("iommufd doesn't", self.check("type1v2", False, "vtd", attached))
+        self.assertIn("by type1v2", self.check("type1v2", False, "vtd", passed))
+        self.assertEqual(self.check("iommufd", False, "amd", "weir: a: attached by iommufd"), "")
+
+    def test_forced(self):
+        lines = [f"weir: a: {name} not tried: type1 is asked for" for name in
+                 ("iommufd", "type1v2")] + ["weir: a: attached by type1"]
+        self.assertEqual(self.check("type1", True, "vtd", *lines), "")
+        for line in lines:
+            self.assertTrue(self.check("type1", True, "vtd", *(set(lines) - {line})))
+
+    def test_whose_container(self):
+        lines = ["weir: a: iommufd not tried: type1v2 is asked for", "weir: a: attached by type1v2"]
+        self.assertIn("IOMMUFD's", self.check("type1v2", True, "vtd-container", *lines))
+        self.assertEqual(self.check("type1v2", True, "vtd-container", *lines,
+                                    "weir: /dev/vfio/vfio is IOMMUFD's, which"), "")
+
+
+class Tables(unittest.TestCase):
+    """What runs where."""
+
+    @staticmethod
+    def names(machine):
+        return [case.name for case in cases.of_machine(MACHINES[machine])]
+
+    def test_cases_follow_the_machine(self):
+        self.assertIn("selftest-edu-iommufd", self.names("vtd-first"))
+        self.assertIn("choice-iommufd", self.names("vtd-first"))
+        self.assertNotIn("selftest-edu-iommufd", self.names("vtd"))
+        self.assertIn("bad-absent-iommufd", self.names("vtd"))
+        self.assertIn("bad-unsafe-interrupts", self.names("virtio"))
+        self.assertNotIn("bad-unsafe-interrupts", self.names("amd"))
+        for name in ("none", "none-container"):
+            self.assertFalse({"groups", "choice", "bad-not-viable"} & set(self.names(name)))
+            self.assertFalse([case for case in self.names(name) if case.startswith("selftest-")])
+            self.assertIn("take-edu", self.names(name))
+
+    def test_every_machine(self):
+        for name, machine in MACHINES.items():
+            found = self.names(name)
+            self.assertEqual(len(found), len(set(found)), name)
+            self.assertEqual(found[-1], "given-back")
+            self.assertLessEqual(set(machine.interfaces), set(cases.INTERFACES))
+            self.assertLessEqual(set(machine.settle), set(machine.devices.values()))
+            for interface in machine.interfaces if machine.command else ():
+                self.assertLessEqual({f"selftest-{kind}-{interface}" for kind in
+                                      ("edu", "nvme", "behind")}, set(found))
+                self.assertIn(f"nvme-verify-{interface}", found)
+            if machine.command and machine.interfaces:
+                self.assertLessEqual({f"nvme-{way}-{machine.interfaces[0]}" for way in
+                                      ("to-kernel", "from-kernel")}, set(found))
+
+    def test_spread(self):
+        self.assertEqual(cases.spread(["a", "b"], [1, 2, 3, 4, 5]), ["a", 1, 2, "b", 3, 4, 5])
+        self.assertEqual(cases.spread(["a", "b"], []), ["a", "b"])
+        self.assertEqual(cases.spread([], [1]), [1])
 
 
 class Complaints(unittest.TestCase):

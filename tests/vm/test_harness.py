@@ -610,7 +610,7 @@ class CommandLine(unittest.TestCase):
         (machine, chosen), = run.selection(["vtd/selftest-edu-*", "vtd/list"])
         self.assertEqual(machine.name, "vtd")
         self.assertEqual([case.name for case in chosen],
-                         ["list", "selftest-edu-type1v2", "selftest-edu-type1"])
+                         ["selftest-edu-type1v2", "list", "selftest-edu-type1"])
         for bad in ("nothing", "vtd/nothing"):
             with self.assertRaises(run.UsageError):
                 run.selection([bad])

@@ -120,7 +120,8 @@ static void group_belongs_together(void **state)
 static void replay_conflict(void **state)
 {
 	struct weir_map_opts fixed = { .fixed = true };
-	weir_iova iova = 1ull << 56;
+	/* Above what most tables reach, and what AMD's IOMMUs keep for HyperTransport. */
+	weir_iova high = 1ull << 56, hole = 0xfd00000000;
 	struct weir_device *dev;
 	struct weir_ioas *as;
 	struct opened a;
@@ -130,11 +131,15 @@ static void replay_conflict(void **state)
 	(void)state;
 	MUST(weir_ioas_open(NULL, &as));
 	MUST(weir_ioas_map(as, page, PAGE, NULL, &good));
-	MUST(weir_ioas_map(as, page, PAGE, &fixed, &iova));
+	MUST(weir_ioas_map(as, page, PAGE, &fixed, &high));
+	MUST(weir_ioas_map(as, page, PAGE, &fixed, &hole));
 	must_fail(weir_device_open(NULL, device("WEIR_TEST_EDU"),
 				   &(struct weir_device_opts){ .ioas = as }, &dev),
-		  -EINVAL, "0x100000000000000");
-	MUST(weir_ioas_unmap(as, iova, PAGE));
+		  -EINVAL, "0x");
+	assert_true(strstr(weir_errmsg(), "0x100000000000000") ||
+		    strstr(weir_errmsg(), "0xfd00000000"));
+	MUST(weir_ioas_unmap(as, high, PAGE));
+	MUST(weir_ioas_unmap(as, hole, PAGE));
 	MUST(weir_ioas_unmap(as, good, PAGE));
 	MUST(weir_ioas_map(as, page, 2 * PAGE, NULL, &good));
 	a = open_edu(NULL, device("WEIR_TEST_EDU"), as);
@@ -159,7 +164,9 @@ static void top_of_the_address_space(void **state)
 	top = ranges[n - 1].last - (PAGE - 1);
 	beyond = ranges[n - 1].last + 1;
 	assert_true(top > 1ull << 38);
-	must_fail(weir_ioas_map(as, pages, PAGE, &fixed, &beyond), -EINVAL, "usable range");
+	if (beyond)	/* AMD's tables reach all 64 bits */
+		must_fail(weir_ioas_map(as, pages, PAGE, &fixed, &beyond), -EINVAL,
+			  "usable range");
 	MUST(weir_ioas_map(as, pages, PAGE, &fixed, &top));
 	/* The machines' edu drives all address bits, whatever is said to weir. */
 	MUST(edu_dma(a.edu, top, 0, PAGE, true));
@@ -341,12 +348,12 @@ static void killed(void **state)
 		pause();
 		_exit(1);
 	}
+	close(ready[1]);	/* so that a child that fails ends the wait */
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
 	close(ready[0]);
-	close(ready[1]);
 
 	a = open_edu(NULL, device("WEIR_TEST_EDU"), NULL);
 	MUST(weir_mem_alloc(weir_device_ioas(a.dev), 2 * PAGE, NULL, &mem));
