@@ -345,6 +345,23 @@ def program_case(name, devices):
                 needs=("tools/weir/weir", f"tests/vm/guest/{name}"))
 
 
+# The kernel's own tests, one case for each device that a program is tried with.
+
+def kernel_results(name, outcome):
+    """[(test, result, why)], and why the whole isn't as the stored list has it."""
+    return expected.judge_tests(name, tap.parse_kernel(outcome.stdout), outcome.status)
+
+
+def kernel_case(command, device):
+    """One program. What its tests must come to is in expected/kernel-tests.json."""
+    devices = [device] if device else []
+    name = "-".join(["kernel", command.split()[0], *map(str.lower, devices)])
+    arguments = " ".join([command, *(f"$WEIR_TEST_{device}" for device in devices)])
+    return Case(name, f"cd /tmp && {taken(devices)}/tests/kernel/{arguments}",
+                lambda _machine, outcome: kernel_results(name, outcome)[1], limit=120,
+                split=lambda outcome: kernel_results(name, outcome)[0])
+
+
 def spread(waiting, others):
     """Those that wait until the kernel's log is quiet, with others between them meanwhile."""
     found = []
@@ -375,4 +392,6 @@ def of_machine(machine):
     if machine.command:
         found += command_cases(machine)
     found += [program_case(name, devices) for name, devices in machine.programs.items()]
+    found += [kernel_case(command, device) for command, devices in machine.selftests.items()
+              for device in devices]
     return found + LAST_CASES

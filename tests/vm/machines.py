@@ -29,7 +29,8 @@ class Machine:
     `devices` are the addresses that the guest's environment and the cases know by name,
     `settle` those that get a driver by themselves, and which: they are waited for before the
     first case, and given back to it after the last.
-    `programs` are the guest programs that run in it, each with the devices that it gets.
+    `programs` are the guest programs that run in it, each with the devices that it gets;
+    `selftests` the kernel's own with their options, each with the devices that it is tried with.
     `command` says whether the cases of the command weir do, which want X86_DEVICES, and `thorough`
     whether those do that don't depend on the IOMMU.
     `bind` says whether the cases of binding do, and `index` are the modules that the kernel finds
@@ -54,6 +55,7 @@ class Machine:
     settle: dict
     release: str = "deb13"
     programs: dict = dataclasses.field(default_factory=dict)
+    selftests: dict = dataclasses.field(default_factory=dict)
     command: bool = True
     thorough: bool = False
     bind: bool = False
@@ -154,6 +156,48 @@ SOUTHBRIDGE = ("-drive", "if=none,id=none,file=null-co://,format=raw",
 # a driver know where its memory is.
 _NO_IOMMU = {"append": "vfio.enable_unsafe_noiommu_mode=1 hugepages=64", "iommu": False,
              "interfaces": (), "programs": {}, "faults": None}
+
+
+# The kernel's own tests, and the devices that they are tried with: all kinds where that takes
+# a moment. memcpy_storm takes minutes in an emulated machine.
+SELFTESTS = {
+    "iommufd": ("",),
+    "iommufd_fail_nth": ("",),
+    "vfio_iommufd_setup_test": ("EDU",),
+    "vfio_pci_device_test": ("EDU", "NVME", "E1000E", "IGB"),
+    "vfio_pci_device_init_perf_test": ("EDU", "NVME", "E1000E", "IGB"),
+    "vfio_dma_mapping_mmio_test": ("EDU", "NVME", "E1000E", "IGB"),
+    "vfio_dma_mapping_test": ("EDU",),
+    "vfio_pci_driver_test -T memcpy_storm -T init_remove -v iommufd": ("IGB",),
+    "vfio_pci_sriov_uapi_test": ("IGB",),
+}
+SELFTEST_DEVICES = (
+    "-device", f"{EDU},addr=4",
+    "-drive", "if=none,id=disk0,file=null-co://,file.read-zeroes=on,format=raw",
+    "-device", "nvme,drive=disk0,serial=weir0,addr=5",
+    "-device", "e1000e,addr=6",
+    "-device", "pcie-root-port,id=port0,slot=1,chassis=1,addr=7",
+    "-device", "igb,bus=port0",
+)
+
+
+def _selftests():
+    """Linux's tests of VFIO and IOMMUFD, for what is the kernel's fault and not weir's."""
+    return _built(
+        "selftests",
+        arguments=("-M", "q35,kernel-irqchip=split", "-cpu", "max", "-smp", "2", "-m", "4G",
+                   *_intel(",caching-mode=on"), *SELFTEST_DEVICES),
+        append=f"console=ttyS0 {EMULATED} nokaslr vfio_pci.enable_sriov=1 "
+               "hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=64",
+        devices={"WEIR_TEST_EDU": "0000:00:04.0",
+                 "WEIR_TEST_NVME": "0000:00:05.0",
+                 "WEIR_TEST_E1000E": "0000:00:06.0",
+                 "WEIR_TEST_IGB": "0000:01:00.0"},
+        settle={"0000:00:05.0": "nvme", "0000:00:06.0": "e1000e", "0000:01:00.0": "igb"},
+        programs={},
+        selftests=SELFTESTS,
+        command=False,
+    )
 
 
 def _vtd(name, bits, options="", thorough=False):
@@ -284,6 +328,7 @@ MACHINES = {machine.name: machine for machine in (
            "vfio_iommu_type1.allow_unsafe_interrupts=1 iommufd.allow_unsafe_interrupts=1",
            iova_last=(1 << 39) - 1, faults=None, unsafe_interrupts=True),
     _built("none", **_NO_IOMMU),
+    _selftests(),
     _built("vtd-container", _intel(",caching-mode=on"), kernel=LINUX_CONTAINER,
            release="-weir-container$", container="iommufd"),
     _built("none-container", kernel=LINUX_CONTAINER, release="-weir-container$", **_NO_IOMMU),

@@ -123,6 +123,10 @@ class Parts:
         programs += [(f"/tests/{name}", self.build / "tests/vm/guest" / name)
                      for name in machine.programs]
         programs = [(name, path) for name, path in programs if path.exists()]
+        if machine.selftests:
+            folder = self.built(machine).result() / "selftests"
+            programs += [(f"/tests/kernel/{name}", folder / name)
+                         for name in (command.split()[0] for command in machine.selftests)]
         data = initramfs.build(machine, cases, self._kernel_modules(machine, machine.modules),
                                programs, HERE, self._index(machine))
         path = folder_of(self.build, machine) / "initrd.gz"

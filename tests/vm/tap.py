@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Lines of the Test Anything Protocol, as cmocka writes them, become verdicts."""
+"""Lines of the Test Anything Protocol, as cmocka and the kernel write them, become verdicts."""
 
 import re
 
 LINE = re.compile(r"^(ok|not ok) (\d+)(?: - (\S+)(.*)| # SKIP ?(.*))$")
 GROUP = re.compile(r"^# (not )?ok - ")
+KERNEL_LINE = re.compile(r"^(ok|not ok) (\d+) (\S+)(?:\s+# (SKIP|XFAIL|XPASS)\b\s*(.*))?$")
 PLAN = re.compile(r"^1\.\.(\d+)\s*$")
 
 
@@ -30,6 +31,23 @@ def parse(text):
         elif line.startswith("#") and results and results[-1][1] == "fail":
             name, result, why = results[-1]
             results[-1] = (name, result, f"{why} {line[1:].strip()}".strip())
+    return _distinct(results), planned
+
+
+def parse_kernel(text):
+    """The same of what tools/testing/selftests/kselftest_harness.h prints."""
+    results = []
+    planned = 0
+    for line in text.splitlines():
+        plan = PLAN.match(line)
+        match = KERNEL_LINE.match(line)
+        if plan:
+            planned += int(plan[1])
+        elif match and match[4] == "SKIP":
+            results.append((match[3], "skip", match[5]))
+        elif match:
+            result = "pass" if match[1] == "ok" else "fail"
+            results.append((match[3], result, ""))
     return _distinct(results), planned
 
 

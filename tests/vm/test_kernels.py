@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What the harness promises of kernels that are built here, held without building one."""
+"""What the harness promises of kernels that are built here, and of the kernel's own tests;
+held without building one."""
 
 import concurrent.futures
 import contextlib
 import io
+import json
 import os
 import subprocess
 import tempfile
@@ -15,9 +17,62 @@ from pathlib import Path
 from unittest import mock
 
 import cases
+import expected
 import kernels
 import run
+import tap
 from machines import MACHINES
+
+
+class KernelTests(unittest.TestCase):
+    """The kernel's own tests against the stored list."""
+
+    TEXT = ("TAP version 13\n1..3\n# Starting 3 tests from 2 test cases.\nok 1 f.a\n"
+            "#      SKIP      no such hardware\nok 2 f.b # SKIP no such hardware\n"
+            "not ok 3 f.c\n# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:1 error:0\n")
+    LIST = {"tests": 3, "skip": {r"f\.b": "why"}, "fail": {r"f\.c": "why"}}
+
+    def judge(self, entry, text=TEXT, status=1):
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "kernel-tests.json").write_text(json.dumps({"p": entry}))
+            verdicts, why = expected.judge_tests("p", tap.parse_kernel(text), status,
+                                                 Path(folder))
+        return {name for name, result, _ in verdicts if result != "pass"}, why
+
+    def test_lines(self):
+        self.assertEqual(tap.parse_kernel(self.TEXT), (
+            [("f.a", "pass", ""), ("f.b", "skip", "no such hardware"), ("f.c", "fail", "")], 3))
+
+    def test_as_listed(self):
+        self.assertEqual(self.judge(self.LIST), (set(), ""))
+
+    def test_not_as_listed(self):
+        self.assertEqual(self.judge({**self.LIST, "skip": {}}), ({"f.b"}, ""))
+        self.assertEqual(self.judge({**self.LIST, "fail": {}}), ({"f.c"}, ""))
+        listed = {**self.LIST, "skip": {"f.[ab]": "why"}}
+        self.assertEqual(self.judge(listed), ({"f.a"}, ""))
+        listed = {**self.LIST, "skip": {"f.b": "why", "f.d": "why"}}
+        self.assertIn("no such test: f.d", self.judge(listed)[1])
+
+    def test_what_goes_missing(self):
+        self.assertIn("there were 4", self.judge({**self.LIST, "tests": 4})[1])
+        self.assertIn("3 tests were planned, 2 reported",
+                      self.judge(self.LIST, self.TEXT.replace("ok 1 f.a\n", ""))[1])
+        self.assertIn("exit status 0", self.judge(self.LIST, status=0)[1])
+        self.assertIn("0 tests ran", self.judge({"tests": 1}, "1..0 # SKIP\n", 4)[1])
+
+    def test_list_is_checked(self):
+        for bad in ({}, {"tests": 0}, {"tests": 1, "skip": {"a": ""}}, {"tests": 1, "pass": {}}):
+            with self.assertRaises(ValueError):
+                self.judge(bad)
+
+    def test_every_program_is_listed(self):
+        wanted = {case.name for case in cases.of_machine(MACHINES["selftests"])
+                  if case.name.startswith("kernel-")}
+        self.assertEqual(wanted, set(json.loads(
+            (expected.FOLDER / "kernel-tests.json").read_text())))
+        for program in wanted:
+            expected.tests_of(program)
 
 
 class Kernels(unittest.TestCase):
@@ -195,7 +250,7 @@ class Kernels(unittest.TestCase):
         why = kernels.KernelError("no such header")
         with tempfile.TemporaryDirectory() as folder, \
                 contextlib.redirect_stdout(io.StringIO()):
-            run.run_machine(MACHINES["vtd"], cases.MACHINE_CASES, run.Parts(Path(folder), None),
+            run.run_machine(MACHINES["amd"], cases.MACHINE_CASES, run.Parts(Path(folder), None),
                             report, threading.Event(), mock.Mock(side_effect=why))
         self.assertEqual({v.result for v in report.verdicts}, {"fail"})
         self.assertEqual(report.verdicts[0].why, "no such header")
