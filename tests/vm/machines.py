@@ -135,7 +135,7 @@ def _built(name, unit=(), append="", **more):
         modules=(),
         devices=X86_NAMES,
         settle=X86_SETTLE,
-        programs={"vfio": ("EDU", "PAIR0", "PAIR1", "NVME")},
+        programs={"vfio": ("EDU", "PAIR0", "PAIR1", "NVME"), "iommufd": ("EDU", "PAIR0", "PAIR1")},
         interfaces=("iommufd", "compat", "type1v2", "type1"),
         iova_last=(1 << 48) - 1,
         dirty_tracking="none"), **more})
