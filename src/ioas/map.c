@@ -4,85 +4,27 @@
  * nothing, and nothing can fail once the domains have agreed.
  *
  * What a call maps is one unit. Most are one mapping, and then nothing is kept of the unit itself;
- * of the others, those of several parts, of a file and of a weir_mem, there is a book.
+ * of the others, those of several parts, of a file and of a weir_mem, there is a book
+ * (batch.c).
  */
 #include <inttypes.h>
 #include <limits.h>
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "base/err.h"
 #include "base/sys.h"
+#include "ioas/batch.h"
 #include "ioas/ioas.h"
 #include "mem/pages.h"
-
-/* Parts that follow one another in IOVA. */
-struct batch {
-	weir_iova iova;
-	uint64_t len;
-	enum weir_dma_dir dir;
-	void *mapped;		/* where weir mapped the caller's file; NULL: the caller's memory */
-	struct wr_file file;	/* that its memory is; if weir mapped it, by a duplicate */
-	bool mem;		/* a weir_mem's, and counted in as->mems */
-	size_t n;
-	struct wr_mapping parts[];
-};
-
-/* ---- the book of batches ---- */
-
-/* They never overlap, so that those that do are one, or a place inside one. */
-static int compare(const void *a, const void *b)
-{
-	const struct batch *x = a, *y = b;
-
-	if (x->iova + (x->len - 1) < y->iova)
-		return -1;
-	return y->iova + (y->len - 1) < x->iova;
-}
-
-static struct batch *batch_at(const struct weir_ioas *as, weir_iova iova)
-{
-	const struct batch place = { .iova = iova, .len = 1 };
-
-	return *(struct batch **)tfind(&place, &as->batches, compare);
-}
-
-static struct batch *batch_new(size_t n)
-{
-	struct batch *batch = calloc(1, sizeof(*batch) + n * sizeof(batch->parts[0]));
-
-	if (!batch)
-		wr_fail(-ENOMEM, "no memory to record %zu mappings", n);
-	else
-		batch->n = n;
-	return batch;
-}
-
-static void batch_free(void *batch)
-{
-	struct batch *b = batch;
-
-	if (b->mapped) {
-		wr_pages_unmap(b->mapped, b->len);
-		wr_close(b->file.fd);
-	}
-	free(b);
-}
-
-void wr_ioas_forget(struct weir_ioas *as)
-{
-	tdestroy(as->batches, batch_free);
-	as->batches = NULL;
-}
 
 bool wr_ioas_next(struct weir_ioas *as, weir_iova first, weir_iova last, struct wr_mapping *m)
 {
 	if (!wr_maps_next(&as->maps, first, last, m))
 		return false;
 	if (m->part) {
-		const struct batch *batch = batch_at(as, m->iova);
+		const struct wr_batch *batch = wr_batch_at(as, m->iova);
 
 		m->dir = batch->dir;
 		/* Only what is one part is of a file. */
@@ -93,7 +35,7 @@ bool wr_ioas_next(struct weir_ioas *as, weir_iova first, weir_iova last, struct 
 
 struct weir_iova_range wr_ioas_unit(const struct weir_ioas *as, const struct wr_mapping *m)
 {
-	const struct batch *batch = m->part ? batch_at(as, m->iova) : NULL;
+	const struct wr_batch *batch = m->part ? wr_batch_at(as, m->iova) : NULL;
 	weir_iova first = batch ? batch->iova : m->iova;
 	uint64_t len = batch ? batch->len : m->len;
 
@@ -369,7 +311,7 @@ static int map_parts(struct weir_ioas *as, const struct wr_mapping *m, size_t n)
 
 /* At m[0].iova, or where there is room; the others follow. @batch: what they make up, or NULL. */
 static int map_locked(struct weir_ioas *as, struct wr_mapping *m, size_t n, uint64_t len,
-		      const struct weir_map_opts *opts, struct batch *batch)
+		      const struct weir_map_opts *opts, struct wr_batch *batch)
 {
 	int ret;
 
@@ -383,12 +325,12 @@ static int map_locked(struct weir_ioas *as, struct wr_mapping *m, size_t n, uint
 		m[i].iova = m[i - 1].iova + m[i - 1].len;
 	if (!batch)
 		return map_parts(as, m, n);
-	batch->iova = m->iova;
-	if (!tsearch(batch, &as->batches, compare))
-		return wr_fail(-ENOMEM, "no memory to record %zu mappings", n);
+	ret = wr_batch_enter(as, batch);
+	if (ret)
+		return ret;
 	ret = map_parts(as, m, n);
 	if (ret)
-		tdelete(batch, &as->batches, compare);
+		wr_batch_leave(as, batch);
 	return ret;
 }
 
@@ -419,7 +361,7 @@ int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len, const struct we
 }
 
 /* Map a batch whose parts have their memory. It is the address space's then, or else freed. */
-static int map_batch(struct weir_ioas *as, struct batch *batch, const struct weir_map_opts *opts,
+static int map_batch(struct weir_ioas *as, struct wr_batch *batch, const struct weir_map_opts *opts,
 		     weir_iova *iova)
 {
 	int ret = check_map(as, opts, opts->fixed ? *iova : 0, batch->len);
@@ -443,19 +385,19 @@ static int map_batch(struct weir_ioas *as, struct batch *batch, const struct wei
 	*iova = batch->parts[0].iova;
 	return 0;
 free_batch:
-	batch_free(batch);
+	wr_batch_free(batch);
 	return ret;
 }
 
 int weir_ioas_mapv(struct weir_ioas *as, const struct iovec *iov, size_t n,
 		   const struct weir_map_opts *opts, weir_iova *iova)
 {
-	struct batch *batch;
+	struct wr_batch *batch;
 
 	if (!n || n > INT_MAX)
 		return wr_fail(-EINVAL, "%zu pieces of memory to be mapped: at least 1, and at "
 			       "most %d", n, INT_MAX);
-	batch = batch_new(n);
+	batch = wr_batch_new(n, 1);
 	if (!batch)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
@@ -466,7 +408,7 @@ int weir_ioas_mapv(struct weir_ioas *as, const struct iovec *iov, size_t n,
 			ret = wr_fail(-EFAULT, "more than %" PRIu64 " bytes in all: a process "
 				      "hasn't that much memory", (uint64_t)WR_RADIX_LEN_MAX);
 		if (ret) {
-			batch_free(batch);
+			wr_batch_free(batch);
 			return wr_fail_in(ret, "piece %zu", i);
 		}
 		batch->parts[i].vaddr = iov[i].iov_base;
@@ -477,9 +419,9 @@ int weir_ioas_mapv(struct weir_ioas *as, const struct iovec *iov, size_t n,
 }
 
 /* A batch of memory at @vaddr, which is a file's unless @fd is -1. */
-static struct batch *batch_of(void *vaddr, size_t len, int fd, uint64_t offset)
+static struct wr_batch *batch_of(void *vaddr, size_t len, int fd, uint64_t offset)
 {
-	struct batch *batch = batch_new(1);
+	struct wr_batch *batch = wr_batch_new(1, 1);
 
 	if (!batch)
 		return NULL;
@@ -494,7 +436,7 @@ static struct batch *batch_of(void *vaddr, size_t len, int fd, uint64_t offset)
 int wr_ioas_map_mem(struct weir_ioas *as, void *vaddr, size_t len, int fd,
 		    const struct weir_map_opts *opts, weir_iova *iova)
 {
-	struct batch *batch = batch_of(vaddr, len, fd, 0);
+	struct wr_batch *batch = batch_of(vaddr, len, fd, 0);
 
 	if (!batch)
 		return -ENOMEM;
@@ -519,7 +461,7 @@ static int check_file(int fd, uint64_t offset, uint64_t len)
 int weir_ioas_map_fd(struct weir_ioas *as, int fd, uint64_t offset, size_t len,
 		     const struct weir_map_opts *opts, weir_iova *iova)
 {
-	struct batch *batch;
+	struct wr_batch *batch;
 	void *mapped;
 	int ret, copy;
 
@@ -587,14 +529,14 @@ static int unmap_locked(struct weir_ioas *as, const struct wr_mapping *m, size_t
 	return ret;
 }
 
-static int unmap_batch(struct weir_ioas *as, struct batch *batch)
+static int unmap_batch(struct weir_ioas *as, struct wr_batch *batch)
 {
 	int ret = unmap_locked(as, batch->parts, batch->n);
 
 	if (!ret || ret == -EIO) {
 		as->mems -= batch->mem;
-		tdelete(batch, &as->batches, compare);
-		batch_free(batch);
+		wr_batch_leave(as, batch);
+		wr_batch_free(batch);
 	}
 	return ret;
 }
@@ -602,7 +544,7 @@ static int unmap_batch(struct weir_ioas *as, struct batch *batch)
 /* @mem: it is weir_mem_free() that asks. */
 static int unmap_unit(struct weir_ioas *as, weir_iova iova, uint64_t len, bool mem)
 {
-	struct batch *batch;
+	struct wr_batch *batch;
 	struct wr_mapping m;
 	int ret = find_unit(as, iova, len, &m);
 
@@ -610,7 +552,7 @@ static int unmap_unit(struct weir_ioas *as, weir_iova iova, uint64_t len, bool m
 		return ret;
 	if (!m.part)
 		return unmap_locked(as, &m, 1);
-	batch = batch_at(as, iova);
+	batch = wr_batch_at(as, iova);
 	if (batch->mem && !mem)
 		return wr_fail(-EBUSY, "IOVA 0x%" PRIx64 ": what is mapped there is memory from "
 			       "weir_mem_alloc(): weir_mem_free() unmaps it", iova);
