@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <linux/io_uring.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -196,6 +197,22 @@ static int sys_getifaddrs(struct ifaddrs **list)
 	return getifaddrs(list) < 0 ? -errno : 0;
 }
 
+/* The C library hasn't got these two, and liburing is much for them. */
+static int sys_uring(void)
+{
+	struct io_uring_params params = { 0 };
+	int fd = (int)syscall(SYS_io_uring_setup, 1, &params);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int sys_uring_register(int fd, unsigned int opcode, void *arg, unsigned int n)
+{
+	int ret = (int)syscall(SYS_io_uring_register, fd, opcode, arg, n);
+
+	return ret < 0 ? -errno : ret;
+}
+
 const struct wr_sys wr_sys_kernel = {
 	.open = sys_open,
 	.close = sys_close,
@@ -226,6 +243,8 @@ const struct wr_sys wr_sys_kernel = {
 	.chmod = sys_chmod,
 	.getifaddrs = sys_getifaddrs,
 	.freeifaddrs = freeifaddrs,
+	.uring = sys_uring,
+	.uring_register = sys_uring_register,
 };
 
 const struct wr_sys *wr_sys = &wr_sys_kernel;

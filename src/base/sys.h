@@ -56,6 +56,9 @@ struct wr_sys {
 	int (*chmod)(const char *path, mode_t mode);
 	int (*getifaddrs)(struct ifaddrs **list);
 	void (*freeifaddrs)(struct ifaddrs *list);
+	/* A small io_uring, close on exec; and io_uring_register(2). */
+	int (*uring)(void);
+	int (*uring_register)(int fd, unsigned int opcode, void *arg, unsigned int n);
 };
 
 /* What libweir calls; the kernel's calls unless a test has put its own table here. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's VFIO and IOMMUFD interfaces as far as weir uses them: numbers and layouts of
- * include/uapi/linux/vfio.h and iommufd.h, declared here because distributions' headers are older
- * than their users' kernels. tests/unit/test_uapi.c holds each of them against the installed
- * headers, tests/vm/test_headers.py against the newest packaged ones.
+ * The kernel's interfaces as far as weir uses them: numbers and layouts of
+ * include/uapi/linux/vfio.h, iommufd.h and io_uring.h, declared here because distributions' headers
+ * are older than their users' kernels. tests/unit/test_uapi.c holds each of them against the
+ * installed headers, tests/vm/test_headers.py against the newest packaged ones.
  */
 #ifndef WR_KERNEL_UAPI_H
 #define WR_KERNEL_UAPI_H
@@ -25,6 +25,7 @@
 #define WR_VFIO_API_VERSION		0
 #define WR_VFIO_TYPE1			1
 #define WR_VFIO_TYPE1v2			3
+#define WR_VFIO_NOIOMMU			8
 #define WR_VFIO_UNMAP_ALL		9	/* what the flag _ALL needs */
 #define WR_VFIO_UPDATE_VADDR		10	/* what the flags _VADDR need */
 
@@ -414,6 +415,22 @@ struct wr_iommu_get_dirty {
 	uint64_t length;
 	uint64_t page_size;
 	uint64_t data;		/* where the bitmap is */
+};
+
+/* ---- io_uring ---- */
+
+/* For io_uring_register(2); the number of buffers isn't in the header (IORING_MAX_REG_BUFFERS) */
+#define WR_URING_REGISTER_BUFFERS	0
+#define WR_URING_BUFFERS_UPDATE		16	/* Linux 5.13 */
+#define WR_URING_BUFFERS_MAX		16384
+
+struct wr_uring_update {
+	uint32_t first;
+	uint32_t reserved;
+	uint64_t iovecs;
+	uint64_t tags;
+	uint32_t n;
+	uint32_t reserved2;
 };
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <linux/io_uring.h>
 #include <linux/vfio.h>
 #if __has_include(<linux/iommufd.h>)
 #define WITH_IOMMUFD
@@ -79,6 +80,7 @@ static void numbers(void **state)
 		SAME(WR_VFIO_API_VERSION, VFIO_API_VERSION),
 		SAME(WR_VFIO_TYPE1, VFIO_TYPE1_IOMMU),
 		SAME(WR_VFIO_TYPE1v2, VFIO_TYPE1v2_IOMMU),
+		SAME(WR_VFIO_NOIOMMU, VFIO_NOIOMMU_IOMMU),
 		SAME(WR_VFIO_UNMAP_ALL, VFIO_UNMAP_ALL),
 		SAME(WR_VFIO_FEATURE_GET, VFIO_DEVICE_FEATURE_GET),
 		SAME(WR_VFIO_FEATURE_SET, VFIO_DEVICE_FEATURE_SET),
@@ -250,6 +252,22 @@ static void iommu_layouts(void **state)
 	check(pairs, ARRAY_SIZE(pairs));
 }
 
+#define UPDATE(field, other) FIELD(wr_uring_update, field, io_uring_rsrc_update2, other)
+
+static void uring(void **state)
+{
+	static const struct pair pairs[] = {
+		SAME(WR_URING_REGISTER_BUFFERS, IORING_REGISTER_BUFFERS),
+		SAME(WR_URING_BUFFERS_UPDATE, IORING_REGISTER_BUFFERS_UPDATE),
+		SIZE(wr_uring_update, sizeof(struct io_uring_rsrc_update2)),
+		UPDATE(first, offset), UPDATE(reserved, resv), UPDATE(iovecs, data),
+		UPDATE(tags, tags), UPDATE(n, nr), UPDATE(reserved2, resv2),
+	};
+
+	(void)state;
+	check(pairs, ARRAY_SIZE(pairs));
+}
+
 #ifdef WITH_IOMMUFD
 static void iommufd_numbers(void **state)
 {
@@ -369,6 +387,7 @@ int main(void)
 		cmocka_unit_test(public_numbers),
 		cmocka_unit_test(device_layouts),
 		cmocka_unit_test(iommu_layouts),
+		cmocka_unit_test(uring),
 #ifdef WITH_IOMMUFD
 		cmocka_unit_test(iommufd_numbers),
 		cmocka_unit_test(iommufd_layouts),
