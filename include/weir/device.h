@@ -56,7 +56,9 @@ struct weir_device_opts {
  *  -ENODEV  the device isn't bound to vfio-pci, has no IOMMU group, or VFIO isn't loaded
  *  -EACCES  its group's node may not be opened by this user; a VF token is wrong or missing
  *  -EBUSY   its group is open elsewhere, or in another address space of this context
- *  -EPERM   its group isn't viable: a member is in the hands of a kernel driver
+ *  -EPERM   its group isn't viable: a member is in the hands of a kernel driver; or it has no
+ *	     IOMMU, and there is no consent to that (weir_iommu_opts.unsafe_noiommu), or no right
+ *	     to it (CAP_SYS_RAWIO, CAP_SYS_ADMIN)
  *  -EAGAIN  the kernel is busy resetting it: try again
  *  -ENOTSUP no interface that is allowed here works
  *  -EDEADLK called by a device model between weir_model_dma_begin() and _end()
@@ -104,11 +106,11 @@ WEIR_API struct weir_ioas *weir_device_ioas(struct weir_device *dev);
  * for it to come back, and is closed with it.
  * @ioas: where to; it has, or gets, a domain of the same kind.
  *
- * Returns 0; -ENOTSUP by "type1v2", "type1" and "compat"; -EBUSY when another device of its IOMMU
- * group is attached, which couldn't stay; -EINVAL for an address space of another context, or one
- * with a mapping that the device's IOMMU can't have; -EDEADLK as weir_device_open(); or as
- * weir_ioas_map() where what is mapped there is pinned anew. Where it was it is still, unless the
- * message says otherwise.
+ * Returns 0; -ENOTSUP by "type1v2", "type1", "compat" and "noiommu"; -EBUSY when another device of
+ * its IOMMU group is attached, which couldn't stay; -EINVAL for an address space of another
+ * context, or one with a device without an IOMMU, or with a mapping that the device's IOMMU can't
+ * have; -EDEADLK as weir_device_open(); or as weir_ioas_map() where what is mapped there is pinned
+ * anew. Where it was it is still, unless the message says otherwise.
  */
 WEIR_API int weir_device_move(struct weir_device *dev, struct weir_ioas *ioas);
 

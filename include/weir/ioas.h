@@ -54,6 +54,11 @@ struct weir_map_opts {
 	bool fixed;
 	/** Automatic IOVA: the last byte mapped must not lie above this one. 0: no such limit. */
 	weir_iova limit;
+	/**
+	 * Without an IOMMU, the memory may lie in several runs: then its IOVA is that of the first,
+	 * and weir_ioas_segs() lists them. It makes no difference otherwise.
+	 */
+	bool scattered;
 	/** For later versions; must be zero, anything else is -EINVAL. */
 	uint64_t reserved[4];
 };
@@ -80,6 +85,13 @@ struct weir_map_opts {
  *  -EFAULT   @vaddr isn't readable, or not writable where @opts asks for that
  *  -EDEADLK  called by a device model between weir_model_dma_begin() and _end()
  * and whatever else the kernel's VFIO_IOMMU_MAP_DMA says (drivers/vfio/vfio_iommu_type1.c).
+ *
+ * Without an IOMMU (weir_iommu_opts.unsafe_noiommu) an IOVA is the memory's physical address. The
+ * memory must be hugetlb's, and writable; it is mapped once at a time, and devices can read and
+ * write it whatever opts.dir says. Then also:
+ *  -EINVAL   other memory; a fixed IOVA that isn't its address; several runs without opts.scattered
+ *  -EEXIST   some of the memory is mapped already
+ *  -ENOSPC   it lies above what the attached devices drive, or opts.limit
  */
 WEIR_API int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len,
 			   const struct weir_map_opts *opts, weir_iova *iova);
@@ -90,7 +102,8 @@ WEIR_API int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len,
  * @iov, @n: the pieces; each as @vaddr and @len of weir_ioas_map(), each a mapping of its own for
  *	the kernel's limit. They may be of the same memory.
  *
- * Otherwise as weir_ioas_map().
+ * Otherwise as weir_ioas_map(). Without an IOMMU the pieces are where they are, and opts.scattered
+ * is needed unless they happen to follow one another.
  */
 WEIR_API int weir_ioas_mapv(struct weir_ioas *as, const struct iovec *iov, size_t n,
 			    const struct weir_map_opts *opts, weir_iova *iova);
@@ -111,7 +124,8 @@ WEIR_API int weir_ioas_map_fd(struct weir_ioas *as, int fd, uint64_t offset, siz
 			      const struct weir_map_opts *opts, weir_iova *iova);
 
 /**
- * weir_ioas_unmap() - take one unit back. When it returns, no device reaches the memory.
+ * weir_ioas_unmap() - take one unit back. When it returns, no device reaches the memory; without an
+ * IOMMU, where that can't be helped, the kernel may move it or give it to others from then on.
  * @iova: where it starts.
  * @len: its length, as it was mapped; of a batch, the total.
  *
@@ -140,9 +154,9 @@ WEIR_API int weir_ioas_unmap_all(struct weir_ioas *as);
  * @vaddr: the new address; page aligned.
  *
  * Returns 0; -ENOENT and -EINVAL as weir_ioas_unmap(); -ENOTSUP where the kernel can't be told (by
- * "iommufd" and "compat"; VFIO_UPDATE_VADDR, Linux 5.12, not beside mediated devices); -EFAULT as
- * weir_ioas_map(), on the software IOMMU; -ENOMEM; -EIO when the kernel forgot the old address and
- * doesn't take the new one.
+ * "iommufd" and "compat"; VFIO_UPDATE_VADDR, Linux 5.12, not beside mediated devices), and without
+ * an IOMMU; -EFAULT as weir_ioas_map(), on the software IOMMU; -ENOMEM; -EIO when the kernel forgot
+ * the old address and doesn't take the new one.
  */
 WEIR_API int weir_ioas_update_vaddr(struct weir_ioas *as, weir_iova iova, size_t len, void *vaddr);
 
@@ -231,14 +245,18 @@ enum weir_dirty {
 /** weir_ioas_caps - what all domains of an address space can do. */
 struct weir_ioas_caps {
 	unsigned int domains;	/**< how many; without one, all but mappings is zero */
-	/** Bit n set: the IOMMU has pages of 2^n bytes. By "iommufd" the smallest alone is told. */
+	/**
+	 * Bit n set: the IOMMU, or without one the system, has pages of 2^n bytes. By "iommufd" the
+	 * smallest alone is told.
+	 */
 	uint64_t page_sizes;
 	bool isolation;		/**< a device can't reach what isn't mapped */
 	bool faults;		/**< weir_ioas_faults() tells of blocked accesses */
 	enum weir_dirty dirty;
 	bool degraded;		/**< the kernel half did something, as the log tells */
 	/**
-	 * How many more mappings the kernel takes (type1: dma_entry_limit, 65535 unless changed);
+	 * How many more mappings the kernel takes (type1: dma_entry_limit, 65535 unless changed;
+	 * without an IOMMU 16384, one for each GiB);
 	 * UINT64_MAX: no limit, or none that it tells.
 	 */
 	uint64_t mappings;

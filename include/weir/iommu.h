@@ -23,6 +23,7 @@ struct weir_iommu_opts {
 	 *  "type1v2"  the container of the device's IOMMU group, /dev/vfio/vfio
 	 *  "type1"    the same, version 1
 	 *  "compat"   IOMMUFD as that container: /dev/iommu in the place of /dev/vfio/vfio
+	 *  "noiommu"  for devices without an IOMMU, and for them alone; needs @unsafe_noiommu too
 	 * NULL: what the environment's WEIR_IOMMU names, or else the first that works. Devices of
 	 * the software IOMMU ("soft:…") are not concerned.
 	 */
@@ -40,6 +41,12 @@ struct weir_iommu_opts {
 	 */
 	bool use_iommufd;
 	int iommufd;
+	/**
+	 * Consent to devices that no IOMMU holds back ("noiommu"): each can read and write all of
+	 * the machine's memory, by a bug of its driver as well. They are refused without it,
+	 * whatever @interface or WEIR_IOMMU say (drivers/vfio/group.c).
+	 */
+	bool unsafe_noiommu;
 	/** For later versions; must be zero, anything else is -EINVAL. */
 	uint64_t reserved[4];
 };

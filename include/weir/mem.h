@@ -40,7 +40,7 @@ struct weir_mem_opts {
 	/**
 	 * Bytes: pages from the system's pool of that size (hugetlb: 2 MiB, 1 GiB, …; the folders
 	 * in /sys/kernel/mm/hugepages), and aligned to it, in IOVA up to 1 GiB where there is room.
-	 * 0: no pool.
+	 * 0: no pool; but 2 MiB where a device of the address space has no IOMMU, with @huge too.
 	 */
 	uint64_t page_size;
 	/**
@@ -89,7 +89,10 @@ WEIR_API int weir_mem_free(struct weir_mem *mem);
 /** weir_mem_ptr() - where it is in the process; good until it is freed. */
 WEIR_API void *weir_mem_ptr(const struct weir_mem *mem);
 
-/** weir_mem_iova() - where it is for the devices. */
+/**
+ * weir_mem_iova() - where it is for the devices. Without an IOMMU, where its first byte is: it may
+ * be in several runs, which weir_ioas_segs() lists.
+ */
 WEIR_API weir_iova weir_mem_iova(const struct weir_mem *mem);
 
 /** weir_mem_len() - its length in bytes, after rounding. */

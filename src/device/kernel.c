@@ -6,9 +6,11 @@
 #include <sys/mman.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/sys.h"
 #include "device/device.h"
 #include "ioas/iommu.h"
+#include "kernel/container.h"
 #include "kernel/group.h"
 #include "kernel/vdev.h"
 #include "pci/config.h"
@@ -21,6 +23,37 @@ struct kernel {
 	struct wr_vdev_region regions[WEIR_REGIONS];
 };
 
+static const char lost[] = "it can be used all the same, but then its DMA reaches all of this "
+			   "machine's memory, by a bug of its driver as well";
+
+/* It has no IOMMU group, and gets one from VFIO when it is bound, if that may be. */
+static int no_group(const char *addr)
+{
+	char on[8];
+	int ret = wr_read_text(WR_NOIOMMU_SWITCH, on, sizeof(on));
+
+	if (ret < 0)
+		return wr_fail(-ENODEV, "%s: it is in no IOMMU group: this machine's IOMMU is off "
+			       "or missing (intel_iommu=on, firmware settings); without one it "
+			       "can't be used: there is no %s, so that vfio isn't loaded, or built "
+			       "without CONFIG_VFIO_NOIOMMU", addr, WR_NOIOMMU_SWITCH);
+	return wr_fail(-ENODEV, "%s: it is in no IOMMU group: this machine's IOMMU is off or "
+		       "missing (intel_iommu=on, firmware settings); %s: %sbind it to vfio-pci "
+		       "again, and consent (--unsafe-noiommu, weir_iommu_opts.unsafe_noiommu)",
+		       addr, lost, *on == 'Y' ? "" : "write 1 to " WR_NOIOMMU_SWITCH ", ");
+}
+
+/* The environment can choose among interfaces; this is not for it to decide. */
+static int check_consent(const struct weir_iommu *iommu, const char *addr,
+			 const struct wr_group *group)
+{
+	if (iommu->unsafe_noiommu || !group->noiommu)
+		return 0;
+	return wr_fail(-EPERM, "%s: no IOMMU is in front of it; %s: consent to that by "
+		       "--unsafe-noiommu, in a program by weir_iommu_opts.unsafe_noiommu", addr,
+		       lost);
+}
+
 /* The number of the function's IOMMU group, and that it is in VFIO's hands. */
 static int find_group(const char *addr, int *group)
 {
@@ -29,15 +62,14 @@ static int find_group(const char *addr, int *group)
 
 	if (ret)
 		return ret;
+	if (wr_pci_link("", addr, "iommu_group", number))
+		return no_group(addr);
 	if (wr_pci_link("", addr, "driver", driver))
 		return wr_fail(-ENODEV, "%s: no driver is bound to it: bind it to vfio-pci first "
 			       "('weir info %s' shows how)", addr, addr);
 	if (wr_pci_role("", addr, driver) != WEIR_ROLE_VFIO)
 		return wr_fail(-ENODEV, "%s: it is bound to %s: bind it to vfio-pci first "
 			       "('weir info %s' shows how)", addr, driver, addr);
-	if (wr_pci_link("", addr, "iommu_group", number))
-		return wr_fail(-ENODEV, "%s: it is in no IOMMU group: this machine's IOMMU is off "
-			       "or missing (intel_iommu=on, firmware settings)", addr);
 	*group = (int)strtol(number, &end, 10);
 	if (*end)
 		return wr_fail(-ENODEV, "%s: its IOMMU group has no number but a name, %s", addr,
@@ -58,12 +90,18 @@ static int kernel_prepare(struct weir_device *dev, struct weir_iommu *iommu)
 	k->iommu = iommu;
 	k->fd = -1;
 	ret = wr_iommu_group_get(iommu, number, &dev->ep.group);
-	if (ret) {
-		free(k);
-		return ret;
-	}
+	if (ret)
+		goto free_kernel;
+	ret = check_consent(iommu, dev->name, dev->ep.group);
+	if (ret)
+		goto put_group;
 	dev->t = k;
 	return 0;
+put_group:
+	wr_iommu_group_put(iommu, dev->ep.group);
+free_kernel:
+	free(k);
+	return ret;
 }
 
 static void kernel_undo(struct weir_device *dev)

@@ -89,6 +89,15 @@ struct wr_domain_ops {
 	int (*map)(struct wr_domain *d, const struct wr_mapping *m);
 
 	/*
+	 * Of interfaces that don't translate, instead of map(): say where memory is. The @n pieces
+	 * are held there until unmap(). *@runs, which the caller frees, are in the pieces' order,
+	 * each as long as it is contiguous. Such a domain is alone in its address space, has no
+	 * map() or move(), and its unmap() always works. NULL: the interface translates.
+	 */
+	int (*place)(struct wr_domain *d, const struct wr_mapping *pieces, size_t n,
+		     struct wr_mapping **runs, size_t *n_runs);
+
+	/*
 	 * Unmap @n mappings that follow one another in IOVA: on return no device reaches the
 	 * memory. -EIO: something else than asked was unmapped, and there is no way back.
 	 */
@@ -116,6 +125,7 @@ extern const struct wr_domain_ops wr_domain_iommufd;
 extern const struct wr_domain_ops wr_domain_type1v2;
 extern const struct wr_domain_ops wr_domain_type1;
 extern const struct wr_domain_ops wr_domain_compat;
+extern const struct wr_domain_ops wr_domain_noiommu;
 extern const struct wr_domain_ops wr_domain_soft;
 
 /* All interfaces, in order of preference; NULL at the end. */

@@ -150,12 +150,54 @@ static void add_domain(struct weir_ioas *as, struct wr_domain *d)
 	pthread_mutex_unlock(&as->books);
 }
 
+struct wr_domain *wr_ioas_placing(struct weir_ioas *as)
+{
+	struct wr_domain *d;
+
+	wr_list_for_each(d, &as->domains, link)
+		if (d->ops->place)
+			return d;
+	return NULL;
+}
+
+bool wr_ioas_needs_huge(struct weir_ioas *as)
+{
+	bool needs;
+
+	pthread_mutex_lock(&as->books);
+	needs = wr_ioas_placing(as);
+	pthread_mutex_unlock(&as->books);
+	return needs;
+}
+
+/* What doesn't translate dictates the IOVAs. */
+static int check_alone(struct weir_ioas *as, const struct wr_domain_ops *ops)
+{
+	struct wr_domain *d = wr_ioas_placing(as);
+
+	if (d)
+		return wr_fail(-EINVAL, "a device without an IOMMU (%s) is in the address space, "
+			       "whose IOVAs are physical addresses: take another one",
+			       d->ops->name);
+	if (ops->place && !wr_list_empty(&as->domains))
+		return wr_fail(-EINVAL, "it has no IOMMU (%s), so that IOVAs are physical "
+			       "addresses, and the address space has a device with other ones: "
+			       "take another one", ops->name);
+	if (ops->place && as->maps.n)
+		return wr_fail(-EINVAL, "it has no IOMMU (%s), so that IOVAs are physical "
+			       "addresses, and the address space has mappings with other ones: "
+			       "open the device first, then map", ops->name);
+	return 0;
+}
+
 static int open_domain(struct weir_ioas *as, const struct wr_domain_ops *ops,
 		       struct wr_endpoint *ep)
 {
 	struct wr_domain *d;
-	int ret = ops->create(as->iommu, ep, &d);
+	int ret = check_alone(as, ops);
 
+	if (!ret)
+		ret = ops->create(as->iommu, ep, &d);
 	if (ret)
 		return ret;
 	ret = ops->join(d, ep);
@@ -289,6 +331,9 @@ static int choose_domain(struct weir_ioas *as, struct wr_endpoint *ep)
 			return ret;
 		refused(&refusals, ops->name, ret);
 	}
+	if (!refusals.err && forced && !forced->place == ep->group->noiommu)
+		return wr_fail(-ENOTSUP, "%s, which is asked for, is for devices %s an IOMMU",
+			       forced->name, forced->place ? "without" : "with");
 	if (!refusals.err)
 		return wr_fail(-ENOTSUP, "no IOMMU interface for such a device");
 	return wr_fail(refusals.err, "%s%s", refusals.n > 1 ? "no IOMMU interface works: " : "",
@@ -393,7 +438,9 @@ static int domain_for(struct weir_ioas *as, struct wr_endpoint *ep, struct wr_do
 			return 0;
 		}
 	}
-	ret = ops->create(as->iommu, ep, &d);
+	ret = check_alone(as, ops);
+	if (!ret)
+		ret = ops->create(as->iommu, ep, &d);
 	if (ret)
 		return ret;
 	ret = wr_ioas_replay(as, d);

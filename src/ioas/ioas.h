@@ -20,7 +20,7 @@ struct weir_ioas {
 	struct wr_list domains;
 	struct wr_list endpoints;
 	weir_iova limit;		/* of automatic IOVAs: as far as all devices reach */
-	void *batches;			/* map.c's */
+	void *batches;			/* batch.c's */
 	unsigned int mems;		/* weir_mem alive */
 	bool tracking;			/* dirty tracking is on */
 	bool degraded;			/* a domain differs from the maps: see the log */
@@ -36,6 +36,12 @@ void wr_ioas_detach(struct wr_endpoint *ep);
 /* As weir_device_move(). */
 int wr_ioas_move(struct wr_endpoint *ep, struct weir_ioas *to);
 
+/* The domain that doesn't translate, but says where memory is; NULL: none. Under a lock. */
+struct wr_domain *wr_ioas_placing(struct weir_ioas *as);
+
+/* Whether memory must be hugetlb's, since no IOMMU joins small pages. Takes a lock. */
+bool wr_ioas_needs_huge(struct weir_ioas *as);
+
 /* Map all there is on a new domain, or one without mappings. */
 int wr_ioas_replay(struct weir_ioas *as, struct wr_domain *d);
 
@@ -43,7 +49,7 @@ int wr_ioas_replay(struct weir_ioas *as, struct wr_domain *d);
 bool wr_ioas_next(struct weir_ioas *as, weir_iova first, weir_iova last, struct wr_mapping *m);
 struct weir_iova_range wr_ioas_unit(const struct weir_ioas *as, const struct wr_mapping *m);
 
-/* At close: what map.c keeps beside the maps. */
+/* At close: what batch.c keeps beside the maps. */
 void wr_ioas_forget(struct weir_ioas *as);
 
 int wr_ioas_nothing_at(weir_iova iova);		/* -ENOENT, with the message */

@@ -13,10 +13,10 @@
 /* Fits kernel devices: what WEIR_IOMMU may name. */
 static bool is_kernel_interface(const struct wr_domain_ops *ops)
 {
-	struct wr_group group = { .fd = -1 };
-	struct wr_endpoint ep = { .group = &group };
+	struct wr_group group = { .fd = -1 }, bare = { .fd = -1, .noiommu = true };
+	struct wr_endpoint ep = { .group = &group }, bare_ep = { .group = &bare };
 
-	return ops->fits(&ep);
+	return ops->fits(&ep) || ops->fits(&bare_ep);
 }
 
 static int choose_interface(struct weir_iommu *iommu, const char *wanted)
@@ -109,6 +109,7 @@ int weir_iommu_open(const struct weir_iommu_opts *opts, struct weir_iommu **out)
 		return ret;
 	}
 	iommu->process = wr_process();
+	iommu->unsafe_noiommu = opts->unsafe_noiommu;
 	pthread_mutex_init(&iommu->lock, NULL);
 	pthread_mutex_init(&iommu->attach_lock, NULL);
 	wr_list_init(&iommu->groups);
@@ -170,7 +171,9 @@ static struct wr_group *new_group(struct weir_iommu *iommu, int number)
 		return NULL;
 	group->number = number;
 	group->fd = -1;
-	snprintf(group->node, sizeof(group->node), "/dev/vfio/%d", number);
+	group->noiommu = wr_group_is_noiommu(number);
+	snprintf(group->node, sizeof(group->node), "/dev/vfio/%s%d",
+		 group->noiommu ? "noiommu-" : "", number);
 	wr_list_init(&group->link);
 	wr_list_add_tail(&iommu->groups, &group->link);
 	return group;

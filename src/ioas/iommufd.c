@@ -42,7 +42,7 @@ static struct iommufd *iommufd_of(struct wr_domain *d)
 
 static bool iommufd_fits(const struct wr_endpoint *ep)
 {
-	return ep->group;
+	return ep->group && !ep->group->noiommu;
 }
 
 /* ---- page tables ---- */

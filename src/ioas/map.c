@@ -289,10 +289,8 @@ static void take_back(struct weir_ioas *as, const struct wr_mapping *m, size_t n
 		wr_maps_remove(&as->maps, &m[n]);
 }
 
-/* First what can fail without a trace; then what the domains would have to undo. */
-static int map_parts(struct weir_ioas *as, const struct wr_mapping *m, size_t n)
+static int record(struct weir_ioas *as, const struct wr_mapping *m, size_t n)
 {
-	const struct change change = { .m = m, .n = n };
 	size_t added = 0;
 	int ret = 0;
 
@@ -300,12 +298,23 @@ static int map_parts(struct weir_ioas *as, const struct wr_mapping *m, size_t n)
 		ret = wr_maps_add(&as->maps, &m[added]);
 	if (!ret)
 		ret = wr_maps_prepare_remove(&as->maps, m, n);
+	if (!ret)
+		return 0;
+	take_back(as, m, added);
+	return wr_fail(ret, "no memory to record a mapping");
+}
+
+/* First what can fail without a trace; then what the domains would have to undo. */
+static int map_parts(struct weir_ioas *as, const struct wr_mapping *m, size_t n)
+{
+	const struct change change = { .m = m, .n = n };
+	int ret = record(as, m, n);
+
 	if (ret)
-		wr_fail(ret, "no memory to record a mapping");
-	else
-		ret = on_all_domains(as, &change, map_one, unmap_one);
+		return ret;
+	ret = on_all_domains(as, &change, map_one, unmap_one);
 	if (ret)
-		take_back(as, m, added);
+		take_back(as, m, n);
 	return ret;
 }
 
@@ -334,12 +343,102 @@ static int map_locked(struct weir_ioas *as, struct wr_mapping *m, size_t n, uint
 	return ret;
 }
 
+/* ---- map where memory is ---- */
+
+static int not_there(weir_iova asked, const struct wr_mapping *run)
+{
+	return wr_fail(-EINVAL, "IOVA 0x%" PRIx64 " can't be had for the memory at %p: without an "
+		       "IOMMU it is at its physical address, 0x%" PRIx64, asked,
+		       (void *)run->vaddr, run->iova);
+}
+
+/* Whether the memory can be used from where it is. @asked: the IOVA that opts->fixed demands. */
+static int check_runs(struct weir_ioas *as, const struct wr_mapping *runs, size_t n,
+		      const struct weir_map_opts *opts, weir_iova asked)
+{
+	weir_iova limit = opts->limit && opts->limit < as->limit ? opts->limit : as->limit;
+	size_t gaps = 0;
+
+	if (opts->fixed && runs->iova != asked)
+		return not_there(asked, runs);
+	for (size_t i = 0; i < n; i++) {
+		int ret = check_fixed(as, runs[i].iova, runs[i].len);
+
+		if (ret)
+			return ret;
+		if (runs[i].iova + (runs[i].len - 1) > limit)
+			return wr_fail(-ENOSPC, "the memory at %p is at physical address 0x%" PRIx64
+				       ", above 0x%" PRIx64 ", as far as the attached devices and "
+				       "the options allow: without an IOMMU it stays there",
+				       (void *)runs[i].vaddr, runs[i].iova, limit);
+		gaps += i && runs[i].iova != runs[i - 1].iova + runs[i - 1].len;
+	}
+	if (gaps && !opts->scattered)
+		return wr_fail(-EINVAL, "the memory is in %zu pieces, and without an IOMMU stays "
+			       "so: take weir_map_opts.scattered and weir_ioas_segs(), or larger "
+			       "pages (weir_mem_opts.page_size)", gaps + 1);
+	return 0;
+}
+
+static int record_runs(struct weir_ioas *as, const struct wr_mapping *runs, size_t n,
+		       enum weir_dma_dir dir, struct wr_batch **out)
+{
+	struct wr_batch *batch = wr_batch_new(n, n);
+	int ret;
+
+	if (!batch)
+		return -ENOMEM;
+	batch->dir = dir;
+	for (size_t i = 0; i < n; i++) {
+		batch->parts[i] = runs[i];
+		batch->parts[i].part = true;
+		batch->len += runs[i].len;
+	}
+	ret = wr_batch_enter(as, batch);
+	if (ret)
+		goto free_batch;
+	ret = record(as, batch->parts, n);
+	if (ret)
+		goto leave;
+	*out = batch;
+	return 0;
+leave:
+	wr_batch_leave(as, batch);
+free_batch:
+	free(batch);
+	return ret;
+}
+
+/* Pieces of memory at the IOVAs that the domain says; *iova is that of the first. */
+static int map_placed(struct weir_ioas *as, struct wr_domain *d, const struct wr_mapping *pieces,
+		      size_t n, const struct weir_map_opts *opts, weir_iova *iova,
+		      struct wr_batch **out)
+{
+	struct wr_mapping *runs;
+	size_t n_runs;
+	int ret = d->ops->place(d, pieces, n, &runs, &n_runs);
+
+	if (ret)
+		return ret;
+	ret = check_runs(as, runs, n_runs, opts, *iova);
+	if (!ret)
+		ret = record_runs(as, runs, n_runs, opts->dir, out);
+	if (ret)
+		d->ops->unmap(d, runs, n_runs);
+	else
+		*iova = runs->iova;
+	free(runs);
+	return ret;
+}
+
 static const struct weir_map_opts automatic;
 
 int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len, const struct weir_map_opts *opts,
 		  weir_iova *iova)
 {
 	struct wr_mapping m = { .vaddr = vaddr, .len = len };
+	struct wr_domain *placing;
+	struct wr_batch *placed;
 	int ret;
 
 	if (!opts)
@@ -353,18 +452,39 @@ int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len, const struct we
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&as->lock);
-	ret = map_locked(as, &m, 1, len, opts, NULL);
+	placing = wr_ioas_placing(as);
+	ret = placing ? map_placed(as, placing, &m, 1, opts, &m.iova, &placed) :
+			map_locked(as, &m, 1, len, opts, NULL);
 	pthread_mutex_unlock(&as->lock);
 	if (!ret)
 		*iova = m.iova;
 	return ret;
 }
 
+/* The batch of the pieces gives way to that of their runs. */
+static int map_batch_placed(struct weir_ioas *as, struct wr_domain *d, struct wr_batch *batch,
+			    const struct weir_map_opts *opts, weir_iova *iova)
+{
+	struct wr_batch *placed;
+	int ret = map_placed(as, d, batch->parts, batch->n, opts, iova, &placed);
+
+	if (ret)
+		return ret;
+	placed->mapped = batch->mapped;
+	placed->file = batch->file;
+	placed->mem = batch->mem;
+	free(batch);
+	return 0;
+}
+
 /* Map a batch whose parts have their memory. It is the address space's then, or else freed. */
 static int map_batch(struct weir_ioas *as, struct wr_batch *batch, const struct weir_map_opts *opts,
 		     weir_iova *iova)
 {
-	int ret = check_map(as, opts, opts->fixed ? *iova : 0, batch->len);
+	weir_iova at = opts->fixed ? *iova : 0;
+	int ret = check_map(as, opts, at, batch->len);
+	struct wr_domain *placing;
+	bool mem = batch->mem;
 
 	if (ret)
 		goto free_batch;
@@ -373,16 +493,21 @@ static int map_batch(struct weir_ioas *as, struct wr_batch *batch, const struct 
 		batch->parts[i].dir = opts->dir;
 		batch->parts[i].part = true;
 	}
-	if (opts->fixed)
-		batch->parts[0].iova = *iova;
+	batch->parts[0].iova = at;
 	pthread_mutex_lock(&as->lock);
-	ret = map_locked(as, batch->parts, batch->n, batch->len, opts, batch);
+	placing = wr_ioas_placing(as);
+	if (placing) {
+		ret = map_batch_placed(as, placing, batch, opts, &at);
+	} else {
+		ret = map_locked(as, batch->parts, batch->n, batch->len, opts, batch);
+		at = batch->parts[0].iova;
+	}
 	if (!ret)
-		as->mems += batch->mem;
+		as->mems += mem;
 	pthread_mutex_unlock(&as->lock);
 	if (ret)
 		goto free_batch;
-	*iova = batch->parts[0].iova;
+	*iova = at;
 	return 0;
 free_batch:
 	wr_batch_free(batch);
@@ -642,6 +767,9 @@ int weir_ioas_update_vaddr(struct weir_ioas *as, weir_iova iova, size_t len, voi
 		return ret;
 	pthread_mutex_lock(&as->lock);
 	ret = find_unit(as, iova, len, &m);
+	if (!ret && wr_ioas_placing(as))
+		ret = wr_fail(-ENOTSUP, "without an IOMMU memory can't be given another address: "
+			      "unmap it and map it again");
 	if (!ret && m.part)
 		ret = wr_fail(-EINVAL, "IOVA 0x%" PRIx64 ": only what weir_ioas_map() mapped can "
 			      "have another address, not a batch, a file that weir mapped, nor "

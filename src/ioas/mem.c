@@ -17,7 +17,8 @@ int weir_mem_alloc(struct weir_ioas *as, size_t len, const struct weir_mem_opts 
 		   struct weir_mem **out)
 {
 	static const struct weir_mem_opts automatic;
-	struct weir_map_opts map = { 0 };
+	struct weir_map_opts map = { .scattered = true };
+	struct weir_mem_opts huge;
 	struct weir_mem *mem;
 	int ret;
 
@@ -28,6 +29,12 @@ int weir_mem_alloc(struct weir_ioas *as, size_t len, const struct weir_mem_opts 
 		ret = WR_RESERVED(opts, "weir_mem_opts");
 	if (ret)
 		return ret;
+	if (!opts->page_size && wr_ioas_needs_huge(as)) {
+		huge = *opts;
+		huge.page_size = WR_HUGE_PAGE;
+		huge.huge = false;
+		opts = &huge;
+	}
 
 	mem = calloc(1, sizeof(*mem));
 	if (!mem)

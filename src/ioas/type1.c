@@ -35,7 +35,7 @@ static struct type1 *type1_of(struct wr_domain *d)
 
 static bool type1_fits(const struct wr_endpoint *ep)
 {
-	return ep->group && !ep->use_fd;
+	return ep->group && !ep->use_fd && !ep->group->noiommu;
 }
 
 static void set_room(struct type1 *t, uint64_t room)
@@ -108,41 +108,18 @@ static void type1_destroy(struct wr_domain *d)
 	free(type1_of(d));
 }
 
-static void remove_group(struct wr_group *group)
-{
-	wr_container_remove(group);
-	wr_group_close(group);
-}
-
-/* The kernel replays the container's mappings for the group, and checks them against it. */
-static int add_group(struct type1 *t, struct wr_group *group)
-{
-	int ret = wr_group_open(group);
-
-	if (ret)
-		return ret;
-	ret = wr_container_add(t->fd, group);
-	if (ret) {
-		wr_group_close(group);
-		return ret;
-	}
-	if (t->base.endpoints)
-		return 0;
-	ret = wr_container_set_iommu(t->fd, t->type, group);
-	if (ret)
-		remove_group(group);
-	return ret;
-}
-
 /*
- * The device is opened before anything is asked or mapped: IOMMUFD attaches a group only then, and
- * knows no ranges before.
+ * The kernel replays the container's mappings for the group, and checks them against it. The device
+ * is opened before anything is asked or mapped: IOMMUFD attaches a group only then, and knows no
+ * ranges before.
  */
 static int type1_join(struct wr_domain *d, struct wr_endpoint *ep)
 {
 	struct type1 *t = type1_of(d);
-	int ret = ep->group->attached ? 0 : add_group(t, ep->group);
+	int ret = 0;
 
+	if (!ep->group->attached)
+		ret = wr_container_add(t->fd, ep->group, d->endpoints ? 0 : t->type);
 	if (ret)
 		return ret;
 	ret = wr_group_device_fd(ep->group, ep->name, ep->vf_token);
@@ -162,7 +139,7 @@ close_device:
 	wr_close(ep->fd);
 leave_group:
 	if (!ep->group->attached)
-		remove_group(ep->group);
+		wr_container_remove(ep->group);
 	return ret;
 }
 
@@ -171,7 +148,7 @@ static void type1_leave(struct wr_domain *d, struct wr_endpoint *ep)
 	wr_close(ep->fd);
 	/* The group's other devices stay; the last one takes it along. */
 	if (!ep->group->attached)
-		remove_group(ep->group);
+		wr_container_remove(ep->group);
 	/* Its ranges may have grown; where they can't be read, the old ones still hold. */
 	if (d->endpoints)
 		refresh(type1_of(d));

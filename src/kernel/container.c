@@ -12,6 +12,16 @@
 
 #define CONTAINER "/dev/vfio/vfio"
 
+static int lacks(const char *node, unsigned long type)
+{
+	if (type == WR_VFIO_NOIOMMU)
+		return wr_fail(-ENOTSUP, "%s isn't for devices without an IOMMU: this kernel is "
+			       "built without CONFIG_VFIO_NOIOMMU, or %s was switched off", node,
+			       WR_NOIOMMU_SWITCH);
+	return wr_fail(-ENOTSUP, "this kernel has no VFIO type1 IOMMU (version %d): load the "
+		       "module vfio_iommu_type1", type == WR_VFIO_TYPE1v2 ? 2 : 1);
+}
+
 /* Whether it can be what is wanted; else it is closed. */
 static int check(int fd, const char *node, unsigned long type)
 {
@@ -27,26 +37,25 @@ static int check(int fd, const char *node, unsigned long type)
 		goto close_fd;
 	}
 	ret = wr_sys->ioctl(fd, WR_VFIO_CHECK_EXTENSION, (void *)type);
-	if (ret < 0) {
-		ret = wr_fail(ret, "asking %s for type1: %s", CONTAINER, strerror(-ret));
-		goto close_fd;
-	}
-	if (!ret) {
-		ret = wr_fail(-ENOTSUP, "this kernel has no VFIO type1 IOMMU (version %d): load "
-			      "the module vfio_iommu_type1", type == WR_VFIO_TYPE1v2 ? 2 : 1);
-		goto close_fd;
-	}
-	return fd;
+	if (ret > 0)
+		return fd;
+	ret = ret < 0 ? wr_fail(ret, "asking %s what it can: %s", node, strerror(-ret)) :
+			lacks(node, type);
 close_fd:
 	wr_close(fd);
 	return ret;
+}
+
+static bool is_missing(int err)
+{
+	return err == -ENOENT || err == -ENODEV || err == -ENXIO;
 }
 
 int wr_container_open(unsigned long type)
 {
 	int fd = wr_sys->open(CONTAINER, O_RDWR);
 
-	if (fd == -ENOENT || fd == -ENODEV || fd == -ENXIO)
+	if (is_missing(fd))
 		return wr_fail(-ENOTSUP, "%s doesn't work: the module vfio isn't loaded",
 			       CONTAINER);
 	if (fd < 0)
@@ -64,8 +73,33 @@ int wr_container_open_iommufd(unsigned long type)
 	return check(fd, WR_IOMMUFD_NODE, type);
 }
 
+/*
+ * Groups without an IOMMU take a /dev/iommu as their container, too, in which nothing else was made
+ * (iommufd_vfio_compat_set_no_iommu()); kernels can be built without any other.
+ */
+int wr_container_open_noiommu(void)
+{
+	int fd = wr_sys->open(CONTAINER, O_RDWR);
+	const char *node = CONTAINER;
+
+	if (is_missing(fd)) {
+		node = WR_IOMMUFD_NODE;
+		fd = wr_sys->open(node, O_RDWR);
+	}
+	if (is_missing(fd))
+		return wr_fail(-ENOTSUP, "neither %s nor %s works: the modules vfio and iommufd "
+			       "aren't loaded", CONTAINER, WR_IOMMUFD_NODE);
+	if (fd < 0)
+		return wr_fail(fd, "opening %s: %s", node, strerror(-fd));
+	return check(fd, node, WR_VFIO_NOIOMMU);
+}
+
 static int refused(const struct wr_group *group, int err)
 {
+	if (group->noiommu && err == -EPERM)
+		return wr_fail(err, "group %d, which has no IOMMU: the kernel refuses it a "
+			       "container without the capability CAP_SYS_RAWIO: run as root",
+			       group->number);
 	switch (err) {
 	case -EPERM:
 		return wr_fail(err, "group %d: the kernel refuses it a container: a member's "
@@ -85,27 +119,37 @@ static int refused(const struct wr_group *group, int err)
 	}
 }
 
-int wr_container_add(int fd, const struct wr_group *group)
-{
-	int ret = wr_sys->ioctl(group->fd, WR_VFIO_GROUP_SET_CONTAINER, &fd);
-
-	return ret < 0 ? refused(group, ret) : 0;
-}
-
-int wr_container_set_iommu(int fd, unsigned long type, const struct wr_group *group)
-{
-	int ret = wr_sys->ioctl(fd, WR_VFIO_SET_IOMMU, (void *)type);
-
-	return ret < 0 ? refused(group, ret) : 0;
-}
-
-void wr_container_remove(const struct wr_group *group)
+void wr_container_remove(struct wr_group *group)
 {
 	int ret = wr_sys->ioctl(group->fd, WR_VFIO_GROUP_UNSET_CONTAINER, NULL);
 
 	if (ret < 0)
 		wr_log(WEIR_LOG_WARN, "group %d stays in its container: %s; a device of it is open "
 		       "still, perhaps in a child process", group->number, strerror(-ret));
+	wr_group_close(group);
+}
+
+int wr_container_add(int fd, struct wr_group *group, unsigned long type)
+{
+	int ret = wr_group_open(group);
+
+	if (ret)
+		return ret;
+	ret = wr_sys->ioctl(group->fd, WR_VFIO_GROUP_SET_CONTAINER, &fd);
+	if (ret < 0) {
+		refused(group, ret);
+		wr_group_close(group);
+		return ret;
+	}
+	if (!type)
+		return 0;
+	ret = wr_sys->ioctl(fd, WR_VFIO_SET_IOMMU, (void *)type);
+	if (ret < 0) {
+		refused(group, ret);
+		wr_container_remove(group);
+		return ret;
+	}
+	return 0;
 }
 
 /* They ascend; one that doesn't is left out. */

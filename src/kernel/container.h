@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A VFIO container with a type1 IOMMU (drivers/vfio/vfio_iommu_type1.c): /dev/vfio/vfio. Calls
- * return -errno; those that say nothing else leave a message.
+ * A VFIO container with a type1 IOMMU (drivers/vfio/vfio_iommu_type1.c): /dev/vfio/vfio; or with
+ * none (drivers/vfio/container.c). Calls return -errno; those that say nothing else leave a
+ * message.
  */
 #ifndef WR_KERNEL_CONTAINER_H
 #define WR_KERNEL_CONTAINER_H
@@ -9,6 +10,9 @@
 #include "kernel/group.h"
 #include "kernel/memlock.h"
 #include "mem/maps.h"
+
+/* The kernel's switch for devices without an IOMMU: "Y" or "N", and root may write it. */
+#define WR_NOIOMMU_SWITCH "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 
 /*
  * Open a container for @type (WR_VFIO_TYPE1v2 or WR_VFIO_TYPE1). Returns its fd; -ENOTSUP when the
@@ -19,10 +23,15 @@ int wr_container_open(unsigned long type);
 /* The same with IOMMUFD in its place, /dev/iommu, that counts by process where it may. */
 int wr_container_open_iommufd(unsigned long type);
 
-/* Put a group in and, for the first one, choose the type. */
-int wr_container_add(int fd, const struct wr_group *group);
-int wr_container_set_iommu(int fd, unsigned long type, const struct wr_group *group);
-void wr_container_remove(const struct wr_group *group);
+/* The same for groups that have no IOMMU: WR_VFIO_NOIOMMU, in one of VFIO's own or IOMMUFD's. */
+int wr_container_open_noiommu(void);
+
+/*
+ * Open a group's node and put the group in. @type: for the first one, that the container gets; 0:
+ * it has it. And take it out and close it again.
+ */
+int wr_container_add(int fd, struct wr_group *group, unsigned long type);
+void wr_container_remove(struct wr_group *group);
 
 /* What may change when a group joins or leaves. */
 struct wr_container_info {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/holder.h"
 #include "base/sys.h"
 #include "kernel/group.h"
@@ -43,8 +44,9 @@ static int not_viable(int number)
 				   "kernel driver", number, number);
 }
 
-static int open_node(const char *node)
+static int open_node(const struct wr_group *group)
 {
+	const char *node = group->node;
 	char holder[64];
 	int fd = wr_sys->open(node, O_RDWR);
 
@@ -64,15 +66,26 @@ static int open_node(const char *node)
 			       "context at a time", node, holder);
 	default:
 		if (fd < 0)
-			return wr_fail(fd, "opening %s: %s", node, strerror(-fd));
+			return wr_fail(fd, "opening %s: %s%s", node, strerror(-fd),
+				       /* vfio_group_fops_open() */
+				       group->noiommu && fd == -EPERM ? ": without an IOMMU it "
+				       "takes the capability CAP_SYS_RAWIO: run as root" : "");
 		return fd;
 	}
+}
+
+bool wr_group_is_noiommu(int number)
+{
+	char path[64], name[32];
+
+	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/name", number);
+	return wr_read_text(path, name, sizeof(name)) > 0 && !strcmp(name, "vfio-noiommu");
 }
 
 int wr_group_open(struct wr_group *group)
 {
 	struct wr_vfio_group_status status = { .argsz = sizeof(status) };
-	int ret = open_node(group->node);
+	int ret = open_node(group);
 
 	if (ret < 0)
 		return ret;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * IOMMU groups: devices that can't be held apart. VFIO offers them as /dev/vfio/N. That node can be
+ * IOMMU groups: devices that can't be held apart. VFIO offers them as /dev/vfio/N, and as
+ * /dev/vfio/noiommu-N a device without an IOMMU, which has a group of its own. That node can be
  * opened once, and not beside a device's own node: so it is only opened when a domain needs it.
  */
 #ifndef WR_KERNEL_GROUP_H
 #define WR_KERNEL_GROUP_H
+
+#include <stdbool.h>
 
 #include "base/list.h"
 
@@ -12,6 +15,7 @@ struct wr_domain;
 
 struct wr_group {
 	int number;
+	bool noiommu;			/* there is no IOMMU in front of its device */
 	char node[32];
 	/* under its context's lock */
 	unsigned int users;		/* devices being opened, open, or being closed */
@@ -21,6 +25,9 @@ struct wr_group {
 	struct wr_domain *domain;	/* that it is attached to, NULL for none */
 	unsigned int attached;		/* devices */
 };
+
+/* Whether VFIO made the group, for a device without an IOMMU (vfio_noiommu_group_alloc()). */
+bool wr_group_is_noiommu(int number);
 
 /*
  * Open the group's node, and see that the group is viable. Each trap is told in words: see

@@ -37,11 +37,9 @@ static int setup(void **state)
 	fake_start();
 	assert_int_equal(weir_iommu_open(NULL, &rig.iommu), 0);
 	assert_int_equal(wr_iommu_group_get(rig.iommu, FAKE_GROUP(0), &rig.group), 0);
-	assert_int_equal(wr_group_open(rig.group), 0);
 	rig.container = wr_container_open(WR_VFIO_TYPE1v2);
 	assert_true(rig.container >= 0);
-	assert_int_equal(wr_container_add(rig.container, rig.group), 0);
-	assert_int_equal(wr_container_set_iommu(rig.container, WR_VFIO_TYPE1v2, rig.group), 0);
+	assert_int_equal(wr_container_add(rig.container, rig.group, WR_VFIO_TYPE1v2), 0);
 	*state = &rig;
 	return 0;
 }
@@ -52,7 +50,6 @@ static int teardown(void **state)
 
 	wr_container_remove(rig->group);
 	wr_close(rig->container);
-	wr_group_close(rig->group);
 	wr_iommu_group_put(rig->iommu, rig->group);
 	assert_int_equal(weir_iommu_close(rig->iommu), 0);
 	assert_int_equal(fake.open_fds, 0);
