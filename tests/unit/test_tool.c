@@ -211,6 +211,20 @@ static void test_bad_options(void **state)
 	}
 }
 
+/* Who only looks needs no consent, and says so. */
+static void test_consent(void **state)
+{
+	struct outcome outcome;
+
+	(void)state;
+	outcome = run(cmd_list, "list", "--unsafe-noiommu", NULL);
+	assert_complaint(&outcome, "--unsafe-noiommu");
+	outcome = run(cmd_info, "info", "--unsafe-noiommu=yes", "soft:edu", NULL);
+	assert_complaint(&outcome, "--unsafe-noiommu");
+	outcome = run(cmd_info, "info", "--unsafe-noiommu", "soft:edu", NULL);
+	assert_int_equal(outcome.status, EXIT_YES);
+}
+
 /* ---- list ---- */
 
 static void test_list_bad(void **state)
@@ -608,6 +622,7 @@ int main(void)
 		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_size_text),
 		cmocka_unit_test(test_bad_options),
+		cmocka_unit_test(test_consent),
 		TEST(test_list_bad),
 		TEST(test_list_escapes),
 		TEST(test_list),

@@ -207,7 +207,7 @@ static void print_table(void)
 int cmd_bench(int argc, char **argv)
 {
 	struct options options = { 0 };
-	int status = read_options(argc, argv, false, usage, &options);
+	int status = read_options(argc, argv, 0, usage, &options);
 
 	if (status != GO_ON)
 		return status;

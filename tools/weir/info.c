@@ -34,13 +34,16 @@
 #include "weir.h"
 
 static const char usage[] =
-	"usage: weir info [--json] [--root DIR] DEVICE\n"
+	"usage: weir info [--json] [--root DIR] [--unsafe-noiommu] DEVICE\n"
 	"\n"
 	"Says all about one device: a PCI function (0000:01:00.0) or a device model\n"
 	"(soft:edu). This wakes a sleeping device, and resets one that is bound to VFIO.\n"
 	"\n"
 	"      --json      for programs\n"
 	"      --root DIR  one of another machine: the folder in which its sys/ lies\n"
+	"      --unsafe-noiommu\n"
+	"                  open it even if no IOMMU holds it back: then it can read and write\n"
+	"                  all of the machine's memory\n"
 	"  -h, --help      this text\n"
 	"\n"
 	"Example: weir info 0000:01:00.0";
@@ -217,7 +220,8 @@ static bool not_ready(struct info *info, const char *root)
 	if (fn->group < 0) {
 		snprintf(info->why, sizeof(info->why), "it is in no IOMMU group; switch the IOMMU "
 			 "on, in the firmware (VT-d, AMD-Vi) and on the kernel's command line "
-			 "(intel_iommu=on)");
+			 "(intel_iommu=on); without one, nothing holds it back: see "
+			 "enable_unsafe_noiommu_mode of the module vfio, and --unsafe-noiommu");
 		return true;
 	}
 	if (fn->driver[0])
@@ -229,17 +233,21 @@ static bool not_ready(struct info *info, const char *root)
 	return true;
 }
 
-static int open_function(struct info *info)
+static int open_function(struct info *info, bool unsafe_noiommu)
 {
+	const struct weir_iommu_opts opts = { .unsafe_noiommu = unsafe_noiommu };
+	struct weir_iommu *iommu = NULL;
 	struct weir_device *dev;
 	int status;
 
-	if (weir_device_open(NULL, info->name, NULL, &dev) < 0) {
+	if (weir_iommu_open(&opts, &iommu) < 0 ||
+	    weir_device_open(iommu, info->name, NULL, &dev) < 0) {
 		snprintf(info->why, sizeof(info->why), "%s", weir_errmsg());
+		weir_iommu_close(iommu);
 		return EXIT_UNKNOWN;
 	}
 	status = learn_interface(info, dev);
-	if (weir_device_close(dev) < 0)
+	if (weir_device_close(dev) < 0 || weir_iommu_close(iommu) < 0)
 		status = fail("%s", weir_errmsg());
 	return status;
 }
@@ -369,17 +377,17 @@ static int info_model(const char *name, bool json)
 }
 
 /* What the machine shows comes out before the device is touched, for it may not answer. */
-static int show_function(struct info *info, const char *root, bool json, struct names *names)
+static int show_function(struct info *info, const struct options *options, struct names *names)
 {
 	int status = EXIT_YES;
 
-	if (!json) {
+	if (!options->json) {
 		info_print_facts(info, names);
 		fflush(stdout);
 	}
-	if (!not_ready(info, root))
-		status = open_function(info);
-	if (json)
+	if (!not_ready(info, options->root))
+		status = open_function(info, options->unsafe_noiommu);
+	if (options->json)
 		info_print_json(info, names);
 	else if (info->opened || status == EXIT_YES)
 		info_print_interface(info);
@@ -388,7 +396,7 @@ static int show_function(struct info *info, const char *root, bool json, struct 
 	return status;
 }
 
-static int info_function(const char *name, const char *root, bool json)
+static int info_function(const char *name, const struct options *options)
 {
 	const struct weir_host_function *fn;
 	struct info info = { 0 };
@@ -396,14 +404,14 @@ static int info_function(const char *name, const char *root, bool json)
 	struct names *names;
 	int status;
 
-	if (weir_host_open(root, &host) < 0)
+	if (weir_host_open(options->root, &host) < 0)
 		return fail("%s", weir_errmsg());
 	if (weir_host_find(host, name, &fn) < 0) {
 		status = fail("%s", weir_errmsg());
 	} else {
 		names = names_open();
 		status = learn_function(&info, host, fn);
-		status = worse(status, show_function(&info, root, json, names));
+		status = worse(status, show_function(&info, options, names));
 		names_close(names);
 	}
 	forget(&info);
@@ -414,7 +422,7 @@ static int info_function(const char *name, const char *root, bool json)
 int cmd_info(int argc, char **argv)
 {
 	struct options options = { 0 };
-	int status = read_options(argc, argv, true, usage, &options);
+	int status = read_options(argc, argv, TAKES_ROOT | TAKES_UNSAFE, usage, &options);
 	const char *name;
 
 	if (status != GO_ON)
@@ -424,7 +432,7 @@ int cmd_info(int argc, char **argv)
 			    "shows those there are");
 	name = argv[optind];
 	if (strncmp(name, "soft:", 5))
-		return info_function(name, options.root, options.json);
+		return info_function(name, &options);
 	if (options.root)
 		return fail("%s is in no tree: it is a device model of this process; leave out "
 			    "--root", name);

@@ -106,7 +106,7 @@ int cmd_list(int argc, char **argv)
 	struct names *names;
 	int status;
 
-	status = read_options(argc, argv, true, usage, &options);
+	status = read_options(argc, argv, TAKES_ROOT, usage, &options);
 	if (status != GO_ON)
 		return status;
 	if (optind < argc)

@@ -64,11 +64,18 @@ int read_own_options(int argc, char **argv, const struct own_option *own, size_t
 	return GO_ON;
 }
 
-int read_options(int argc, char **argv, bool rooted, const char *usage, struct options *options)
+int read_options(int argc, char **argv, unsigned int takes, const char *usage,
+		 struct options *options)
 {
-	const struct own_option root = { .name = "root", .value = &options->root };
+	struct own_option own[2];
+	size_t n = 0;
 
-	return read_own_options(argc, argv, &root, rooted, usage, options);
+	if (takes & TAKES_ROOT)
+		own[n++] = (struct own_option){ .name = "root", .value = &options->root };
+	if (takes & TAKES_UNSAFE)
+		own[n++] = (struct own_option){ .name = "unsafe-noiommu",
+						.flag = &options->unsafe_noiommu };
+	return read_own_options(argc, argv, own, n, usage, options);
 }
 
 bool read_number(const char *verb, const char *option, const char *text, uint64_t *number)

@@ -11,15 +11,21 @@
 struct options {
 	bool json;
 	const char *root;	/* NULL: this machine */
+	bool unsafe_noiommu;	/* consent to a device that no IOMMU holds back */
 };
+
+/* Those of them that not every verb takes. */
+#define TAKES_ROOT	1u
+#define TAKES_UNSAFE	2u
 
 #define GO_ON (-1)
 
 /*
- * Read a verb's options, up to argv[optind]. @rooted: it takes --root. @usage: what --help prints.
- * Returns GO_ON, or the exit status when there is nothing more to do.
+ * Read a verb's options, up to argv[optind]. @takes: TAKES_… @usage: what --help prints. Returns
+ * GO_ON, or the exit status when there is nothing more to do.
  */
-int read_options(int argc, char **argv, bool rooted, const char *usage, struct options *options);
+int read_options(int argc, char **argv, unsigned int takes, const char *usage,
+		 struct options *options);
 
 /* An option of a verb's own: with a value, or without. */
 struct own_option {

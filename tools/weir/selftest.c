@@ -29,15 +29,17 @@ enum result { PASS, FAIL, IMPOSSIBLE };
 
 struct test {
 	const char *name;
-	bool soft;
+	bool soft, unsafe_noiommu;
 	size_t page;
 	unsigned int seed;		/* of the last pattern */
 	struct weir_host_function host;	/* what sysfs says of it, unless soft */
+	struct weir_iommu *iommu;
 	struct weir_device *dev;
 	struct weir_ioas *as;
+	bool isolated;			/* the device reaches only what is mapped */
 	struct weir_device_info info;
 	struct edu *edu;		/* NULL: there is no sample driver for it */
-	struct weir_mem *out, *in;	/* a page each */
+	struct weir_mem *out, *in;	/* a page each, a huge one where it must be */
 	char why[512];
 };
 
@@ -175,7 +177,8 @@ static enum result step_map(struct test *t)
 	if (weir_ioas_to_iova(t->as, weir_mem_ptr(t->out), &found, &len) ||
 	    weir_ioas_to_vaddr(t->as, iova, &vaddr, &len))
 		return failed(t);
-	if (!iova || found != iova || vaddr != weir_mem_ptr(t->out) || len != t->page)
+	if (!iova || found != iova || vaddr != weir_mem_ptr(t->out) ||
+	    len != weir_mem_len(t->out))
 		return because(t, FAIL, "looking up IOVA 0x%" PRIx64 " and its memory answers "
 			       "0x%" PRIx64 " and %p", iova, found, vaddr);
 	ret = weir_ioas_map(t->as, weir_mem_ptr(t->in), t->page, &fixed, &iova);
@@ -318,6 +321,69 @@ static enum result blocked(struct test *t, weir_iova iova, void *canary, const c
 		       caps.faults ? "; fault recorded" : "");
 }
 
+/*
+ * Without an IOMMU nothing is blocked: let the device write to and read from memory that isn't
+ * mapped, at physical address @target, and see that both go through.
+ */
+static enum result exposed_at(struct test *t, void *memory, weir_iova target)
+{
+	size_t len = transfer_size(t);
+	int ret;
+
+	fill(t, memory, len);
+	ret = edu_dma(t->edu, target, 0, len, true);
+	if (!ret)
+		ret = edu_read(t->edu, weir_mem_ptr(t->in), len, 0);
+	if (ret)
+		return driver_failed(t, "the device's transfer", ret);
+	if (memcmp(weir_mem_ptr(t->in), memory, len))
+		return because(t, FAIL, "%s holds nothing back, yet the device didn't read what is "
+			       "at physical address 0x%" PRIx64, t->info.backend, target);
+	fill(t, weir_mem_ptr(t->out), len);
+	ret = edu_write(t->edu, weir_mem_ptr(t->out), len, 0);
+	if (!ret)
+		ret = edu_dma(t->edu, target, 0, len, false);
+	if (ret)
+		return driver_failed(t, "the device's transfer", ret);
+	if (memcmp(memory, weir_mem_ptr(t->out), len))
+		return because(t, FAIL, "%s holds nothing back, yet the device didn't write to "
+			       "physical address 0x%" PRIx64, t->info.backend, target);
+	return because(t, IMPOSSIBLE, "NOT BLOCKED, there is no IOMMU: the device read and "
+		       "overwrote memory that isn't mapped, at physical address 0x%" PRIx64
+		       "; it can do so to all of this machine's memory", target);
+}
+
+/*
+ * The memory is the second half of a huge page: where it is, and that it stays there, is known by
+ * the mapping of the first half. @unmapped: it was mapped, until a moment ago.
+ */
+static enum result exposed(struct test *t, bool unmapped)
+{
+	const size_t size = 2ul << 20, half = size / 2;
+	weir_iova first, second;
+	enum result result;
+	char *huge;
+
+	huge = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | 21 << MAP_HUGE_SHIFT, -1, 0);
+	if (huge == MAP_FAILED)
+		return because(t, FAIL, "no third huge page of 2 MiB: %s", strerror(errno));
+	if (weir_ioas_map(t->as, huge, half, NULL, &first)) {
+		result = failed(t);
+	} else {
+		result = PASS;
+		if (unmapped && (weir_ioas_map(t->as, huge + half, half, NULL, &second) ||
+				 weir_ioas_unmap(t->as, second, half)))
+			result = failed(t);
+		if (result == PASS)
+			result = exposed_at(t, huge + half, first + half);
+		if (weir_ioas_unmap(t->as, first, half))
+			result = failed(t);
+	}
+	munmap(huge, size);
+	return result;
+}
+
 /* Map a page and unmap it again: an IOVA that led to @page a moment ago. */
 static int stale_iova(struct test *t, void *page, weir_iova *iova)
 {
@@ -370,6 +436,8 @@ static enum result with_page(struct test *t, enum result (*at)(struct test *t, v
 
 static enum result step_outside(struct test *t)
 {
+	if (!t->isolated)
+		return exposed(t, false);
 	return with_page(t, outside_at);
 }
 
@@ -398,6 +466,8 @@ static enum result after_unmap_at(struct test *t, void *page)
 
 static enum result step_after_unmap(struct test *t)
 {
+	if (!t->isolated)
+		return exposed(t, true);
 	return with_page(t, after_unmap_at);
 }
 
@@ -473,10 +543,14 @@ static unsigned int dma_bits(const struct test *t)
 static int open_device(struct test *t)
 {
 	struct weir_device_opts opts = { .dma_bits = dma_bits(t) };
-	int ret = weir_device_open(NULL, t->name, &opts, &t->dev);
+	struct weir_ioas_caps caps;
+	int ret = weir_device_open(t->iommu, t->name, &opts, &t->dev);
 
-	if (!ret)
-		t->as = weir_device_ioas(t->dev);
+	if (ret)
+		return ret;
+	t->as = weir_device_ioas(t->dev);
+	ret = weir_ioas_caps(t->as, &caps);
+	t->isolated = caps.isolation;
 	return ret;
 }
 
@@ -619,12 +693,15 @@ static void print_table(const struct test *t, const struct outcome outcomes[STEP
 		counts[outcomes[i].result]++;
 	}
 	table_print(table);
+	if (!t->isolated)
+		say("%s can read and write ALL of this machine's memory: nothing holds it back",
+		    t->name);
 	say("%s by %s: %u steps passed, %u failed, %u impossible here", t->name, t->info.backend,
 	    counts[PASS], counts[FAIL], counts[IMPOSSIBLE]);
 }
 
 static const char usage[] =
-	"usage: weir selftest [--json] [DEVICE]\n"
+	"usage: weir selftest [--json] [--unsafe-noiommu] [DEVICE]\n"
 	"\n"
 	"Tries a device end to end: registers, DMA both ways, an interrupt, and DMA that must\n"
 	"be blocked. DEVICE is a PCI function bound to vfio-pci, or soft:edu (the default), a\n"
@@ -632,6 +709,9 @@ static const char usage[] =
 	"doing is lost.\n"
 	"\n"
 	"      --json      for programs\n"
+	"      --unsafe-noiommu\n"
+	"                  also if no IOMMU holds it back: then it can read and write all of the\n"
+	"                  machine's memory, and shows that it can\n"
 	"  -h, --help      this text\n"
 	"\n"
 	"Exit status: 0 nothing failed, 1 something failed, 2 the device can't be opened.\n"
@@ -656,19 +736,23 @@ static int look_up(struct test *t)
 
 static int selftest(struct test *t, bool json)
 {
+	const struct weir_iommu_opts opts = { .unsafe_noiommu = t->unsafe_noiommu };
 	static struct outcome outcomes[STEPS];
 	bool good;
 
 	t->soft = !strncmp(t->name, "soft:", 5);
-	if ((!t->soft && look_up(t)) || open_device(t) || weir_device_info(t->dev, &t->info)) {
+	if ((!t->soft && look_up(t)) || weir_iommu_open(&opts, &t->iommu) || open_device(t) ||
+	    weir_device_info(t->dev, &t->info)) {
 		nothing_opened(outcomes);
 		if (json)
 			print_json(t, outcomes);
 		fail("%s", outcomes[0].why);
 		weir_device_close(t->dev);
+		weir_iommu_close(t->iommu);
 		return EXIT_UNKNOWN;
 	}
 	good = run_steps(t, outcomes);
+	weir_iommu_close(t->iommu);
 	if (json)
 		print_json(t, outcomes);
 	else
@@ -680,7 +764,7 @@ int cmd_selftest(int argc, char **argv)
 {
 	struct test t = { .name = "soft:edu", .page = (size_t)sysconf(_SC_PAGESIZE) };
 	struct options options = { 0 };
-	int status = read_options(argc, argv, false, usage, &options);
+	int status = read_options(argc, argv, TAKES_UNSAFE, usage, &options);
 
 	if (status != GO_ON)
 		return status;
@@ -688,5 +772,6 @@ int cmd_selftest(int argc, char **argv)
 		return fail("selftest takes one device, not %d", argc - optind);
 	if (optind < argc)
 		t.name = argv[optind];
+	t.unsafe_noiommu = options.unsafe_noiommu;
 	return selftest(&t, options.json);
 }
