@@ -41,9 +41,7 @@ static const char usage[] =
 	"\n"
 	"      --json      for programs\n"
 	"      --root DIR  one of another machine: the folder in which its sys/ lies\n"
-	"      --unsafe-noiommu\n"
-	"                  open it even if no IOMMU holds it back: then it can read and write\n"
-	"                  all of the machine's memory\n"
+	UNSAFE_USAGE
 	"  -h, --help      this text\n"
 	"\n"
 	"Example: weir info 0000:01:00.0";

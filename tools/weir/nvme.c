@@ -36,11 +36,12 @@ static const char usage[] =
 	"Example: weir nvme identify 0000:01:00.0";
 
 static const char identify_usage[] =
-	"usage: weir nvme identify [--json] DEVICE\n"
+	"usage: weir nvme identify [--json] [--unsafe-noiommu] DEVICE\n"
 	"\n"
 	"Says what an NVMe controller is and which namespaces it has.\n"
 	"\n"
 	"      --json      for programs\n"
+	UNSAFE_USAGE
 	"  -h, --help      this text\n"
 	"\n"
 	"Example: weir nvme identify 0000:01:00.0";
@@ -58,23 +59,27 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 		signal(sig, SIG_DFL);
 }
 
-int disk_open(struct disk *disk, const char *name, bool irq)
+int disk_open(struct disk *disk, const char *name, const struct options *options, bool irq)
 {
+	const struct weir_iommu_opts context = { .unsafe_noiommu = options->unsafe_noiommu };
 	const struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
 	const struct nvme_opts opts = { .irq = irq };
 	struct weir_device_info info;
 
 	disk->name = name;
-	if (weir_device_open(NULL, name, NULL, &disk->dev) ||
+	if (weir_iommu_open(&context, &disk->iommu) ||
+	    weir_device_open(disk->iommu, name, NULL, &disk->dev) ||
 	    weir_device_info(disk->dev, &info)) {
 		int status = fail("%s", weir_errmsg());
 
 		weir_device_close(disk->dev);
+		weir_iommu_close(disk->iommu);
 		return status;
 	}
 	disk->backend = info.backend;
 	if (nvme_open(disk->dev, &opts, &disk->nvme)) {
 		weir_device_close(disk->dev);
+		weir_iommu_close(disk->iommu);
 		return fail("%s", nvme_errmsg());
 	}
 	guarded = disk->nvme;
@@ -111,7 +116,8 @@ int disk_close(struct disk *disk, int status)
 		nvme_close(disk->nvme);
 	if (ret && status == EXIT_YES)
 		status = fail("%s", nvme_errmsg());
-	if ((weir_mem_free(disk->mem) || weir_device_close(disk->dev)) && status == EXIT_YES)
+	if ((weir_mem_free(disk->mem) || weir_device_close(disk->dev) ||
+	     weir_iommu_close(disk->iommu)) && status == EXIT_YES)
 		status = fail("%s", weir_errmsg());
 	return status;
 }
@@ -289,14 +295,14 @@ static int nvme_identify_verb(int argc, char **argv)
 	struct options options = { 0 };
 	struct disk disk = { 0 };
 	const char *name;
-	int status = read_own_options(argc, argv, NULL, 0, identify_usage, &options);
+	int status = read_options(argc, argv, TAKES_UNSAFE, identify_usage, &options);
 
 	if (status != GO_ON)
 		return status;
 	name = one_device(argc, argv);
 	if (!name)
 		return EXIT_UNKNOWN;
-	status = disk_open(&disk, name, false);
+	status = disk_open(&disk, name, &options, false);
 	if (status)
 		return status;
 	return disk_close(&disk, options.json ? identify_json(&disk) : identify_table(&disk));

@@ -14,6 +14,7 @@
 struct disk {
 	const char *name;
 	const char *backend;
+	struct weir_iommu *iommu;
 	struct weir_device *dev;
 	struct nvme *nvme;
 	struct nvme_info info;
@@ -24,7 +25,7 @@ struct disk {
 };
 
 /* Each returns 0, or what fail() returned. */
-int disk_open(struct disk *disk, const char *name, bool irq);
+int disk_open(struct disk *disk, const char *name, const struct options *options, bool irq);
 int disk_queue(struct disk *disk, const char *nsid, unsigned int depth, size_t memory);
 /* Give it all back. Returns @status, or if that is EXIT_YES what went wrong. */
 int disk_close(struct disk *disk, int status);

@@ -44,6 +44,7 @@ static const char usage[] =
 	"      --blocks N         in so many blocks; otherwise up to the end\n"
 	"      --yes              overwrite them\n"
 	"      --json             for programs\n"
+	UNSAFE_USAGE
 	"  -h, --help             this text\n"
 	"\n"
 	"Example: weir nvme bench --random --depth 1 0000:01:00.0";
@@ -470,6 +471,7 @@ static int read_bench(int argc, char **argv, struct bench *b, const char **nsid)
 		{ "write", NULL, &b->write }, { "verify", NULL, &b->verify },
 		{ "random", NULL, &b->random }, { "irq", NULL, &b->irq },
 		{ "yes", NULL, &b->yes }, { "namespace", nsid, NULL },
+		{ "unsafe-noiommu", NULL, &b->options.unsafe_noiommu },
 		{ "block-size", &numbers[0].text, NULL }, { "depth", &numbers[1].text, NULL },
 		{ "time", &numbers[2].text, NULL }, { "count", &numbers[3].text, NULL },
 		{ "lba", &numbers[4].text, NULL }, { "blocks", &numbers[5].text, NULL },
@@ -497,7 +499,7 @@ int nvme_bench_verb(int argc, char **argv)
 	name = one_device(argc, argv);
 	if (!name)
 		return EXIT_UNKNOWN;
-	status = disk_open(&b.disk, name, b.irq);
+	status = disk_open(&b.disk, name, &b.options, b.irq);
 	if (status)
 		return status;
 	if (b.block_size > b.disk.info.max_transfer)

@@ -27,6 +27,7 @@ static const char read_usage[] =
 	"      --namespace ID   of this namespace; otherwise of 1\n"
 	"      --file FILE      to this file, which is made or emptied, instead of stdout\n"
 	"      --irq            wait by interrupt instead of polling\n"
+	UNSAFE_USAGE
 	"  -h, --help           this text\n"
 	"\n"
 	"Example: weir nvme read --lba 0 --blocks 1 0000:01:00.0 | hexdump -C";
@@ -45,6 +46,7 @@ static const char write_usage[] =
 	"      --irq            wait by interrupt instead of polling\n"
 	"      --yes            do it\n"
 	"      --json           for programs\n"
+	UNSAFE_USAGE
 	"  -h, --help           this text\n"
 	"\n"
 	"Example: weir nvme write --lba 0 --file image --yes 0000:01:00.0";
@@ -63,6 +65,7 @@ static int read_job(int argc, char **argv, const char *usage, bool write, struct
 	const struct own_option own[] = {
 		{ "lba", &job->lba_text, NULL }, { "blocks", &job->blocks_text, NULL },
 		{ "namespace", &job->nsid, NULL }, { "file", &job->file, NULL },
+		{ "unsafe-noiommu", NULL, &job->options.unsafe_noiommu },
 		{ "irq", NULL, &job->irq }, { "yes", NULL, &job->yes },
 	};
 	size_t n = sizeof(own) / sizeof(own[0]);
@@ -158,7 +161,7 @@ int nvme_read_verb(int argc, char **argv)
 		job.fd_name = job.file;
 	else if (isatty(STDOUT_FILENO))
 		return fail("%s: stdout is a terminal; use --file, or a pipe", argv[0]);
-	status = disk_open(&disk, name, job.irq);
+	status = disk_open(&disk, name, &job.options, job.irq);
 	if (status)
 		return status;
 	status = disk_queue(&disk, job.nsid, DEPTH, CHUNK);
@@ -290,7 +293,7 @@ int nvme_write_verb(int argc, char **argv)
 		if (job.fd < 0)
 			return no_file(&job, "opened");
 	}
-	status = disk_open(&disk, name, job.irq);
+	status = disk_open(&disk, name, &job.options, job.irq);
 	if (status)
 		return status;
 	status = disk_queue(&disk, job.nsid, DEPTH, CHUNK);

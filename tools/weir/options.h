@@ -18,6 +18,11 @@ struct options {
 #define TAKES_ROOT	1u
 #define TAKES_UNSAFE	2u
 
+/* What a verb that opens a device says of it. */
+#define UNSAFE_USAGE "      --unsafe-noiommu\n"                                                    \
+		     "                  even if no IOMMU holds it back: then it can read and\n"    \
+		     "                  write all of the machine's memory\n"
+
 #define GO_ON (-1)
 
 /*

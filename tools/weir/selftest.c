@@ -709,9 +709,7 @@ static const char usage[] =
 	"doing is lost.\n"
 	"\n"
 	"      --json      for programs\n"
-	"      --unsafe-noiommu\n"
-	"                  also if no IOMMU holds it back: then it can read and write all of the\n"
-	"                  machine's memory, and shows that it can\n"
+	UNSAFE_USAGE
 	"  -h, --help      this text\n"
 	"\n"
 	"Exit status: 0 nothing failed, 1 something failed, 2 the device can't be opened.\n"
