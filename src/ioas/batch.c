@@ -88,4 +88,5 @@ void wr_ioas_forget(struct weir_ioas *as)
 {
 	tdestroy(as->batches, forget_span);
 	as->batches = NULL;
+	as->placed = 0;
 }

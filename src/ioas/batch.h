@@ -20,6 +20,7 @@ struct wr_batch {
 	void *mapped;		/* where weir mapped the caller's file; NULL: the caller's memory */
 	struct wr_file file;	/* that its memory is; if weir mapped it, by a duplicate */
 	bool mem;		/* a weir_mem's, and counted in as->mems */
+	bool placed;		/* where a domain said, and counted in as->placed */
 	size_t n, n_spans;
 	struct wr_span *spans;	/* one, or as many as there are parts */
 	struct wr_mapping parts[];

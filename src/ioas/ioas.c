@@ -179,6 +179,10 @@ static int check_alone(struct weir_ioas *as, const struct wr_domain_ops *ops)
 		return wr_fail(-EINVAL, "a device without an IOMMU (%s) is in the address space, "
 			       "whose IOVAs are physical addresses: take another one",
 			       d->ops->name);
+	if (as->placed)
+		return wr_fail(-EINVAL, "the address space had a device without an IOMMU, and "
+			       "still has what was mapped for it (%u times), at addresses where it "
+			       "may no longer be: unmap that, or take another one", as->placed);
 	if (ops->place && !wr_list_empty(&as->domains))
 		return wr_fail(-EINVAL, "it has no IOMMU (%s), so that IOVAs are physical "
 			       "addresses, and the address space has a device with other ones: "

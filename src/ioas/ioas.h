@@ -22,6 +22,7 @@ struct weir_ioas {
 	weir_iova limit;		/* of automatic IOVAs: as far as all devices reach */
 	void *batches;			/* batch.c's */
 	unsigned int mems;		/* weir_mem alive */
+	unsigned int placed;		/* units where a domain said that they are */
 	bool tracking;			/* dirty tracking is on */
 	bool degraded;			/* a domain differs from the maps: see the log */
 };

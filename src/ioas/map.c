@@ -389,6 +389,7 @@ static int record_runs(struct weir_ioas *as, const struct wr_mapping *runs, size
 	if (!batch)
 		return -ENOMEM;
 	batch->dir = dir;
+	batch->placed = true;
 	for (size_t i = 0; i < n; i++) {
 		batch->parts[i] = runs[i];
 		batch->parts[i].part = true;
@@ -423,10 +424,12 @@ static int map_placed(struct weir_ioas *as, struct wr_domain *d, const struct wr
 	ret = check_runs(as, runs, n_runs, opts, *iova);
 	if (!ret)
 		ret = record_runs(as, runs, n_runs, opts->dir, out);
-	if (ret)
+	if (ret) {
 		d->ops->unmap(d, runs, n_runs);
-	else
+	} else {
 		*iova = runs->iova;
+		as->placed++;
+	}
 	free(runs);
 	return ret;
 }
@@ -660,6 +663,7 @@ static int unmap_batch(struct weir_ioas *as, struct wr_batch *batch)
 
 	if (!ret || ret == -EIO) {
 		as->mems -= batch->mem;
+		as->placed -= batch->placed;
 		wr_batch_leave(as, batch);
 		wr_batch_free(batch);
 	}

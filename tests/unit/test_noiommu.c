@@ -226,6 +226,14 @@ static void caps_say_what_it_is(void **state)
 
 /* ---- alone in its address space ---- */
 
+/* Each page 4 MiB below the one before it, the first at 512 MiB. */
+static char *descending(size_t n)
+{
+	bare.next = 512 * MIB;
+	bare.step = -2 * (int64_t)FAKE_HUGE;
+	return fake_huge(n * FAKE_HUGE);
+}
+
 static void it_joins_an_empty_address_space(void **state)
 {
 	char *huge = fake_huge(FAKE_HUGE);
@@ -261,6 +269,39 @@ static void no_other_joins_it(void **state)
 	assert_says("a device without an IOMMU (noiommu) is in the address space");
 	assert_int_equal(weir_device_open(iommu, WITH, &opts, &other), -EINVAL);
 	assert_says("a device without an IOMMU (noiommu) is in the address space");
+}
+
+/* What it leaves mapped is in pieces, and is held no longer. */
+static void what_it_leaves_behind_keeps_others_out(void **state)
+{
+	const struct weir_device_opts opts = { .ioas = as };
+	char *huge = descending(2);
+	struct weir_device *other;
+	weir_iova iova;
+
+	(void)state;
+	assert_int_equal(map(huge, 2 * FAKE_HUGE, true, &iova), 0);
+	assert_int_equal(weir_device_close(dev), 0);
+	assert_int_equal(bare.pins, 0);
+	dev = NULL;
+	assert_int_equal(weir_device_open(iommu, WITH, &opts, &other), -EINVAL);
+	assert_says("still has what was mapped for it (1 times)");
+	assert_int_equal(weir_device_open(iommu, "soft:edu", &opts, &other), -EINVAL);
+	assert_int_equal(weir_device_open(iommu, "soft:edu", NULL, &other), 0);
+	assert_int_equal(weir_device_move(other, as), -EINVAL);
+	assert_int_equal(weir_device_close(other), 0);
+	assert_wont_open(-EINVAL, "still has what was mapped for it");
+	assert_int_equal(weir_ioas_unmap(as, iova, 2 * FAKE_HUGE), 0);
+	assert_int_equal(weir_device_open(iommu, WITH, &opts, &other), 0);
+	assert_int_equal(weir_device_close(other), 0);
+	/* All at once is as good. */
+	assert_int_equal(open_device(0), 0);
+	assert_int_equal(map(huge, 2 * FAKE_HUGE, true, &iova), 0);
+	assert_int_equal(weir_device_close(dev), 0);
+	dev = NULL;
+	assert_int_equal(weir_ioas_unmap_all(as), 0);
+	assert_int_equal(weir_device_open(iommu, WITH, &opts, &other), 0);
+	assert_int_equal(weir_device_close(other), 0);
 }
 
 static void none_moves_in_or_out(void **state)
@@ -467,14 +508,6 @@ static void device_that_doesnt_reach_it(void **state)
 }
 
 /* ---- scattered memory ---- */
-
-/* Each page 4 MiB below the one before it, the first at 512 MiB. */
-static char *descending(size_t n)
-{
-	bare.next = 512 * MIB;
-	bare.step = -2 * (int64_t)FAKE_HUGE;
-	return fake_huge(n * FAKE_HUGE);
-}
 
 static void scattered_memory_is_asked_for(void **state)
 {
@@ -716,6 +749,7 @@ int main(void)
 		TEST_CLOSED(it_joins_an_empty_address_space),
 		TEST_CLOSED(it_joins_no_other),
 		TEST(no_other_joins_it),
+		TEST(what_it_leaves_behind_keeps_others_out),
 		TEST(none_moves_in_or_out),
 		TEST(iova_is_the_physical_address),
 		TEST(memory_that_moves_to_be_held_is_found),
