@@ -206,10 +206,11 @@ static int iommufd_join(struct wr_domain *d, struct wr_endpoint *ep)
 	struct iommufd *i = iommufd_of(d);
 	int ret;
 
-	ep->fd = ret = ep->use_fd ? wr_cdev_dup(ep->name, ep->given_fd) : wr_cdev_open(ep->name);
+	ep->fd = ret = ep->use_fd ? wr_cdev_dup(ep->name, ep->group, ep->given_fd) :
+				    wr_cdev_open(ep->name, ep->group);
 	if (ret < 0)
 		return ret;
-	ret = wr_cdev_bind(ep->fd, i->fd, ep->name, ep->group->number, ep->vf_token, &ep->devid);
+	ret = wr_cdev_bind(ep->fd, i->fd, ep->name, ep->group, ep->vf_token, &ep->devid);
 	if (ret)
 		goto close_node;
 	ret = use_table(i, ep, &ep->table);

@@ -15,14 +15,18 @@
 #include "pci/sysfs.h"
 
 /* What sysfs says of it: its node, and which character device that must be. */
-static int find_node(const char *addr, char node[WR_PCI_NAME_MAX], dev_t *device)
+static int find_node(const char *addr, bool noiommu, char node[WR_PCI_NAME_MAX], dev_t *device)
 {
 	char folder[128], path[256], name[32], text[32];
 	unsigned int major_number, minor_number;
 	int ret;
 
 	snprintf(folder, sizeof(folder), "/sys/bus/pci/devices/%s/vfio-dev", addr);
-	ret = wr_sys->find(folder, "vfio", name, sizeof(name));
+	ret = wr_sys->find(folder, noiommu ? "noiommu-vfio" : "vfio", name, sizeof(name));
+	if (ret == -ENOENT && noiommu)
+		return wr_fail(-ENOTSUP, "%s has no noiommu-vfioN: this kernel's VFIO knows "
+			       "devices without an IOMMU by groups only (CONFIG_VFIO_DEVICE_CDEV, "
+			       "Linux 7.3)", folder);
 	if (ret == -ENOENT)
 		return wr_fail(-ENOTSUP, "%s tells of no VFIO device: this kernel's VFIO has none "
 			       "(Linux 6.6), or another driver was bound meanwhile", folder);
@@ -56,11 +60,11 @@ static int check_node(int fd, const char *what, dev_t device)
 	return 0;
 }
 
-int wr_cdev_open(const char *addr)
+int wr_cdev_open(const char *addr, const struct wr_group *group)
 {
 	char node[WR_PCI_NAME_MAX];
 	dev_t device;
-	int fd, ret = find_node(addr, node, &device);
+	int fd, ret = find_node(addr, group->noiommu, node, &device);
 
 	if (ret)
 		return ret;
@@ -75,7 +79,8 @@ int wr_cdev_open(const char *addr)
 		return wr_may_not_open(node);
 	default:
 		if (fd < 0)
-			return wr_fail(fd, "opening %s: %s", node, strerror(-fd));
+			return wr_fail(fd, "opening %s: %s%s", node, strerror(-fd),
+				       wr_group_cure(group, fd));
 	}
 	ret = check_node(fd, node, device);
 	if (ret)
@@ -83,11 +88,11 @@ int wr_cdev_open(const char *addr)
 	return ret ? ret : fd;
 }
 
-int wr_cdev_dup(const char *addr, int fd)
+int wr_cdev_dup(const char *addr, const struct wr_group *group, int fd)
 {
 	char node[WR_PCI_NAME_MAX], what[64];
 	dev_t device;
-	int copy, ret = find_node(addr, node, &device);
+	int copy, ret = find_node(addr, group->noiommu, node, &device);
 
 	if (ret)
 		return ret;
@@ -139,7 +144,7 @@ static int member_in_use(const char *addr, int group)
 		dev_t device;
 
 		if (entry->d_name[0] == '.' || !strcmp(entry->d_name, addr) ||
-		    find_node(entry->d_name, node, &device) ||
+		    find_node(entry->d_name, false, node, &device) ||
 		    wr_holder(node, holder, sizeof(holder)))
 			continue;
 		ret = wr_fail(-EBUSY, "group %d, which it is in, is in use by another context: %s, "
@@ -150,28 +155,27 @@ static int member_in_use(const char *addr, int group)
 	return ret;
 }
 
-static int not_bound(int err, const char *addr, int group, const char *vf_token)
+static int not_bound(int err, const char *addr, const struct wr_group *group, const char *vf_token)
 {
-	char node[32], holder[64];
+	char holder[64];
 	int ret;
 
-	snprintf(node, sizeof(node), "/dev/vfio/%d", group);
 	switch (err) {
 	case -EPERM:
-		ret = wr_group_in_the_way(group);
+		ret = wr_group_in_the_way(group->number);
 		if (!ret)
-			ret = member_in_use(addr, group);
+			ret = member_in_use(addr, group->number);
 		if (ret)
 			return ret;
 		return wr_fail(err, "the kernel doesn't bind it to IOMMUFD: interrupts aren't "
 			       "isolated here, or a member of group %d is in the hands of a kernel "
 			       "driver (see the kernel's log, and allow_unsafe_interrupts of "
-			       "iommufd)", group);
+			       "iommufd)", group->number);
 	case -EBUSY:
-		if (wr_holder(node, holder, sizeof(holder)))
+		if (wr_holder(group->node, holder, sizeof(holder)))
 			return wr_fail(err, "it is in use: %s is open, in a process that this user "
-				       "can't see", node);
-		return wr_fail(err, "it is in use: %s is open, in %s", node, holder);
+				       "can't see", group->node);
+		return wr_fail(err, "it is in use: %s is open, in %s", group->node, holder);
 	case -EACCES:
 		return wr_fail(err, "a VF token is needed, and %s",
 			       vf_token ? "the one given is wrong" : "none was given");
@@ -192,8 +196,8 @@ static int not_bound(int err, const char *addr, int group, const char *vf_token)
 	}
 }
 
-int wr_cdev_bind(int fd, int iommufd, const char *addr, int group, const char *vf_token,
-		 uint32_t *devid)
+int wr_cdev_bind(int fd, int iommufd, const char *addr, const struct wr_group *group,
+		 const char *vf_token, uint32_t *devid)
 {
 	struct wr_vfio_bind bind = {
 		.argsz = offsetof(struct wr_vfio_bind, token),
@@ -216,9 +220,9 @@ int wr_cdev_bind(int fd, int iommufd, const char *addr, int group, const char *v
 	return 0;
 }
 
-int wr_cdev_attach(int fd, uint32_t hwpt)
+int wr_cdev_attach(int fd, uint32_t id)
 {
-	struct wr_vfio_attach attach = { .argsz = sizeof(attach), .pt_id = hwpt };
+	struct wr_vfio_attach attach = { .argsz = sizeof(attach), .pt_id = id };
 	int ret = wr_sys->ioctl(fd, WR_VFIO_DEVICE_ATTACH_PT, &attach);
 
 	switch (ret) {

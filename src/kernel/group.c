@@ -44,6 +44,13 @@ static int not_viable(int number)
 				   "kernel driver", number, number);
 }
 
+/* vfio_group_fops_open(), vfio_device_fops_cdev_open() */
+const char *wr_group_cure(const struct wr_group *group, int err)
+{
+	return group->noiommu && err == -EPERM ? ": without an IOMMU it takes the capability "
+						 "CAP_SYS_RAWIO: run as root" : "";
+}
+
 static int open_node(const struct wr_group *group)
 {
 	const char *node = group->node;
@@ -67,9 +74,7 @@ static int open_node(const struct wr_group *group)
 	default:
 		if (fd < 0)
 			return wr_fail(fd, "opening %s: %s%s", node, strerror(-fd),
-				       /* vfio_group_fops_open() */
-				       group->noiommu && fd == -EPERM ? ": without an IOMMU it "
-				       "takes the capability CAP_SYS_RAWIO: run as root" : "");
+				       wr_group_cure(group, fd));
 		return fd;
 	}
 }

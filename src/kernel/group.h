@@ -36,6 +36,9 @@ bool wr_group_is_noiommu(int number);
 int wr_group_open(struct wr_group *group);
 void wr_group_close(struct wr_group *group);
 
+/* What to add to a refusal to open its node or its device's: words, or none. */
+const char *wr_group_cure(const struct wr_group *group, int err);
+
 /* A new fd of the function at @addr; the group must be in a container. */
 int wr_group_device_fd(struct wr_group *group, const char *addr, const char *vf_token);
 

@@ -246,6 +246,41 @@ int wr_iommufd_unmap_all(int fd, uint32_t ioas)
 	return ret < 0 ? wr_fail(ret, "unmapping all: %s", strerror(-ret)) : 0;
 }
 
+/* iommufd_ioas_noiommu_get_pa() */
+int wr_iommufd_phys(int fd, uint32_t ioas, weir_iova iova, uint64_t *len, uint64_t *phys)
+{
+	struct wr_iommu_get_pa get = {
+		.size = sizeof(get),
+		.ioas_id = ioas,
+		.iova = iova,
+		.length = *len,
+	};
+	uint64_t in_page = wr_page_size() - 1;
+	int ret = wr_sys->ioctl(fd, WR_IOMMU_IOAS_GET_PA, &get);
+
+	switch (ret) {
+	case -ENOTTY:
+	case -EOPNOTSUPP:
+		return wr_fail(-ENOTSUP, "this kernel's IOMMUFD tells no physical addresses "
+			       "(CONFIG_VFIO_NOIOMMU and CONFIG_VFIO_DEVICE_CDEV, Linux 7.3)");
+	case -EPERM:
+		return wr_fail(ret, "IOMMUFD tells no physical addresses to this process: it needs "
+			       "the capability CAP_SYS_RAWIO, outside of user namespaces; run as "
+			       "root");
+	default:
+		if (ret < 0)
+			return wr_fail(ret, "asking for the physical address of IOVA 0x%" PRIx64
+				       ": %s", iova, strerror(-ret));
+	}
+	if (!get.length || get.length > *len || !get.out_phys ||
+	    (get.length | get.out_phys) & in_page)
+		return wr_fail(-EIO, "the kernel says that IOVA 0x%" PRIx64 " is at 0x%" PRIx64
+			       ", %" PRIu64 " bytes of it", iova, get.out_phys, get.length);
+	*len = get.length;
+	*phys = get.out_phys;
+	return 0;
+}
+
 /* ---- dirty tracking ---- */
 
 int wr_iommufd_track(int fd, uint32_t hwpt, bool on)

@@ -54,6 +54,12 @@ int wr_iommufd_map_file(int fd, uint32_t ioas, const struct wr_mapping *m, enum 
 int wr_iommufd_unmap(int fd, uint32_t ioas, weir_iova iova, uint64_t len, size_t n);
 int wr_iommufd_unmap_all(int fd, uint32_t ioas);
 
+/*
+ * Where the memory lies that is mapped from @iova on, for devices without an IOMMU; *len: so much
+ * of that at most, and so much of it in one piece. -ENOTSUP: this kernel can't tell.
+ */
+int wr_iommufd_phys(int fd, uint32_t ioas, weir_iova iova, uint64_t *len, uint64_t *phys);
+
 /* Dirty tracking of a page table that was made for it. Bits are set, none is cleared. */
 int wr_iommufd_track(int fd, uint32_t hwpt, bool on);
 int wr_iommufd_dirty_read(int fd, uint32_t hwpt, const struct wr_mapping *m, uint64_t *bitmap);

@@ -301,6 +301,7 @@ struct wr_vfio_detach {
 #define WR_IOMMU_SET_DIRTY_TRACKING	WR_IOMMU_IO(11)
 #define WR_IOMMU_GET_DIRTY_BITMAP	WR_IOMMU_IO(12)
 #define WR_IOMMU_IOAS_MAP_FILE		WR_IOMMU_IO(15)
+#define WR_IOMMU_IOAS_GET_PA		WR_IOMMU_IO(21)
 
 struct wr_iommu_destroy {
 	uint32_t size;
@@ -349,6 +350,17 @@ struct wr_iommu_map_file {
 	uint64_t start;
 	uint64_t length;
 	uint64_t iova;
+};
+
+/* Of devices without an IOMMU, since Linux 7.3: where the memory at an IOVA lies. */
+struct wr_iommu_get_pa {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t ioas_id;
+	uint32_t reserved;
+	uint64_t iova;
+	uint64_t length;	/* in: at most; out: what is contiguous */
+	uint64_t out_phys;
 };
 
 struct wr_iommu_unmap {

@@ -377,6 +377,25 @@ static void iommufd_layouts(void **state)
 	(void)state;
 	check(pairs, ARRAY_SIZE(pairs));
 }
+
+#ifdef IOMMU_IOAS_NOIOMMU_GET_PA
+#define GET_PA(field, other) FIELD(wr_iommu_get_pa, field, iommu_ioas_noiommu_get_pa, other)
+
+/* Since Linux 7.3. */
+static void iommufd_noiommu(void **state)
+{
+	static const struct pair pairs[] = {
+		SAME(WR_IOMMU_IOAS_GET_PA, IOMMU_IOAS_NOIOMMU_GET_PA),
+		SIZE(wr_iommu_get_pa, sizeof(struct iommu_ioas_noiommu_get_pa)),
+		GET_PA(size, size), GET_PA(flags, flags), GET_PA(ioas_id, ioas_id),
+		GET_PA(reserved, __reserved), GET_PA(iova, iova), GET_PA(length, length),
+		GET_PA(out_phys, out_phys),
+	};
+
+	(void)state;
+	check(pairs, ARRAY_SIZE(pairs));
+}
+#endif
 #endif
 
 int main(void)
@@ -391,6 +410,9 @@ int main(void)
 #ifdef WITH_IOMMUFD
 		cmocka_unit_test(iommufd_numbers),
 		cmocka_unit_test(iommufd_layouts),
+#ifdef IOMMU_IOAS_NOIOMMU_GET_PA
+		cmocka_unit_test(iommufd_noiommu),
+#endif
 #endif
 	};
 
