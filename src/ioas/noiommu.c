@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 #include "base/sys.h"
-#include "ioas/domain.h"
+#include "ioas/bare.h"
 #include "kernel/container.h"
 #include "kernel/frames.h"
 #include "kernel/pin.h"
@@ -56,11 +56,7 @@ static struct noiommu *new_domain(void)
 
 	if (!t)
 		return NULL;
-	t->base.ops = &wr_domain_noiommu;
-	t->base.ranges = (struct wr_ranges){ .n = 1, .r = { { 0, UINT64_MAX } } };
-	t->base.dirty = WEIR_DIRTY_NONE;
-	t->base.page_sizes = wr_page_size();
-	wr_list_init(&t->base.link);
+	wr_bare_init(&t->base, &wr_domain_noiommu);
 	while (t->n_free < WR_PIN_SLOTS) {
 		t->free[t->n_free] = (uint16_t)(WR_PIN_SLOTS - 1 - t->n_free);
 		t->n_free++;
@@ -117,8 +113,7 @@ static int noiommu_join(struct wr_domain *d, struct wr_endpoint *ep)
 		return ret;
 	}
 	ep->fd = ret;
-	wr_log(WEIR_LOG_WARN, "%s: no IOMMU holds it back: it can read and write all of this "
-	       "machine's memory", ep->name);
+	wr_bare_warn(ep);
 	return 0;
 }
 
@@ -183,11 +178,8 @@ static int hold_some(struct noiommu *t, char *vaddr, size_t len)
 		return wr_fail(-ENOMEM, "no memory to record what is held");
 	}
 	if (*entry != h) {
-		ret = wr_fail(-EEXIST, "%zu bytes at %p: some of it is mapped already, at %p, and "
-			      "without an IOMMU memory has one IOVA alone", len, (void *)vaddr,
-			      (void *)(*entry)->vaddr);
 		free(h);
-		return ret;
+		return wr_bare_twice(vaddr, len);
 	}
 	ret = wr_pin(t->ring, h->slot, vaddr, len);
 	if (ret) {
@@ -218,33 +210,7 @@ static int hold(struct noiommu *t, const struct wr_mapping *piece)
 
 /* ---- where it is ---- */
 
-struct runs {
-	struct wr_mapping *m;
-	size_t n, room;
-};
-
-static int add_page(struct runs *runs, char *vaddr, uint64_t phys, size_t page)
-{
-	struct wr_mapping *last = runs->n ? &runs->m[runs->n - 1] : NULL;
-
-	if (last && last->iova + last->len == phys && last->vaddr + last->len == vaddr) {
-		last->len += page;
-		return 0;
-	}
-	if (runs->n == runs->room) {
-		size_t room = runs->room ? 2 * runs->room : 16;
-		struct wr_mapping *m = reallocarray(runs->m, room, sizeof(*m));
-
-		if (!m)
-			return wr_fail(-ENOMEM, "no memory for a list of %zu runs", room);
-		runs->m = m;
-		runs->room = room;
-	}
-	runs->m[runs->n++] = (struct wr_mapping){ .iova = phys, .len = page, .vaddr = vaddr };
-	return 0;
-}
-
-static int add_piece(struct noiommu *t, const struct wr_mapping *piece, struct runs *runs)
+static int add_piece(struct noiommu *t, const struct wr_mapping *piece, struct wr_runs *runs)
 {
 	size_t page = wr_page_size(), pages = piece->len / page, n;
 	uint64_t phys[WR_FRAMES_MAX];
@@ -256,7 +222,7 @@ static int add_piece(struct noiommu *t, const struct wr_mapping *piece, struct r
 		n = pages - at < WR_FRAMES_MAX ? pages - at : WR_FRAMES_MAX;
 		ret = wr_frames_read(&t->frames, vaddr, n, phys);
 		for (size_t i = 0; i < n && !ret; i++)
-			ret = add_page(runs, vaddr + i * page, phys[i], page);
+			ret = wr_runs_add(runs, vaddr + i * page, phys[i], page);
 		if (ret)
 			return ret;
 	}
@@ -268,7 +234,7 @@ static int noiommu_place(struct wr_domain *d, const struct wr_mapping *pieces, s
 			 struct wr_mapping **runs, size_t *n_runs)
 {
 	struct noiommu *t = noiommu_of(d);
-	struct runs all = { 0 };
+	struct wr_runs all = { 0 };
 	size_t held = 0;
 	int ret = 0;
 

@@ -25,6 +25,7 @@ struct object {
 	struct object *ioas;		/* of a page table */
 	struct fake_group *group;	/* whose IOMMU it is for; of a device */
 	bool dirty, tracking;
+	bool automatic;			/* goes with the last device */
 	uint64_t written[WRITTEN];	/* pages, while it is tracking */
 	unsigned int n_written;
 	struct object *hwpt;		/* of a device, attached */

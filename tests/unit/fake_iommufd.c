@@ -109,23 +109,40 @@ static int may_attach(const struct fake_group *g, const struct object *hwpt)
 
 static void use(struct object *device, struct object *hwpt)
 {
-	if (device->hwpt)
-		device->hwpt->users--;
+	struct object *old = device->hwpt;
+
+	if (old && !--old->users && old->automatic)
+		fake_free_object(old);
 	device->hwpt = hwpt;
 	if (hwpt)
 		hwpt->users++;
+}
+
+/* iommufd_device_auto_get_domain(), as far as the IOAS has one device */
+static int automatic(struct object *ioas, struct fake_group *g, struct object **hwpt)
+{
+	int ret;
+
+	if (!ioas)
+		return -ENOENT;
+	ret = new_hwpt(ioas, g, false, hwpt);
+	if (!ret)
+		(*hwpt)->automatic = true;
+	return ret;
 }
 
 /* All devices of a group have one page table: who gets another takes the others along. */
 static int attach(struct file *node, struct wr_vfio_attach *arg)
 {
 	struct object *hwpt = fake_find_object(node->ctx, arg->pt_id, HWPT);
-	int ret;
+	int ret = 0;
 
 	if (arg->argsz < 12 || arg->flags)
 		return -EINVAL;
 	if (!hwpt)
-		return -ENOENT;
+		ret = automatic(fake_find_object(node->ctx, arg->pt_id, IOAS), node->group, &hwpt);
+	if (ret)
+		return ret;
 	ret = may_attach(node->group, hwpt);
 	if (ret)
 		return ret;
@@ -405,6 +422,36 @@ static int ioas_alloc(struct fake_context *ctx, struct wr_iommu_ioas_alloc *allo
 	return 0;
 }
 
+/* iopt_get_phys() */
+static int get_pa(struct fake_context *ctx, struct wr_iommu_get_pa *arg)
+{
+	struct object *ioas = fake_find_object(ctx, arg->ioas_id, IOAS);
+	const struct area *area = ioas ? *fake_find_area(ioas, arg->iova, arg->iova) : NULL;
+	uint64_t page = wr_page_size(), len = page, most;
+	const char *memory;
+
+	if (!fake.iommufd.phys)
+		return -EOPNOTSUPP;
+	if (fake.iommufd.phys_error)
+		return fake.iommufd.phys_error;
+	if (arg->flags || arg->reserved || !arg->length)
+		return -EINVAL;
+	if (!area)
+		return -ENOENT;
+	if (!fake_has_table(ioas))
+		return -EOPNOTSUPP;
+	memory = (const char *)(uintptr_t)(area->map.user_va + (arg->iova - area->map.iova));
+	most = area->map.length - (arg->iova - area->map.iova);
+	most = most < arg->length ? most : arg->length;
+	arg->out_phys = fake.iommufd.phys(memory);
+	while (len < most && fake.iommufd.phys(memory + len) == arg->out_phys + len)
+		len += page;
+	arg->length = len < most ? len : most;
+	if (fake.iommufd.phys_answer)
+		*arg = *fake.iommufd.phys_answer;
+	return 0;
+}
+
 /* The smallest structures that the kernel takes (iommufd_ioctl_ops[]). */
 static int context_ioctl(struct fake_context *ctx, unsigned long request, void *arg)
 {
@@ -413,6 +460,8 @@ static int context_ioctl(struct fake_context *ctx, unsigned long request, void *
 	};
 	uint32_t size;
 
+	if (request == WR_IOMMU_IOAS_GET_PA)
+		return *(uint32_t *)arg < 40 ? -EINVAL : get_pa(ctx, arg);
 	if (request < WR_IOMMU_DESTROY || request > WR_IOMMU_IOAS_MAP_FILE)
 		return compat_ioctl(ctx, request, arg);
 	memcpy(&size, arg, sizeof(size));
@@ -460,6 +509,7 @@ int fake_iommufd_ioctl(int fd, unsigned long request, void *arg)
 	case WR_VFIO_DEVICE_ATTACH_PT:
 		return attach(file, arg);
 	case WR_VFIO_DEVICE_DETACH_PT:
+		fake.iommufd.detaches++;
 		use(file->device, NULL);
 		return 0;
 	default:

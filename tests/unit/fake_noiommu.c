@@ -229,8 +229,35 @@ static int open_own(const char *path)
 	return 0;
 }
 
+/* The fake below has devices with an IOMMU: other names. */
+static const char *plain(const char *path, char *out, size_t size)
+{
+	const char *prefix = strstr(path, "noiommu-vfio");
+
+	if (!prefix)
+		return path;
+	snprintf(out, size, "%.*s%s", (int)(prefix - path), path, strchr(prefix, '-') + 1);
+	return out;
+}
+
+static int bare_find(const char *folder, const char *prefix, char *name, size_t size)
+{
+	char plain_name[32];
+	int ret;
+
+	if (!bare.has_node)
+		return -ENOENT;
+	if (strncmp(prefix, "noiommu-", 8))
+		return below.find(folder, prefix, name, size);
+	ret = below.find(folder, prefix + 8, plain_name, sizeof(plain_name));
+	if (!ret)
+		snprintf(name, size, "noiommu-%s", plain_name);
+	return ret;
+}
+
 static int bare_open(const char *path, int flags)
 {
+	char other[128];
 	int fd = open_own(path);
 
 	if (fd && fails()) {
@@ -242,11 +269,11 @@ static int bare_open(const char *path, int flags)
 		return fd;
 	if (!strcmp(path, "/dev/vfio/noiommu-10"))
 		return bare.node_error ? bare.node_error : below.open("/dev/vfio/10", flags);
-	if (!strcmp(path, "/dev/iommu"))
+	if (!strcmp(path, "/dev/iommu") && !bare.has_node)
 		return bare.no_iommufd ? -ENOENT : below.open("/dev/vfio/vfio", flags);
 	if (!strcmp(path, "/dev/vfio/vfio") && bare.no_container)
 		return -ENOENT;
-	return below.open(path, flags);
+	return below.open(plain(path, other, sizeof(other)), flags);
 }
 
 static int bare_close(int fd)
@@ -267,6 +294,15 @@ static int bare_close(int fd)
 static int bare_ioctl(int fd, unsigned long request, void *arg)
 {
 	switch (request) {
+	case WR_IOMMU_IOAS_ALLOC:
+	case WR_IOMMU_DESTROY:
+		if (!bare.has_node)
+			return fails() ? fake.fail_with : 0;
+		break;
+	case WR_IOMMU_IOAS_GET_PA:
+		if (!bare.has_node)
+			return fails() ? fake.fail_with : -ENOTTY;
+		break;
 	case WR_VFIO_CHECK_EXTENSION:
 		if ((uintptr_t)arg == WR_VFIO_NOIOMMU)
 			return fails() ? fake.fail_with : !bare.cant;
@@ -331,12 +367,14 @@ void fake_bare_start(void)
 
 	fake_start();
 	below = *wr_sys;
+	fake.iommufd.phys = fake_phys;
 	bare = (struct fake_bare){ .mode = "Y\n", .next = 64ull << 20, .step = FAKE_HUGE };
 	seam = below;
 	seam.open = bare_open;
 	seam.close = bare_close;
 	seam.ioctl = bare_ioctl;
 	seam.pread = bare_pread;
+	seam.find = bare_find;
 	seam.readlink = bare_readlink;
 	seam.mmap = bare_mmap;
 	seam.munmap = bare_munmap;

@@ -18,6 +18,11 @@ struct fake_bare {
 	bool no_container, no_iommufd;	/* nodes that are missing */
 	bool cant;			/* the container isn't for such groups */
 	int node_error;			/* what opening the group's node says */
+	/*
+	 * Linux 7.3: the device has a node of its own, and IOMMUFD is fake_iommufd.c's. Else no
+	 * device has one, and IOMMUFD is a container for the group, and no more.
+	 */
+	bool has_node;
 	/* memory */
 	const char *secret;		/* this file may not be opened */
 	bool no_frames;			/* the process may not know addresses */

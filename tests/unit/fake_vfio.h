@@ -52,8 +52,11 @@ struct fake_iommufd {
 	bool other_node;		/* sysfs has another number than the node */
 	bool unprivileged;
 	bool no_map_file, no_hw_info;
+	uint64_t (*phys)(const void *vaddr);	/* NULL: before Linux 7.3, it doesn't tell */
+	int phys_error;
+	const struct wr_iommu_get_pa *phys_answer;	/* said instead of the truth */
 	int bind_error;
-	unsigned int attaches;
+	unsigned int attaches, detaches;
 };
 
 #define FAKE_VECTORS	16

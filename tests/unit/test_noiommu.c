@@ -14,89 +14,9 @@
 #include <weir/weir.h>
 
 #include "base/sys.h"
-#include "fake_noiommu.h"
-
-#define BARE	"0000:01:00.0"		/* in group 10 */
-#define WITH	"0000:02:00.0"		/* behind an IOMMU */
-#define MIB	(1ul << 20)
-#define AT	(64ul * MIB)		/* where the fake's first huge page is */
-
-static struct weir_iommu *iommu;
-static struct weir_ioas *as;
-static struct weir_device *dev;
-static size_t page;
-
-static void assert_says(const char *part)
-{
-	if (!strstr(weir_errmsg(), part))
-		fail_msg("\"%s\" doesn't say \"%s\"\n", weir_errmsg(), part);
-}
-
-static void open_context(const char *interface, bool unsafe)
-{
-	const struct weir_iommu_opts opts = { .interface = interface, .unsafe_noiommu = unsafe };
-
-	assert_int_equal(weir_iommu_open(&opts, &iommu), 0);
-	assert_int_equal(weir_ioas_open(iommu, &as), 0);
-}
-
-static int open_device(unsigned int dma_bits)
-{
-	const struct weir_device_opts opts = { .ioas = as, .dma_bits = dma_bits };
-
-	return weir_device_open(iommu, BARE, &opts, &dev);
-}
-
-static int start(void **state)
-{
-	(void)state;
-	page = wr_page_size();
-	fake_bare_start();
-	fake.device.regions[7] = (struct wr_vfio_region_info){ .flags = 3, .size = 256 };
-	iommu = NULL;
-	as = NULL;
-	dev = NULL;
-	return 0;
-}
-
-static int setup(void **state)
-{
-	start(state);
-	open_context(NULL, true);
-	assert_int_equal(open_device(0), 0);
-	return 0;
-}
-
-/* Nothing is left: no fd, nothing held, no memory. */
-static int teardown(void **state)
-{
-	(void)state;
-	assert_int_equal(weir_device_close(dev), 0);
-	assert_int_equal(weir_ioas_close(as), 0);
-	assert_int_equal(weir_iommu_close(iommu), 0);
-	assert_int_equal(fake.open_fds, 0);
-	assert_int_equal(bare.pins, 0);
-	assert_int_equal(fake.mapped, 0);
-	fake_bare_stop();
-	return 0;
-}
-
-static int map(void *vaddr, size_t len, bool scattered, weir_iova *iova)
-{
-	const struct weir_map_opts opts = { .scattered = scattered };
-
-	return weir_ioas_map(as, vaddr, len, &opts, iova);
-}
+#include "bare_rig.h"
 
 /* ---- who gets one ---- */
-
-static void assert_wont_open(int err, const char *part)
-{
-	assert_int_equal(open_device(0), err);
-	assert_says(BARE ": ");
-	assert_says(part);
-	assert_int_equal(fake.open_fds, 0);
-}
 
 static void consent_is_needed(void **state)
 {
@@ -225,14 +145,6 @@ static void caps_say_what_it_is(void **state)
 }
 
 /* ---- alone in its address space ---- */
-
-/* Each page 4 MiB below the one before it, the first at 512 MiB. */
-static char *descending(size_t n)
-{
-	bare.next = 512 * MIB;
-	bare.step = -2 * (int64_t)FAKE_HUGE;
-	return fake_huge(n * FAKE_HUGE);
-}
 
 static void it_joins_an_empty_address_space(void **state)
 {
@@ -686,54 +598,14 @@ static void memory_is_of_huge_pages(void **state)
 
 /* ---- failing calls ---- */
 
-/* From opening to closing; whatever fails, nothing is left. */
-static int whole_life(void)
-{
-	const struct weir_iommu_opts opts = { .unsafe_noiommu = true };
-	struct weir_mem *mem = NULL;
-	int ret = weir_iommu_open(&opts, &iommu);
-
-	if (!ret)
-		ret = weir_ioas_open(iommu, &as);
-	if (!ret)
-		ret = open_device(0);
-	if (!ret)
-		ret = weir_mem_alloc(as, 2 * FAKE_HUGE, NULL, &mem);
-	assert_int_equal(weir_mem_free(mem), 0);
-	assert_int_equal(weir_device_close(dev), 0);
-	assert_int_equal(weir_ioas_close(as), 0);
-	assert_int_equal(weir_iommu_close(iommu), 0);
-	dev = NULL;
-	as = NULL;
-	iommu = NULL;
-	return ret;
-}
-
 static void any_call_may_fail(void **state)
 {
-	unsigned long failed = 0;
-
 	(void)state;
-	bare.step = -2 * (int64_t)FAKE_HUGE;
-	for (unsigned long at = 1;; at++) {
-		fake.calls = 0;
-		fake.fail_at = at;
-		fake.fail_with = -ENXIO;
-		failed += whole_life() < 0;
-		if (fake.calls < at)
-			break;
-		/* Of what couldn't be closed or given back, nothing is the library's any more. */
-		bare.pins = 0;
-		fake.mapped = 0;
-		assert_int_equal(fake.open_fds, 0);
-	}
-	assert_true(failed > 15);
-	fake.fail_at = 0;
-	assert_int_equal(whole_life(), 0);
+	fail_each_call();
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define TEST_CLOSED(f) cmocka_unit_test_setup_teardown(f, start, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, bare_setup, bare_teardown)
+#define TEST_CLOSED(f) cmocka_unit_test_setup_teardown(f, bare_start, bare_teardown)
 
 int main(void)
 {
