@@ -142,6 +142,10 @@ static int kernel_open(struct weir_device *dev, const struct weir_device_opts *o
 	if (ret)
 		return wr_fail_in(ret, "%s", dev->name);
 	k->resets = info.flags & WR_VFIO_DEVICE_RESETS;
+	/* By vfio_pci_core_enable(), whatever its last user, who may have been killed, left. */
+	wr_log(WEIR_LOG_INFO, "%s: %s", dev->name, k->resets ? "reset" :
+	       "it can't be reset: it is as its last user left it, but for its bus mastering, "
+	       "which is off");
 	return 0;
 }
 
