@@ -33,8 +33,9 @@ struct weir_device_opts {
 	unsigned int dma_bits;
 	/**
 	 * Use @fd, the open and not yet bound node of the device (/dev/vfio/devices/vfioN), by
-	 * "iommufd". It stays the caller's, and may be closed at once: weir makes a duplicate. The
-	 * kernel unbinds the device when both are closed.
+	 * "iommufd", or without an IOMMU (noiommu-vfioN) by "iommufd-noiommu". It stays the
+	 * caller's, and may be closed at once: weir makes a duplicate. The kernel unbinds the
+	 * device when both are closed.
 	 */
 	bool use_fd;
 	int fd;
@@ -106,11 +107,11 @@ WEIR_API struct weir_ioas *weir_device_ioas(struct weir_device *dev);
  * for it to come back, and is closed with it.
  * @ioas: where to; it has, or gets, a domain of the same kind.
  *
- * Returns 0; -ENOTSUP by "type1v2", "type1", "compat" and "noiommu"; -EBUSY when another device of
- * its IOMMU group is attached, which couldn't stay; -EINVAL for an address space of another
- * context, or one with a device without an IOMMU, or with a mapping that the device's IOMMU can't
- * have; -EDEADLK as weir_device_open(); or as weir_ioas_map() where what is mapped there is pinned
- * anew. Where it was it is still, unless the message says otherwise.
+ * Returns 0; -ENOTSUP by "type1v2", "type1" and "compat", and without an IOMMU; -EBUSY when another
+ * device of its IOMMU group is attached, which couldn't stay; -EINVAL for an address space of
+ * another context, or one that has, or had, a device without an IOMMU, or with a mapping that the
+ * device's IOMMU can't have; -EDEADLK as weir_device_open(); or as weir_ioas_map() where what is
+ * mapped there is pinned anew. Where it was it is still, unless the message says otherwise.
  */
 WEIR_API int weir_device_move(struct weir_device *dev, struct weir_ioas *ioas);
 

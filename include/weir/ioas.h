@@ -87,8 +87,9 @@ struct weir_map_opts {
  * and whatever else the kernel's VFIO_IOMMU_MAP_DMA says (drivers/vfio/vfio_iommu_type1.c).
  *
  * Without an IOMMU (weir_iommu_opts.unsafe_noiommu) an IOVA is the memory's physical address. The
- * memory must be hugetlb's, and writable; it is mapped once at a time, and devices can read and
- * write it whatever opts.dir says. Then also:
+ * memory is mapped once at a time, and devices can read and write it whatever opts.dir says; by
+ * "noiommu" it must be hugetlb's, and writable. What is mapped when the last such device is closed
+ * must be unmapped before another device comes. Then also:
  *  -EINVAL   other memory; a fixed IOVA that isn't its address; several runs without opts.scattered
  *  -EEXIST   some of the memory is mapped already
  *  -ENOSPC   it lies above what the attached devices drive, or opts.limit

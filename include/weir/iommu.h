@@ -23,7 +23,9 @@ struct weir_iommu_opts {
 	 *  "type1v2"  the container of the device's IOMMU group, /dev/vfio/vfio
 	 *  "type1"    the same, version 1
 	 *  "compat"   IOMMUFD as that container: /dev/iommu in the place of /dev/vfio/vfio
-	 *  "noiommu"  for devices without an IOMMU, and for them alone; needs @unsafe_noiommu too
+	 *  "iommufd-noiommu"  /dev/iommu for devices without an IOMMU, and for them alone, by their
+	 *	       own nodes: Linux 7.3; needs @unsafe_noiommu too
+	 *  "noiommu"  the same by /dev/vfio/vfio or /dev/iommu as a container, and io_uring
 	 * NULL: what the environment's WEIR_IOMMU names, or else the first that works. Devices of
 	 * the software IOMMU ("soft:…") are not concerned.
 	 */
@@ -42,9 +44,9 @@ struct weir_iommu_opts {
 	bool use_iommufd;
 	int iommufd;
 	/**
-	 * Consent to devices that no IOMMU holds back ("noiommu"): each can read and write all of
-	 * the machine's memory, by a bug of its driver as well. They are refused without it,
-	 * whatever @interface or WEIR_IOMMU say (drivers/vfio/group.c).
+	 * Consent to devices that no IOMMU holds back ("iommufd-noiommu", "noiommu"): each can read
+	 * and write all of the machine's memory, by a bug of its driver as well. They are refused
+	 * without it, whatever @interface or WEIR_IOMMU say (drivers/vfio/group.c).
 	 */
 	bool unsafe_noiommu;
 	/** For later versions; must be zero, anything else is -EINVAL. */
