@@ -90,8 +90,10 @@ static int kernel_prepare(struct weir_device *dev, struct weir_iommu *iommu)
 	k->iommu = iommu;
 	k->fd = -1;
 	ret = wr_iommu_group_get(iommu, number, &dev->ep.group);
-	if (ret)
+	if (ret) {
+		ret = wr_fail_in(ret, "%s", dev->name);
 		goto free_kernel;
+	}
 	ret = check_consent(iommu, dev->name, dev->ep.group);
 	if (ret)
 		goto put_group;

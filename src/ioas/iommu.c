@@ -163,37 +163,42 @@ struct wr_group *wr_iommu_group_find(struct weir_iommu *iommu, int number)
 	return group;
 }
 
-static struct wr_group *new_group(struct weir_iommu *iommu, int number)
+static int new_group(struct weir_iommu *iommu, int number, struct wr_group **out)
 {
-	struct wr_group *group = calloc(1, sizeof(*group));
+	int noiommu = wr_group_is_noiommu(number);
+	struct wr_group *group;
 
+	if (noiommu < 0)
+		return noiommu;
+	group = calloc(1, sizeof(*group));
 	if (!group)
-		return NULL;
+		return wr_fail(-ENOMEM, "no memory for an IOMMU group");
 	group->number = number;
 	group->fd = -1;
-	group->noiommu = wr_group_is_noiommu(number);
+	group->noiommu = noiommu;
 	snprintf(group->node, sizeof(group->node), "/dev/vfio/%s%d",
 		 group->noiommu ? "noiommu-" : "", number);
 	wr_list_init(&group->link);
 	wr_list_add_tail(&iommu->groups, &group->link);
-	return group;
+	*out = group;
+	return 0;
 }
 
 int wr_iommu_group_get(struct weir_iommu *iommu, int number, struct wr_group **out)
 {
 	struct wr_group *found;
+	int ret = 0;
 
 	pthread_mutex_lock(&iommu->lock);
 	found = find_group(iommu, number);
 	if (!found)
-		found = new_group(iommu, number);
-	if (found)
+		ret = new_group(iommu, number, &found);
+	if (!ret)
 		found->users++;
 	pthread_mutex_unlock(&iommu->lock);
-	if (!found)
-		return wr_fail(-ENOMEM, "no memory for an IOMMU group");
-	*out = found;
-	return 0;
+	if (!ret)
+		*out = found;
+	return ret;
 }
 
 void wr_iommu_group_put(struct weir_iommu *iommu, struct wr_group *group)

@@ -79,12 +79,17 @@ static int open_node(const struct wr_group *group)
 	}
 }
 
-bool wr_group_is_noiommu(int number)
+int wr_group_is_noiommu(int number)
 {
 	char path[64], name[32];
+	int ret;
 
 	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/name", number);
-	return wr_read_text(path, name, sizeof(name)) > 0 && !strcmp(name, "vfio-noiommu");
+	ret = wr_read_text(path, name, sizeof(name));
+	if (ret == -ENOENT)
+		return 0;
+	return ret < 0 ? wr_fail(ret, "%s: %s", path, strerror(-ret)) :
+			 !strcmp(name, "vfio-noiommu");
 }
 
 int wr_group_open(struct wr_group *group)

@@ -26,8 +26,11 @@ struct wr_group {
 	unsigned int attached;		/* devices */
 };
 
-/* Whether VFIO made the group, for a device without an IOMMU (vfio_noiommu_group_alloc()). */
-bool wr_group_is_noiommu(int number);
+/*
+ * Whether VFIO made the group, for a device without an IOMMU (vfio_noiommu_group_alloc()): 1, 0 or
+ * -errno.
+ */
+int wr_group_is_noiommu(int number);
 
 /*
  * Open the group's node, and see that the group is viable. Each trap is told in words: see

@@ -101,6 +101,8 @@ static void what_is_missing_is_named(void **state)
 	bare.cant = true;
 	assert_wont_open(-ENOTSUP, "CONFIG_VFIO_NOIOMMU");
 	bare.cant = false;
+	bare.secret = "/sys/kernel/iommu_groups/10/name";
+	assert_wont_open(-EACCES, bare.secret);
 	bare.secret = "/proc/self/pagemap";
 	assert_wont_open(-EPERM, "/proc/self/pagemap");
 	bare.secret = "/proc/kpageflags";
