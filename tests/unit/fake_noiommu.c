@@ -46,6 +46,7 @@ static struct region *region_at(const void *vaddr)
 	return NULL;
 }
 
+/* NULL: no memory for it. */
 static struct region *add_region(char *start, size_t len)
 {
 	for (int i = 0; i < REGIONS; i++) {
@@ -55,6 +56,10 @@ static struct region *add_region(char *start, size_t len)
 			continue;
 		*r = (struct region){ .start = start, .len = len };
 		r->phys = calloc(len / FAKE_HUGE, sizeof(*r->phys));
+		if (!r->phys) {
+			*r = (struct region){ 0 };
+			return NULL;
+		}
 		for (size_t page = 0; page < len / FAKE_HUGE; page++) {
 			r->phys[page] = bare.next;
 			bare.next += (uint64_t)bare.step;
@@ -93,6 +98,11 @@ char *fake_huge(size_t len)
 
 	add_region(start, len)->reserved = true;
 	return start;
+}
+
+void fake_huge_here(char *pages, size_t len)
+{
+	add_region(pages, len);
 }
 
 char *fake_huge_again(const char *pages, size_t len)
@@ -344,7 +354,10 @@ static int bare_mmap(void *hint, size_t len, int prot, int flags, int fd, off_t 
 	if (fails())
 		return fake.fail_with;
 	*out = reserve(len, prot);
-	add_region(*out, len);
+	if (!add_region(*out, len)) {
+		munmap(*out, len);
+		return -ENOMEM;
+	}
 	fake.mapped += (long)len;
 	return 0;
 }

@@ -47,6 +47,9 @@ void fake_bare_stop(void);
 char *fake_huge(size_t len);
 char *fake_huge_again(const char *pages, size_t len);
 
+/* The same, of memory that is there, which stays the caller's. */
+void fake_huge_here(char *pages, size_t len);
+
 /* Where a byte of them is now. */
 uint64_t fake_phys(const void *vaddr);
 

@@ -16,7 +16,7 @@
 #define SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define WAYS_MAX 500
 
-static const struct operation *const tables[] = { walk_ioas, walk_device, walk_model };
+static const struct operation *const tables[] = { walk_ioas, walk_device, walk_model, walk_bare };
 
 /* What makes no system call and no allocation, and why that is plain to see. */
 static const struct {

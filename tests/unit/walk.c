@@ -15,7 +15,7 @@
 #include "base/sys.h"
 #include "device/device.h"
 #include "fail_heap.h"
-#include "fake_vfio.h"
+#include "fake_noiommu.h"
 #include "ioas/iommu.h"
 #include "kernel/group.h"
 #include "walk.h"
@@ -92,21 +92,41 @@ static char *memory(void)
 	return at;
 }
 
+static void start_fake(const struct world *w, const struct operation *op)
+{
+	if (!(op->with & WITHOUT_IOMMU)) {
+		fake_start();
+		return;
+	}
+	fake_bare_start();
+	bare.step = -2 * (int64_t)FAKE_HUGE;
+	fake_huge_here(w->memory, 2 * WALK_HUGE);
+	if (!(op->with & BY_NODE))
+		return;
+	bare.has_node = true;
+	fake.iommufd.exists = true;
+	fake.groups[0].n_ranges = 1;
+	fake.groups[0].ranges[0] = (struct wr_vfio_iova_range){ 0, UINT64_MAX };
+}
+
 static void set_up(struct world *w, const struct operation *op)
 {
 	const struct weir_model_desc desc = {
 		.name = "tiny", .vendor = 1, .msi = 4, .intx = true, .bars = { { .size = 4096 } },
 	};
 	const struct weir_map_opts fixed = { .fixed = true };
+	const struct weir_iommu_opts how = { .unsafe_noiommu = op->with & WITHOUT_IOMMU };
 	struct weir_device_opts opts = { 0 };
 
 	*w = (struct world){ .memory = memory(), .iova = wr_page_size(), .fd = -1 };
-	fake_start();
+	start_fake(w, op);
 	fill_fake_device();
 	assert_int_equal(weir_model_create(&desc, &model_ops, NULL, &w->model), 0);
-	assert_int_equal(weir_iommu_open(NULL, &w->iommu), 0);
+	assert_int_equal(weir_iommu_open(&how, &w->iommu), 0);
 	assert_int_equal(weir_ioas_open(w->iommu, &w->as), 0);
-	assert_int_equal(weir_ioas_map(w->as, w->memory, wr_page_size(), &fixed, &w->iova), 0);
+	if (!(op->with & WITHOUT_IOMMU))
+		assert_int_equal(weir_ioas_map(w->as, w->memory, wr_page_size(), &fixed, &w->iova),
+				 0);
 	opts.ioas = w->as;
 	if (op->with & WITH_SOFT) {
 		assert_int_equal(weir_device_open_model(NULL, w->model, &opts, &w->soft), 0);
@@ -120,7 +140,7 @@ static void set_up(struct world *w, const struct operation *op)
 		op->setup(w);
 }
 
-static void tear_down(struct world *w)
+static void tear_down(struct world *w, const struct operation *op)
 {
 	if (w->fd >= 0)
 		close(w->fd);
@@ -139,7 +159,10 @@ static void tear_down(struct world *w)
 	assert_int_equal(fake.mapped, 0);
 	for (unsigned int i = 0; i < FAKE_GROUPS; i++)
 		assert_null(fake.groups[i].in);
-	fake_stop();
+	if (op->with & WITHOUT_IOMMU)
+		fake_bare_stop();
+	else
+		fake_stop();
 }
 
 /* ---- the view: what a caller, the kernel and the device can see of it, as text ---- */
@@ -271,6 +294,8 @@ static void view(struct world *w, const struct operation *op, char *text)
 	wr_append(text, VIEW_MAX, "new: bar %d, memory %d, model %d\n", w->bar != NULL,
 		  w->mem != NULL, w->new_model != NULL);
 	view_fake(text);
+	if (op->with & WITHOUT_IOMMU)
+		wr_append(text, VIEW_MAX, "held: %zu bytes\n", bare.pinned);
 	assert_true(strlen(text) < VIEW_MAX - 1);
 }
 
@@ -375,7 +400,7 @@ static bool step(const struct operation *op, const struct failure *f, char *afte
 	*result = ret;
 	if (op->undo)
 		op->undo(&w);
-	tear_down(&w);
+	tear_down(&w, op);
 	if (heap.alive != alive || open_fds() != fds)
 		fail_msg("%s: %ld allocations and %d fds leaked", named(op, f),
 			 heap.alive - alive, (int)open_fds() - (int)fds);

@@ -20,7 +20,7 @@ struct world {
 	char *memory;			/* WALK_PAGES of them, and at a multiple of 2 MiB */
 	struct weir_model *model;
 	struct weir_device *soft;	/* the model, opened on the address space */
-	struct weir_device *dev;	/* 0000:01:00.0 of the fake kernel, too */
+	struct weir_device *dev;	/* 0000:01:00.0 of the fake kernel, too, or alone */
 	struct weir_device *new_dev;
 	struct weir_iommu *new_iommu;
 	struct weir_ioas *new_as;
@@ -32,12 +32,19 @@ struct world {
 	int fd;				/* -1: none */
 };
 
-enum { WITH_SOFT = 1, WITH_DEV = 2, WITH_BOTH = WITH_SOFT | WITH_DEV };
+/*
+ * Without an IOMMU nothing is mapped at first, and the memory is two hugetlb pages, of which the
+ * second doesn't follow the first; the device goes by its group, or by its node.
+ */
+enum {
+	WITH_SOFT = 1, WITH_DEV = 2, WITH_BOTH = WITH_SOFT | WITH_DEV,
+	BY_GROUP = 4, BY_NODE = 8, WITHOUT_IOMMU = BY_GROUP | BY_NODE,
+};
 
 struct operation {
 	const char *function;		/* of libweir.map */
 	const char *how;		/* is it run, where there are several ways */
-	unsigned int with;		/* which devices there are: WITH_… */
+	unsigned int with;		/* which devices there are, and how: those above */
 	void (*setup)(struct world *w);
 	int (*run)(struct world *w);	/* a negative errno: it failed, and left all as it was */
 	void (*undo)(struct world *w);	/* what it made; not of what closes something */
@@ -52,7 +59,7 @@ struct operation {
 };
 
 /* By what they are of; the last has no function. */
-extern const struct operation walk_ioas[], walk_device[], walk_model[];
+extern const struct operation walk_ioas[], walk_device[], walk_model[], walk_bare[];
 
 /* Through each system call with each of the errors, and through each allocation. */
 void walk(const struct operation *op);
