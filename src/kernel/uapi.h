@@ -292,6 +292,8 @@ struct wr_vfio_detach {
 
 #define WR_IOMMU_DESTROY		WR_IOMMU_IO(0)
 #define WR_IOMMU_IOAS_ALLOC		WR_IOMMU_IO(1)
+#define WR_IOMMU_IOAS_ALLOW_IOVAS	WR_IOMMU_IO(2)
+#define WR_IOMMU_IOAS_COPY		WR_IOMMU_IO(3)
 #define WR_IOMMU_IOAS_IOVA_RANGES	WR_IOMMU_IO(4)
 #define WR_IOMMU_IOAS_MAP		WR_IOMMU_IO(5)
 #define WR_IOMMU_IOAS_UNMAP		WR_IOMMU_IO(6)
@@ -326,6 +328,14 @@ struct wr_iommu_ranges {
 	uint32_t reserved;
 	uint64_t allowed_iovas;	/* where they go */
 	uint64_t out_iova_alignment;
+};
+
+struct wr_iommu_allow {
+	uint32_t size;
+	uint32_t ioas_id;
+	uint32_t num_iovas;
+	uint32_t reserved;
+	uint64_t allowed_iovas;	/* where they are */
 };
 
 #define WR_IOMMU_MAP_FIXED		(1u << 0)
@@ -363,6 +373,16 @@ struct wr_iommu_get_pa {
 	uint64_t out_phys;
 };
 
+struct wr_iommu_copy {
+	uint32_t size;
+	uint32_t flags;		/* as for a map */
+	uint32_t dst_ioas_id;
+	uint32_t src_ioas_id;
+	uint64_t length;
+	uint64_t dst_iova;
+	uint64_t src_iova;
+};
+
 struct wr_iommu_unmap {
 	uint32_t size;
 	uint32_t ioas_id;
@@ -371,6 +391,7 @@ struct wr_iommu_unmap {
 };
 
 #define WR_IOMMU_OPTION_RLIMIT_MODE	0
+#define WR_IOMMU_OPTION_HUGE_PAGES	1
 #define WR_IOMMU_OPTION_SET		0
 #define WR_IOMMU_OPTION_GET		1
 

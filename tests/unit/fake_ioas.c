@@ -146,6 +146,62 @@ unsigned int fake_ranges_of(const struct object *ioas, struct wr_iommu_iova_rang
 	}
 }
 
+/* What is promised must be where the device, or at first its page table, can have it. */
+bool fake_allowed_in(const struct object *ioas, const struct fake_group *g, bool aperture)
+{
+	for (unsigned int i = 0; i < ioas->n_allowed; i++)
+		if (aperture ? !fake_in_aperture(g, ioas->allowed[i].last) :
+			       !fake_in_group(g, ioas->allowed[i].start, ioas->allowed[i].last))
+			return false;
+	return true;
+}
+
+/* iommufd_ioas_allow_iovas() */
+int fake_allow(struct fake_context *ctx, const struct wr_iommu_allow *arg)
+{
+	const struct wr_iommu_iova_range *r = (void *)(uintptr_t)arg->allowed_iovas;
+	struct object *ioas = fake_find_object(ctx, arg->ioas_id, IOAS);
+
+	if (arg->reserved)
+		return -EOPNOTSUPP;
+	if (!ioas)
+		return -ENOENT;
+	if (arg->num_iovas > ALLOWED)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < arg->num_iovas; i++) {
+		if (r[i].start >= r[i].last)
+			return -EINVAL;
+		for (unsigned int j = 0; j < i; j++)
+			if (r[j].start <= r[i].last && r[i].start <= r[j].last)
+				return -EINVAL;
+		if (!can_map(ioas, r[i].start, r[i].last))
+			return -EADDRINUSE;
+	}
+	if (fake.iommufd.allow_error)
+		return fake.iommufd.allow_error;
+	for (unsigned int i = 0; i < arg->num_iovas; i++)
+		ioas->allowed[i] = r[i];
+	ioas->n_allowed = arg->num_iovas;
+	return 0;
+}
+
+/* iopt_disable_large_pages() */
+int fake_huge_pages(struct fake_context *ctx, struct wr_iommu_option *arg)
+{
+	struct object *ioas = fake_find_object(ctx, arg->object_id, IOAS);
+
+	if (!ioas)
+		return -ENOENT;
+	if (arg->op == WR_IOMMU_OPTION_GET) {
+		arg->val64 = !ioas->small_pages;
+		return 0;
+	}
+	if (arg->val64 > 1 || (!arg->val64 && ioas->areas && fake_has_table(ioas)))
+		return -EINVAL;
+	ioas->small_pages = !arg->val64;
+	return 0;
+}
+
 int fake_iova_ranges(struct fake_context *ctx, struct wr_iommu_ranges *get)
 {
 	struct object *ioas = fake_find_object(ctx, get->ioas_id, IOAS);
@@ -183,18 +239,41 @@ int fake_pin(const struct area *area, uint64_t pinned)
 	return 0;
 }
 
-static uint64_t pinned_by(const struct object *ioas)
+/* The pinned area with these pages that comes first. */
+static const struct area *first_with(unsigned long pages)
+{
+	for (unsigned int i = 0; i < OBJECTS; i++) {
+		const struct object *o = &fake_object_table[i];
+
+		if (o->type != IOAS || !fake_has_table(o))
+			continue;
+		for (const struct area *a = o->areas; a; a = a->next)
+			if (a->pages == pages)
+				return a;
+	}
+	return NULL;
+}
+
+uint64_t fake_pinned(void)
 {
 	uint64_t bytes = 0;
 
-	for (const struct area *a = ioas->areas; a; a = a->next)
-		bytes += a->map.length;
+	for (unsigned int i = 0; i < OBJECTS; i++) {
+		const struct object *o = &fake_object_table[i];
+
+		if (o->type != IOAS)
+			continue;
+		for (const struct area *a = o->areas; a; a = a->next)
+			if (first_with(a->pages) == a)
+				bytes += a->map.length;
+	}
 	return bytes;
 }
 
 /* iopt_map_pages() */
-int fake_map(struct object *ioas, const struct wr_iommu_map *map, ino_t file)
+static int add_area(struct object *ioas, const struct area *what)
 {
+	const struct wr_iommu_map *map = &what->map;
 	uint64_t last = map->iova + (map->length - 1);
 	struct area **at, *area;
 	int ret = 0;
@@ -214,9 +293,9 @@ int fake_map(struct object *ioas, const struct wr_iommu_map *map, ino_t file)
 	area = malloc(sizeof(*area));
 	if (!area)
 		return -ENOMEM;
-	*area = (struct area){ .map = *map, .file = file };
-	if (fake_has_table(ioas))
-		ret = fake_pin(area, pinned_by(ioas));
+	*area = *what;
+	if (fake_has_table(ioas) && !first_with(area->pages))
+		ret = fake_pin(area, fake_pinned());
 	if (ret) {
 		free(area);
 		return ret;
@@ -226,6 +305,17 @@ int fake_map(struct object *ioas, const struct wr_iommu_map *map, ino_t file)
 	area->next = *at;
 	*at = area;
 	return 0;
+}
+
+int fake_map(struct object *ioas, const struct wr_iommu_map *map, ino_t file)
+{
+	static unsigned long pages;
+	const struct area area = {
+		.map = *map, .file = file, .pages = ++pages,
+		.writable = map->flags & WR_IOMMU_MAP_WRITE,
+	};
+
+	return add_area(ioas, &area);
 }
 
 int fake_ioas_map(struct fake_context *ctx, const struct wr_iommu_map *arg)
@@ -268,6 +358,58 @@ static void drop(struct area **at)
 
 	*at = area->next;
 	free(area);
+}
+
+/* The area that is the next of those to be copied: weir takes them as a whole. */
+static const struct area *next_to_copy(struct object *from, const struct wr_iommu_copy *arg,
+				       uint64_t done)
+{
+	uint64_t at = arg->src_iova + done;
+	const struct area *area = *fake_find_area(from, at, at);
+
+	return area && area->map.iova == at && area->map.length <= arg->length - done ? area : NULL;
+}
+
+/* iommufd_ioas_copy() */
+int fake_copy(struct fake_context *ctx, const struct wr_iommu_copy *arg)
+{
+	struct object *from = fake_find_object(ctx, arg->src_ioas_id, IOAS);
+	struct object *to = fake_find_object(ctx, arg->dst_ioas_id, IOAS);
+	uint64_t done = 0;
+	int ret = 0;
+
+	if (arg->flags & ~7u || !(arg->flags & WR_IOMMU_MAP_FIXED))
+		return -EOPNOTSUPP;	/* the second weir doesn't */
+	if (!from || !to)
+		return -ENOENT;
+	while (done < arg->length && !ret) {
+		const struct area *source = next_to_copy(from, arg, done);
+		struct area copy;
+
+		if (!source) {
+			ret = -ENOENT;
+			break;
+		}
+		copy = *source;
+		copy.map.iova = arg->dst_iova + done;
+		copy.map.flags = arg->flags;
+		ret = arg->flags & WR_IOMMU_MAP_WRITE && !copy.writable ? -EPERM :
+		      add_area(to, &copy);
+		if (!ret)
+			done += copy.map.length;
+	}
+	if (!ret) {
+		fake.iommufd.copies++;
+		return 0;
+	}
+	while (done) {
+		struct area **last = fake_find_area(to, arg->dst_iova + done - 1,
+						    arg->dst_iova + done - 1);
+
+		done -= (*last)->map.length;
+		drop(last);
+	}
+	return ret;
 }
 
 /* iopt_unmap_iova_range() */

@@ -7,11 +7,14 @@
 
 #define OBJECTS		64
 #define WRITTEN		8
+#define ALLOWED		64
 
 struct area {
 	struct area *next;
 	struct wr_iommu_map map;
 	ino_t file;			/* of what was mapped by MAP_FILE; 0: an address */
+	unsigned long pages;		/* what is pinned: the same for copies */
+	bool writable;			/* it is pinned so */
 };
 
 enum type { FREE, DEVICE, IOAS, HWPT };
@@ -22,6 +25,9 @@ struct object {
 	struct fake_context *ctx;
 	unsigned int users;
 	struct area *areas;		/* of an IOAS, by IOVA */
+	struct wr_iommu_iova_range allowed[ALLOWED];	/* promised */
+	unsigned int n_allowed;
+	bool small_pages;
 	struct object *ioas;		/* of a page table */
 	struct fake_group *group;	/* whose IOMMU it is for; of a device */
 	bool dirty, tracking;
@@ -56,9 +62,13 @@ unsigned int fake_ranges_of(const struct object *ioas, struct wr_iommu_iova_rang
 			    unsigned int room);
 int fake_iova_ranges(struct fake_context *ctx, struct wr_iommu_ranges *get);
 int fake_pin(const struct area *area, uint64_t pinned);
+bool fake_allowed_in(const struct object *ioas, const struct fake_group *g, bool aperture);
+int fake_allow(struct fake_context *ctx, const struct wr_iommu_allow *arg);
 int fake_map(struct object *ioas, const struct wr_iommu_map *map, ino_t file);
 int fake_ioas_map(struct fake_context *ctx, const struct wr_iommu_map *arg);
 int fake_map_file(struct fake_context *ctx, const struct wr_iommu_map_file *arg);
+int fake_copy(struct fake_context *ctx, const struct wr_iommu_copy *arg);
+int fake_huge_pages(struct fake_context *ctx, struct wr_iommu_option *arg);
 int fake_unmap(struct object *ioas, uint64_t iova, uint64_t *length);
 int fake_ioas_unmap(struct fake_context *ctx, struct wr_iommu_unmap *arg);
 

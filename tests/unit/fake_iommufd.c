@@ -62,6 +62,8 @@ static int new_hwpt(struct object *ioas, struct fake_group *g, bool dirty, struc
 	for (const struct area *a = ioas->areas; a; a = a->next)
 		if (!fake_in_aperture(g, a->map.iova + (a->map.length - 1)))
 			return -EADDRINUSE;
+	if (!fake_allowed_in(ioas, g, true))
+		return -EADDRINUSE;
 	hwpt = fake_new_object(ioas->ctx, HWPT);
 	if (!hwpt)
 		return -ENOMEM;
@@ -104,7 +106,7 @@ static int may_attach(const struct fake_group *g, const struct object *hwpt)
 	for (const struct area *a = hwpt->ioas->areas; a; a = a->next)
 		if (!fake_in_group(g, a->map.iova, a->map.iova + (a->map.length - 1)))
 			return -EADDRINUSE;
-	return 0;
+	return fake_allowed_in(hwpt->ioas, g, false) ? 0 : -EADDRINUSE;
 }
 
 static void use(struct object *device, struct object *hwpt)
@@ -396,6 +398,8 @@ static int compat_ioctl(struct fake_context *ctx, unsigned long request, void *a
 
 static int option(struct fake_context *ctx, struct wr_iommu_option *arg)
 {
+	if (arg->option_id == WR_IOMMU_OPTION_HUGE_PAGES && !arg->reserved)
+		return fake_huge_pages(ctx, arg);
 	if (arg->option_id != WR_IOMMU_OPTION_RLIMIT_MODE || arg->object_id || arg->reserved)
 		return -EOPNOTSUPP;
 	if (arg->op == WR_IOMMU_OPTION_GET) {
@@ -472,6 +476,10 @@ static int context_ioctl(struct fake_context *ctx, unsigned long request, void *
 		return fake_destroy(ctx, ((struct wr_iommu_destroy *)arg)->id);
 	case WR_IOMMU_IOAS_ALLOC:
 		return ioas_alloc(ctx, arg);
+	case WR_IOMMU_IOAS_ALLOW_IOVAS:
+		return fake_allow(ctx, arg);
+	case WR_IOMMU_IOAS_COPY:
+		return fake_copy(ctx, arg);
 	case WR_IOMMU_IOAS_IOVA_RANGES:
 		return fake_iova_ranges(ctx, arg);
 	case WR_IOMMU_IOAS_MAP:
@@ -651,6 +659,29 @@ bool fake_ioas_has(unsigned int group, uint64_t iova, uint64_t size, uint64_t va
 
 	return area && area->map.iova == iova && area->map.length == size &&
 	       area->map.user_va == va && (area->map.flags & 6) == flags && area->file == file;
+}
+
+unsigned int fake_ioas_allowed(unsigned int group, struct wr_iommu_iova_range *first)
+{
+	struct object *hwpt = table_of(group);
+
+	if (hwpt && hwpt->ioas->n_allowed)
+		*first = hwpt->ioas->allowed[0];
+	return hwpt ? hwpt->ioas->n_allowed : 0;
+}
+
+bool fake_ioas_small(unsigned int group)
+{
+	struct object *hwpt = table_of(group);
+
+	return hwpt && hwpt->ioas->small_pages;
+}
+
+bool fake_by_process(unsigned int group)
+{
+	struct object *hwpt = table_of(group);
+
+	return hwpt && hwpt->ctx->by_process;
 }
 
 bool fake_same_table(unsigned int a, unsigned int b)

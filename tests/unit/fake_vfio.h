@@ -56,7 +56,8 @@ struct fake_iommufd {
 	int phys_error;
 	const struct wr_iommu_get_pa *phys_answer;	/* said instead of the truth */
 	int bind_error;
-	unsigned int attaches, detaches;
+	int allow_error;
+	unsigned int attaches, detaches, copies;
 };
 
 #define FAKE_VECTORS	16
@@ -153,6 +154,11 @@ bool fake_interrupt(unsigned int irq, unsigned int vector);
 unsigned int fake_ioas_mappings(unsigned int group);
 bool fake_ioas_has(unsigned int group, uint64_t iova, uint64_t size, uint64_t va, uint32_t flags,
 		   ino_t file);
+/* How many ranges are promised, and the first; whether pages are small alone; how it counts. */
+unsigned int fake_ioas_allowed(unsigned int group, struct wr_iommu_iova_range *first);
+bool fake_ioas_small(unsigned int group);
+bool fake_by_process(unsigned int group);
+uint64_t fake_pinned(void);		/* by all, in bytes; copies once */
 bool fake_same_table(unsigned int a, unsigned int b);
 bool fake_same_ioas(unsigned int a, unsigned int b);
 unsigned int fake_objects(void);

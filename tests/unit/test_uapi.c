@@ -280,6 +280,8 @@ static void iommufd_numbers(void **state)
 		SAME(WR_VFIO_DEVID_NOT_OWNED, (uint32_t)VFIO_PCI_DEVID_NOT_OWNED),
 		SAME(WR_IOMMU_DESTROY, IOMMU_DESTROY),
 		SAME(WR_IOMMU_IOAS_ALLOC, IOMMU_IOAS_ALLOC),
+		SAME(WR_IOMMU_IOAS_ALLOW_IOVAS, IOMMU_IOAS_ALLOW_IOVAS),
+		SAME(WR_IOMMU_IOAS_COPY, IOMMU_IOAS_COPY),
 		SAME(WR_IOMMU_IOAS_IOVA_RANGES, IOMMU_IOAS_IOVA_RANGES),
 		SAME(WR_IOMMU_IOAS_MAP, IOMMU_IOAS_MAP),
 		SAME(WR_IOMMU_IOAS_UNMAP, IOMMU_IOAS_UNMAP),
@@ -293,6 +295,7 @@ static void iommufd_numbers(void **state)
 		SAME(WR_IOMMU_MAP_WRITE, IOMMU_IOAS_MAP_WRITEABLE),
 		SAME(WR_IOMMU_MAP_READ, IOMMU_IOAS_MAP_READABLE),
 		SAME(WR_IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_RLIMIT_MODE),
+		SAME(WR_IOMMU_OPTION_HUGE_PAGES, IOMMU_OPTION_HUGE_PAGES),
 		SAME(WR_IOMMU_OPTION_SET, IOMMU_OPTION_OP_SET),
 		SAME(WR_IOMMU_OPTION_GET, IOMMU_OPTION_OP_GET),
 		SAME(WR_IOMMU_HWPT_DIRTY, IOMMU_HWPT_ALLOC_DIRTY_TRACKING),
@@ -308,6 +311,8 @@ static void iommufd_numbers(void **state)
 #define ATTACH(field) FIELD(wr_vfio_attach, field, vfio_device_attach_iommufd_pt, field)
 #define DETACH(field) FIELD(wr_vfio_detach, field, vfio_device_detach_iommufd_pt, field)
 #define RANGES(field, other) FIELD(wr_iommu_ranges, field, iommu_ioas_iova_ranges, other)
+#define ALLOW(field, other) FIELD(wr_iommu_allow, field, iommu_ioas_allow_iovas, other)
+#define COPY(field) FIELD(wr_iommu_copy, field, iommu_ioas_copy, field)
 #define IOAS_MAP(field, other) FIELD(wr_iommu_map, field, iommu_ioas_map, other)
 #define MAP_FILE(field) FIELD(wr_iommu_map_file, field, iommu_ioas_map_file, field)
 #define IOAS_UNMAP(field) FIELD(wr_iommu_unmap, field, iommu_ioas_unmap, field)
@@ -343,6 +348,12 @@ static void iommufd_layouts(void **state)
 		RANGES(size, size), RANGES(ioas_id, ioas_id), RANGES(num_iovas, num_iovas),
 		RANGES(reserved, __reserved), RANGES(allowed_iovas, allowed_iovas),
 		RANGES(out_iova_alignment, out_iova_alignment),
+		SIZE(wr_iommu_allow, sizeof(struct iommu_ioas_allow_iovas)),
+		ALLOW(size, size), ALLOW(ioas_id, ioas_id), ALLOW(num_iovas, num_iovas),
+		ALLOW(reserved, __reserved), ALLOW(allowed_iovas, allowed_iovas),
+		SIZE(wr_iommu_copy, sizeof(struct iommu_ioas_copy)),
+		COPY(size), COPY(flags), COPY(dst_ioas_id), COPY(src_ioas_id), COPY(length),
+		COPY(dst_iova), COPY(src_iova),
 		SIZE(wr_iommu_map, sizeof(struct iommu_ioas_map)),
 		IOAS_MAP(size, size), IOAS_MAP(flags, flags), IOAS_MAP(ioas_id, ioas_id),
 		IOAS_MAP(reserved, __reserved), IOAS_MAP(user_va, user_va),
