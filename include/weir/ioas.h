@@ -125,6 +125,30 @@ WEIR_API int weir_ioas_map_fd(struct weir_ioas *as, int fd, uint64_t offset, siz
 			      const struct weir_map_opts *opts, weir_iova *iova);
 
 /**
+ * weir_ioas_copy() - map what is mapped in an address space once more: in another one of the same
+ * context, or in itself at another IOVA. Where devices of both are attached by "iommufd", the
+ * kernel pins and counts the memory once for both (IOMMU_IOAS_COPY); else, and when a device is
+ * attached later, it is mapped again as if by itself.
+ * @as: where it is to be mapped.
+ * @from: where it is mapped.
+ * @src_iova, @len: a unit there, as for weir_ioas_unmap(); whichever call mapped it.
+ * @opts: as for weir_ioas_map(), but that opts.dir can be no more than the unit's. NULL: an
+ *	automatic IOVA, and the unit's direction.
+ * @iova: as for weir_ioas_map().
+ *
+ * The copy is a unit of its own, and stays when the other is unmapped: a file that weir mapped,
+ * too, stays so until the last of them goes. Memory of weir_mem_alloc() can't be freed before its
+ * copies are unmapped. weir_ioas_update_vaddr() is for each of them: the caller's memory must stay
+ * where each one has it.
+ *
+ * Returns as weir_ioas_map(), and: -ENOENT when nothing is mapped at @src_iova; -EINVAL when the
+ * unit there isn't the one named, or @from is of another context; -EACCES when opts.dir is more
+ * than the unit's.
+ */
+WEIR_API int weir_ioas_copy(struct weir_ioas *as, struct weir_ioas *from, weir_iova src_iova,
+			    size_t len, const struct weir_map_opts *opts, weir_iova *iova);
+
+/**
  * weir_ioas_unmap() - take one unit back. When it returns, no device reaches the memory; without an
  * IOMMU, where that can't be helped, the kernel may move it or give it to others from then on.
  * @iova: where it starts.

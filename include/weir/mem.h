@@ -81,8 +81,8 @@ WEIR_API int weir_mem_alloc(struct weir_ioas *as, size_t len, const struct weir_
 /**
  * weir_mem_free() - unmap the memory and give it back. NULL is fine.
  *
- * Returns 0; -EIO as weir_ioas_unmap(), and then it is gone all the same; otherwise -errno as
- * weir_ioas_unmap(), with the memory as it was.
+ * Returns 0; -EBUSY while a copy of it (weir_ioas_copy()) is mapped; -EIO as weir_ioas_unmap(), and
+ * then it is gone all the same; otherwise -errno as weir_ioas_unmap(), with the memory as it was.
  */
 WEIR_API int weir_mem_free(struct weir_mem *mem);
 

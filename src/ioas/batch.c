@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <search.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/sys.h"
@@ -39,13 +40,60 @@ struct wr_batch *wr_batch_new(size_t n, size_t n_spans)
 	return batch;
 }
 
+static void put_memory(struct wr_memory *memory)
+{
+	if (__atomic_sub_fetch(&memory->units, 1, __ATOMIC_ACQ_REL))
+		return;
+	if (memory->mapped) {
+		wr_pages_unmap(memory->mapped, memory->len);
+		wr_close(memory->file.fd);
+	}
+	free(memory);
+}
+
 void wr_batch_free(struct wr_batch *batch)
 {
-	if (batch->mapped) {
-		wr_pages_unmap(batch->mapped, batch->len);
-		wr_close(batch->file.fd);
-	}
+	if (batch->memory)
+		put_memory(batch->memory);
 	free(batch);
+}
+
+struct wr_batch *wr_batch_of(void *vaddr, uint64_t len, int fd, uint64_t offset)
+{
+	struct wr_memory *memory = calloc(1, sizeof(*memory));
+	struct wr_batch *batch;
+
+	if (!memory) {
+		wr_fail(-ENOMEM, "no memory to record a mapping");
+		return NULL;
+	}
+	batch = wr_batch_new(1, 1);
+	if (!batch) {
+		free(memory);
+		return NULL;
+	}
+	*memory = (struct wr_memory){ .units = 1, .len = len, .file = { fd, offset } };
+	batch->memory = memory;
+	batch->len = len;
+	batch->parts[0].vaddr = vaddr;
+	batch->parts[0].len = len;
+	if (fd >= 0)
+		batch->parts[0].file = &memory->file;
+	return batch;
+}
+
+struct wr_batch *wr_batch_copy(const struct wr_batch *source)
+{
+	struct wr_batch *batch = wr_batch_new(source->n, 1);
+
+	if (!batch)
+		return NULL;
+	batch->len = source->len;
+	memcpy(batch->parts, source->parts, source->n * sizeof(source->parts[0]));
+	batch->memory = source->memory;
+	if (batch->memory)
+		__atomic_add_fetch(&batch->memory->units, 1, __ATOMIC_RELAXED);
+	return batch;
 }
 
 static void leave(struct weir_ioas *as, struct wr_batch *batch, size_t n_spans)

@@ -89,6 +89,14 @@ struct wr_domain_ops {
 	int (*map)(struct wr_domain *d, const struct wr_mapping *m);
 
 	/*
+	 * As map(), of memory that another domain of this interface and context has already, from
+	 * IOVA @source on: all @n mappings of it or none. NULL: the interface can only map it
+	 * again.
+	 */
+	int (*copy)(struct wr_domain *d, const struct wr_mapping *m, size_t n,
+		    struct wr_domain *from, weir_iova source);
+
+	/*
 	 * Of interfaces that don't translate, instead of map(): say where memory is. The @n pieces
 	 * are held there until unmap(). *@runs, which the caller frees, are in the pieces' order,
 	 * each as long as it is contiguous. Such a domain is alone in its address space, has no

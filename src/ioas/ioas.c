@@ -540,6 +540,20 @@ static int move_locked(struct weir_ioas *to, struct wr_endpoint *ep)
 	return ret;
 }
 
+void wr_ioas_lock_both(struct weir_ioas *a, struct weir_ioas *b)
+{
+	pthread_mutex_lock(a < b ? &a->lock : &b->lock);
+	if (a != b)
+		pthread_mutex_lock(a < b ? &b->lock : &a->lock);
+}
+
+void wr_ioas_unlock_both(struct weir_ioas *a, struct weir_ioas *b)
+{
+	pthread_mutex_unlock(&a->lock);
+	if (a != b)
+		pthread_mutex_unlock(&b->lock);
+}
+
 int wr_ioas_move(struct wr_endpoint *ep, struct weir_ioas *to)
 {
 	struct weir_iommu *iommu = to->iommu;
@@ -551,13 +565,9 @@ int wr_ioas_move(struct wr_endpoint *ep, struct weir_ioas *to)
 	pthread_mutex_lock(&iommu->attach_lock);
 	from = ep->as;
 	if (from != to) {
-		struct weir_ioas *first = from < to ? from : to, *second = from < to ? to : from;
-
-		pthread_mutex_lock(&first->lock);
-		pthread_mutex_lock(&second->lock);
+		wr_ioas_lock_both(from, to);
 		ret = move_locked(to, ep);
-		pthread_mutex_unlock(&second->lock);
-		pthread_mutex_unlock(&first->lock);
+		wr_ioas_unlock_both(from, to);
 	}
 	pthread_mutex_unlock(&iommu->attach_lock);
 	return ret ? wr_fail_in(ret, "%s", ep->name) : 0;

@@ -43,6 +43,10 @@ struct wr_domain *wr_ioas_placing(struct weir_ioas *as);
 /* Whether memory must be hugetlb's, since no IOMMU joins small pages. Takes a lock. */
 bool wr_ioas_needs_huge(struct weir_ioas *as);
 
+/* Hold two address spaces, which may be one. */
+void wr_ioas_lock_both(struct weir_ioas *a, struct weir_ioas *b);
+void wr_ioas_unlock_both(struct weir_ioas *a, struct weir_ioas *b);
+
 /* Map all there is on a new domain, or one without mappings. */
 int wr_ioas_replay(struct weir_ioas *as, struct wr_domain *d);
 

@@ -286,6 +286,14 @@ static int iommufd_map(struct wr_domain *d, const struct wr_mapping *m)
 	return wr_iommufd_map(i->fd, i->ioas, m, i->iommu->memlock);
 }
 
+static int iommufd_copy(struct wr_domain *d, const struct wr_mapping *m, size_t n,
+			struct wr_domain *from, weir_iova source)
+{
+	struct iommufd *i = iommufd_of(d);
+
+	return wr_iommufd_copy(i->fd, i->ioas, iommufd_of(from)->ioas, source, m, n);
+}
+
 static int iommufd_unmap(struct wr_domain *d, const struct wr_mapping *m, size_t n)
 {
 	struct iommufd *i = iommufd_of(d);
@@ -368,6 +376,7 @@ const struct wr_domain_ops wr_domain_iommufd = {
 	.leave = iommufd_leave,
 	.take = iommufd_take,
 	.map = iommufd_map,
+	.copy = iommufd_copy,
 	.unmap = iommufd_unmap,
 	.unmap_all = iommufd_unmap_all,
 	.move = iommufd_move,

@@ -11,12 +11,10 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "base/err.h"
 #include "base/sys.h"
-#include "ioas/batch.h"
-#include "ioas/ioas.h"
+#include "ioas/map.h"
 #include "mem/pages.h"
 
 bool wr_ioas_next(struct weir_ioas *as, weir_iova first, weir_iova last, struct wr_mapping *m)
@@ -44,10 +42,11 @@ struct weir_iova_range wr_ioas_unit(const struct weir_ioas *as, const struct wr_
 
 /* ---- on all domains ---- */
 
-/* What is to change: these mappings, and for a move where the memory is now. */
+/* What is to change: these mappings; of what; and for a move where the memory is now. */
 struct change {
 	const struct wr_mapping *m;
 	size_t n;
+	const struct wr_source *source;
 	void *vaddr;
 };
 
@@ -113,12 +112,27 @@ static int unmap_one(struct weir_ioas *as, struct wr_domain *d, const struct cha
 	return ret == -EIO ? 1 : ret;
 }
 
+/* A domain that has the memory already, and from which @d can copy it. */
+static struct wr_domain *twin_of(const struct wr_domain *d, const struct wr_source *source)
+{
+	struct wr_domain *twin;
+
+	if (source && d->ops->copy)
+		wr_list_for_each(twin, &source->as->domains, link)
+			if (twin->ops == d->ops)
+				return twin;
+	return NULL;
+}
+
 static int map_one(struct weir_ioas *as, struct wr_domain *d, const struct change *c)
 {
+	struct wr_domain *twin = twin_of(d, c->source);
 	struct change done = { .m = c->m };
 	char cause[512];
 	int ret = 0;
 
+	if (twin)
+		return d->ops->copy(d, c->m, c->n, twin, c->source->iova);
 	for (; done.n < c->n && !ret; done.n += !ret)
 		ret = d->ops->map(d, &c->m[done.n]);
 	if (!ret || !done.n)
@@ -202,9 +216,8 @@ int wr_ioas_check_range(uint64_t start, uint64_t len, const char *what)
 	return 0;
 }
 
-/* What can be checked without a lock. */
-static int check_map(const struct weir_ioas *as, const struct weir_map_opts *opts, weir_iova iova,
-		     uint64_t len)
+int wr_map_check(const struct weir_ioas *as, const struct weir_map_opts *opts, weir_iova iova,
+		 uint64_t len)
 {
 	int ret = WR_RESERVED(opts, "weir_map_opts");
 
@@ -305,9 +318,10 @@ static int record(struct weir_ioas *as, const struct wr_mapping *m, size_t n)
 }
 
 /* First what can fail without a trace; then what the domains would have to undo. */
-static int map_parts(struct weir_ioas *as, const struct wr_mapping *m, size_t n)
+static int map_parts(struct weir_ioas *as, const struct wr_mapping *m, size_t n,
+		     const struct wr_source *source)
 {
-	const struct change change = { .m = m, .n = n };
+	const struct change change = { .m = m, .n = n, .source = source };
 	int ret = record(as, m, n);
 
 	if (ret)
@@ -319,9 +333,11 @@ static int map_parts(struct weir_ioas *as, const struct wr_mapping *m, size_t n)
 }
 
 /* At m[0].iova, or where there is room; the others follow. @batch: what they make up, or NULL. */
-static int map_locked(struct weir_ioas *as, struct wr_mapping *m, size_t n, uint64_t len,
-		      const struct weir_map_opts *opts, struct wr_batch *batch)
+static int map_locked(struct weir_ioas *as, struct wr_mapping *m, struct wr_batch *batch,
+		      const struct weir_map_opts *opts, const struct wr_source *source)
 {
+	uint64_t len = batch ? batch->len : m->len;
+	size_t n = batch ? batch->n : 1;
 	int ret;
 
 	if (opts->fixed)
@@ -333,11 +349,11 @@ static int map_locked(struct weir_ioas *as, struct wr_mapping *m, size_t n, uint
 	for (size_t i = 1; i < n; i++)
 		m[i].iova = m[i - 1].iova + m[i - 1].len;
 	if (!batch)
-		return map_parts(as, m, n);
+		return map_parts(as, m, n, source);
 	ret = wr_batch_enter(as, batch);
 	if (ret)
 		return ret;
-	ret = map_parts(as, m, n);
+	ret = map_parts(as, m, n, source);
 	if (ret)
 		wr_batch_leave(as, batch);
 	return ret;
@@ -434,14 +450,22 @@ static int map_placed(struct weir_ioas *as, struct wr_domain *d, const struct wr
 	return ret;
 }
 
+int wr_map_single_locked(struct weir_ioas *as, struct wr_mapping *m,
+			 const struct weir_map_opts *opts, const struct wr_source *source)
+{
+	struct wr_domain *placing = wr_ioas_placing(as);
+	struct wr_batch *placed;
+
+	return placing ? map_placed(as, placing, m, 1, opts, &m->iova, &placed) :
+			 map_locked(as, m, NULL, opts, source);
+}
+
 static const struct weir_map_opts automatic;
 
 int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len, const struct weir_map_opts *opts,
 		  weir_iova *iova)
 {
 	struct wr_mapping m = { .vaddr = vaddr, .len = len };
-	struct wr_domain *placing;
-	struct wr_batch *placed;
 	int ret;
 
 	if (!opts)
@@ -451,13 +475,11 @@ int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len, const struct we
 		m.iova = *iova;
 	ret = wr_ioas_check_range((uintptr_t)vaddr, len, "address");
 	if (!ret)
-		ret = check_map(as, opts, m.iova, len);
+		ret = wr_map_check(as, opts, m.iova, len);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&as->lock);
-	placing = wr_ioas_placing(as);
-	ret = placing ? map_placed(as, placing, &m, 1, opts, &m.iova, &placed) :
-			map_locked(as, &m, 1, len, opts, NULL);
+	ret = wr_map_single_locked(as, &m, opts, NULL);
 	pthread_mutex_unlock(&as->lock);
 	if (!ret)
 		*iova = m.iova;
@@ -473,47 +495,54 @@ static int map_batch_placed(struct weir_ioas *as, struct wr_domain *d, struct wr
 
 	if (ret)
 		return ret;
-	placed->mapped = batch->mapped;
-	placed->file = batch->file;
+	placed->memory = batch->memory;
 	placed->mem = batch->mem;
 	free(batch);
 	return 0;
 }
 
-/* Map a batch whose parts have their memory. It is the address space's then, or else freed. */
-static int map_batch(struct weir_ioas *as, struct wr_batch *batch, const struct weir_map_opts *opts,
-		     weir_iova *iova)
+int wr_map_batch_locked(struct weir_ioas *as, struct wr_batch *batch,
+			const struct weir_map_opts *opts, weir_iova *iova,
+			const struct wr_source *source)
 {
+	struct wr_domain *placing = wr_ioas_placing(as);
 	weir_iova at = opts->fixed ? *iova : 0;
-	int ret = check_map(as, opts, at, batch->len);
-	struct wr_domain *placing;
 	bool mem = batch->mem;
+	int ret;
 
-	if (ret)
-		goto free_batch;
 	batch->dir = opts->dir;
 	for (size_t i = 0; i < batch->n; i++) {
 		batch->parts[i].dir = opts->dir;
 		batch->parts[i].part = true;
 	}
 	batch->parts[0].iova = at;
-	pthread_mutex_lock(&as->lock);
-	placing = wr_ioas_placing(as);
 	if (placing) {
 		ret = map_batch_placed(as, placing, batch, opts, &at);
 	} else {
-		ret = map_locked(as, batch->parts, batch->n, batch->len, opts, batch);
+		ret = map_locked(as, batch->parts, batch, opts, source);
 		at = batch->parts[0].iova;
 	}
-	if (!ret)
-		as->mems += mem;
-	pthread_mutex_unlock(&as->lock);
-	if (ret)
-		goto free_batch;
+	if (ret) {
+		wr_batch_free(batch);
+		return ret;
+	}
+	as->mems += mem;
 	*iova = at;
 	return 0;
-free_batch:
-	wr_batch_free(batch);
+}
+
+int wr_map_batch(struct weir_ioas *as, struct wr_batch *batch, const struct weir_map_opts *opts,
+		 weir_iova *iova)
+{
+	int ret = wr_map_check(as, opts, opts->fixed ? *iova : 0, batch->len);
+
+	if (ret) {
+		wr_batch_free(batch);
+		return ret;
+	}
+	pthread_mutex_lock(&as->lock);
+	ret = wr_map_batch_locked(as, batch, opts, iova, NULL);
+	pthread_mutex_unlock(&as->lock);
 	return ret;
 }
 
@@ -543,82 +572,18 @@ int weir_ioas_mapv(struct weir_ioas *as, const struct iovec *iov, size_t n,
 		batch->parts[i].len = len;
 		batch->len += len;
 	}
-	return map_batch(as, batch, opts ? opts : &automatic, iova);
-}
-
-/* A batch of memory at @vaddr, which is a file's unless @fd is -1. */
-static struct wr_batch *batch_of(void *vaddr, size_t len, int fd, uint64_t offset)
-{
-	struct wr_batch *batch = wr_batch_new(1, 1);
-
-	if (!batch)
-		return NULL;
-	batch->parts[0].vaddr = vaddr;
-	batch->parts[0].len = batch->len = len;
-	batch->file = (struct wr_file){ fd, offset };
-	if (fd >= 0)
-		batch->parts[0].file = &batch->file;
-	return batch;
+	return wr_map_batch(as, batch, opts ? opts : &automatic, iova);
 }
 
 int wr_ioas_map_mem(struct weir_ioas *as, void *vaddr, size_t len, int fd,
 		    const struct weir_map_opts *opts, weir_iova *iova)
 {
-	struct wr_batch *batch = batch_of(vaddr, len, fd, 0);
+	struct wr_batch *batch = wr_batch_of(vaddr, len, fd, 0);
 
 	if (!batch)
 		return -ENOMEM;
 	batch->mem = true;
-	return map_batch(as, batch, opts, iova);
-}
-
-static int check_file(int fd, uint64_t offset, uint64_t len)
-{
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return wr_fail(-errno, "fd %d: %s", fd, strerror(errno));
-	/* Of devices' nodes the size isn't known. */
-	if (S_ISREG(st.st_mode) &&
-	    (offset > (uint64_t)st.st_size || len > (uint64_t)st.st_size - offset))
-		return wr_fail(-EINVAL, "%" PRIu64 " bytes from offset 0x%" PRIx64 " on: the file "
-			       "(fd %d) has only %lld", len, offset, fd, (long long)st.st_size);
-	return 0;
-}
-
-int weir_ioas_map_fd(struct weir_ioas *as, int fd, uint64_t offset, size_t len,
-		     const struct weir_map_opts *opts, weir_iova *iova)
-{
-	struct wr_batch *batch;
-	void *mapped;
-	int ret, copy;
-
-	if (!opts)
-		opts = &automatic;
-	ret = wr_ioas_check_change(as);
-	if (!ret)
-		ret = wr_ioas_check_range(offset, len, "offset");
-	if (!ret)
-		ret = check_file(fd, offset, len);
-	if (ret)
-		return ret;
-	/* Domains that map files map it again when a device comes. */
-	copy = wr_sys->dup(fd);
-	if (copy < 0)
-		return wr_fail(copy, "fd %d: %s", fd, strerror(-copy));
-	ret = wr_pages_map(fd, offset, len, opts->dir != WEIR_DMA_TO_DEVICE, &mapped);
-	if (ret)
-		goto close_copy;
-	batch = batch_of(mapped, len, copy, offset);
-	if (batch) {
-		batch->mapped = mapped;
-		return map_batch(as, batch, opts, iova);
-	}
-	ret = -ENOMEM;
-	wr_pages_unmap(mapped, len);
-close_copy:
-	wr_close(copy);
-	return ret;
+	return wr_map_batch(as, batch, opts, iova);
 }
 
 /* ---- unmap ---- */
@@ -628,8 +593,7 @@ int wr_ioas_nothing_at(weir_iova iova)
 	return wr_fail(-ENOENT, "nothing is mapped at IOVA 0x%" PRIx64, iova);
 }
 
-/* The unit that is exactly [iova, iova + len), or a word on what is there instead. */
-static int find_unit(struct weir_ioas *as, weir_iova iova, uint64_t len, struct wr_mapping *m)
+int wr_map_find_unit(struct weir_ioas *as, weir_iova iova, uint64_t len, struct wr_mapping *m)
 {
 	struct weir_iova_range unit;
 
@@ -675,7 +639,7 @@ static int unmap_unit(struct weir_ioas *as, weir_iova iova, uint64_t len, bool m
 {
 	struct wr_batch *batch;
 	struct wr_mapping m;
-	int ret = find_unit(as, iova, len, &m);
+	int ret = wr_map_find_unit(as, iova, len, &m);
 
 	if (ret)
 		return ret;
@@ -685,6 +649,10 @@ static int unmap_unit(struct weir_ioas *as, weir_iova iova, uint64_t len, bool m
 	if (batch->mem && !mem)
 		return wr_fail(-EBUSY, "IOVA 0x%" PRIx64 ": what is mapped there is memory from "
 			       "weir_mem_alloc(): weir_mem_free() unmaps it", iova);
+	/* A copy is made from it, under this lock, or from another copy. */
+	if (mem && __atomic_load_n(&batch->memory->units, __ATOMIC_ACQUIRE) > 1)
+		return wr_fail(-EBUSY, "the memory at IOVA 0x%" PRIx64 " is mapped elsewhere, too, "
+			       "by weir_ioas_copy(): unmap the copies first", iova);
 	return unmap_batch(as, batch);
 }
 
@@ -770,7 +738,7 @@ int weir_ioas_update_vaddr(struct weir_ioas *as, weir_iova iova, size_t len, voi
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&as->lock);
-	ret = find_unit(as, iova, len, &m);
+	ret = wr_map_find_unit(as, iova, len, &m);
 	if (!ret && wr_ioas_placing(as))
 		ret = wr_fail(-ENOTSUP, "without an IOMMU memory can't be given another address: "
 			      "unmap it and map it again");

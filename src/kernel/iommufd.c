@@ -205,6 +205,25 @@ int wr_iommufd_map_file(int fd, uint32_t ioas, const struct wr_mapping *m, enum 
 	return ret < 0 ? map_failed(m, ret, whose) : 0;
 }
 
+/* iopt_get_pages() takes all that there are in that range, one behind the other. */
+int wr_iommufd_copy(int fd, uint32_t ioas, uint32_t from, weir_iova source,
+		    const struct wr_mapping *m, size_t n)
+{
+	struct wr_iommu_copy copy = {
+		.size = sizeof(copy),
+		.flags = map_flags(m),
+		.dst_ioas_id = ioas,
+		.src_ioas_id = from,
+		.length = m[n - 1].iova - m->iova + m[n - 1].len,
+		.dst_iova = m->iova,
+		.src_iova = source,
+	};
+	int ret = wr_sys->ioctl(fd, WR_IOMMU_IOAS_COPY, &copy);
+
+	return ret < 0 ? wr_fail(ret, "copying %" PRIu64 " bytes at IOVA 0x%" PRIx64 " to IOVA 0x%"
+				 PRIx64 ": %s", copy.length, source, m->iova, strerror(-ret)) : 0;
+}
+
 static int unmap(int fd, uint32_t ioas, weir_iova iova, uint64_t *len)
 {
 	struct wr_iommu_unmap unmap = {

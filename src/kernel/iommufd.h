@@ -48,6 +48,13 @@ int wr_iommufd_map(int fd, uint32_t ioas, const struct wr_mapping *m, enum wr_me
 int wr_iommufd_map_file(int fd, uint32_t ioas, const struct wr_mapping *m, enum wr_memlock whose);
 
 /*
+ * Map the memory of @n mappings, which another IOAS has from @source on, once more: the kernel pins
+ * and counts it once for both, as long as one of them has it.
+ */
+int wr_iommufd_copy(int fd, uint32_t ioas, uint32_t from, weir_iova source,
+		    const struct wr_mapping *m, size_t n);
+
+/*
  * Unmap @n mappings that follow one another and are @len bytes in all. -EIO: something else was
  * unmapped, or that can't be known.
  */

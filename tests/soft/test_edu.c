@@ -623,6 +623,55 @@ static void test_own_model(void **state)
 	assert_int_equal(edu_model_destroy(model), 0);
 }
 
+/* What one device writes another reads, each in a space of its own, until it is unmapped there. */
+static void test_shared_memory(void **state)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	const struct weir_map_opts fixed = { .fixed = true, .dir = WEIR_DMA_TO_DEVICE };
+	struct weir_device *dev[2];
+	struct weir_iommu *iommu;
+	struct weir_ioas *spaces[2];
+	struct weir_fault fault;
+	struct weir_mem *mem;
+	struct edu *edu[2];
+	weir_iova copy = NOWHERE;
+	uint8_t *data;
+
+	(void)state;
+	assert_int_equal(weir_iommu_open(NULL, &iommu), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(weir_ioas_open(iommu, &spaces[i]), 0);
+		assert_int_equal(weir_device_open(iommu, "soft:edu", &(struct weir_device_opts){
+				 .ioas = spaces[i] }, &dev[i]), 0);
+		assert_int_equal(edu_open(dev[i], &edu[i]), 0);
+	}
+	assert_int_equal(weir_mem_alloc(spaces[0], 2 * page, NULL, &mem), 0);
+	assert_int_equal(weir_ioas_copy(spaces[1], spaces[0], weir_mem_iova(mem), 2 * page,
+					&fixed, &copy), 0);
+	data = weir_mem_ptr(mem);
+	fill(data + page, page, 7);
+	assert_int_equal(edu_write(edu[0], data + page, page, 0), 0);
+	assert_int_equal(edu_read(edu[0], data, page, 0), 0);
+	assert_int_equal(edu_dma(edu[1], copy, 0, page, true), 0);
+	/* The copy is for reading alone. */
+	assert_int_equal(weir_ioas_faults(spaces[1], &fault, 1), 0);
+	assert_int_equal(edu_dma(edu[1], copy, 0, page, false), 0);
+	assert_int_equal(weir_ioas_faults(spaces[1], &fault, 1), 1);
+	assert_true(fault.iova == NOWHERE && fault.write);
+	assert_memory_equal(data, data + page, page);
+
+	assert_int_equal(weir_ioas_unmap(spaces[1], copy, 2 * page), 0);
+	assert_int_equal(edu_dma(edu[1], copy, 0, page, true), 0);
+	assert_int_equal(weir_ioas_faults(spaces[1], &fault, 1), 1);
+	assert_int_equal(weir_mem_free(mem), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(edu_close(edu[i]), 0);
+		assert_int_equal(weir_device_close(dev[i]), 0);
+		assert_int_equal(weir_ioas_close(spaces[i]), 0);
+	}
+	assert_int_equal(weir_iommu_close(iommu), 0);
+}
+
 #define WITH_EDU(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -645,6 +694,7 @@ int main(void)
 		WITH_EDU(test_reset),
 		cmocka_unit_test(test_close_in_flight),
 		cmocka_unit_test(test_two_devices),
+		cmocka_unit_test(test_shared_memory),
 		cmocka_unit_test(test_own_model),
 	};
 

@@ -147,6 +147,8 @@ static void change_something(struct worker *w)
 		unmap_all(w);
 	else if (w->n && !any(w, 8))
 		move_something(w);
+	else if (w->n && w->n < LIVE && !any(w, 12))
+		copy_something(w);
 	else if (w->n < LIVE && (w->n < 4 || any(w, 2)))
 		map_something(w);
 	else

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A mixed load on an address space, at random: mapping, moving and unmapping, of single mappings,
- * batches and files, rightly and wrongly; look-ups; DMA; devices of a fake kernel and a model that
- * come and go. Of one thread, calls of the kernel fail now and then, and all is unmapped at once.
- * Each call is held against a plain list of what should be mapped. What differs is told, with the
- * seed, and ends the program.
+ * A mixed load on an address space, at random: mapping, copying, moving and unmapping, of single
+ * mappings, batches and files, rightly and wrongly; look-ups; DMA; devices of a fake kernel and a
+ * model that come and go. Of one thread, calls of the kernel fail now and then, and all is unmapped
+ * at once. Each call is held against a plain list of what should be mapped. What differs is told,
+ * with the seed, and ends the program.
  *
  * Environment: WEIR_TEST_SEED, WEIR_TEST_OPS (calls of weir), WEIR_TEST_SECONDS (instead of that).
  */

@@ -96,6 +96,7 @@ uint64_t lowest(const struct worker *w, uint64_t bits, uint64_t len, uint64_t li
 
 /* One change, right or wrong, and what the address space then must say of it: load_map.c. */
 void map_something(struct worker *w);
+void copy_something(struct worker *w);
 void unmap_something(struct worker *w);
 void unmap_all(struct worker *w);
 void move_something(struct worker *w);

@@ -11,7 +11,7 @@
 
 /* What is to be mapped by one call. */
 struct unit {
-	enum { ONE, SEVERAL, FILES } how;
+	enum { ONE, SEVERAL, FILES, COPY } how;
 	struct entry parts[PARTS];
 	unsigned int n;
 	uint64_t len;
@@ -261,7 +261,7 @@ static void enter_unit(struct worker *w, struct unit *u)
 		e.dir = u->opts.dir;
 		e.unit = u->iova;
 		e.unit_len = u->len;
-		e.moves = u->how == ONE;
+		e.moves = u->how == ONE || (u->how == COPY && e.moves);
 		enter(w, &e);
 		at += e.len;
 	}
@@ -325,6 +325,73 @@ static bool name_unit(struct worker *w, uint64_t *iova, uint64_t *len, const str
 		return false;
 	*should = !*e ? -ENOENT : (*e)->unit != *iova || (*e)->unit_len != *len ? -EINVAL : 0;
 	return true;
+}
+
+/* All of the unit that @e is of, to be mapped once more. */
+static void choose_copy(struct worker *w, const struct entry *e, struct unit *u)
+{
+	*u = (struct unit){
+		.how = COPY, .opts = { .dir = (enum weir_dma_dir)any(w, 3), .fixed = any(w, 2) },
+	};
+	for (unsigned int i = 0; i < w->n; i++) {
+		if (w->e[i].unit != e->unit)
+			continue;
+		u->parts[u->n++] = w->e[i];
+		u->len += w->e[i].len;
+	}
+	/* As of files that are mapped: see choose_file(). */
+	if (!w->alone && e->says != e->vaddr)
+		u->opts.fixed = false;
+	if (u->opts.fixed)
+		u->iova = choose_iova(w);
+}
+
+/* Where what is wrong with it isn't known, it isn't copied: see choose_memory(). */
+static bool is_doubtful(const struct worker *w, const struct unit *u)
+{
+	for (unsigned int i = 0; i < u->n; i++)
+		if (is_giant(w, u->parts[i].vaddr))
+			return w->n + u->n > w->room;
+	return false;
+}
+
+/* In the same address space: what the list knows. */
+void copy_something(struct worker *w)
+{
+	bool automatic = !any(w, 4), known;
+	uint64_t source, len, iova, given;
+	const struct entry *e;
+	struct unit u = { 0 };
+	int ret, should;
+
+	w->done++;
+	if (!name_unit(w, &source, &len, &e, &should))
+		return;
+	if (e)
+		choose_copy(w, e, &u);
+	if (is_doubtful(w, &u))
+		return;
+	if (automatic)
+		u.opts = (struct weir_map_opts){ .dir = e ? e->dir : WEIR_DMA_BOTH };
+	known = w->alone || u.opts.fixed;
+	iova = given = u.iova;
+	/* That is seen before the unit is looked for. */
+	if (u.opts.fixed && (!len || u.iova + (len - 1) < u.iova))
+		should = -EINVAL;
+	if (!should && e->dir != WEIR_DMA_BOTH && u.opts.dir != e->dir)
+		should = -EACCES;
+	if (!should && known)
+		should = foretell(w, &u, &iova);
+	let_fail(w, should);
+	ret = weir_ioas_copy(w->field->as, w->field->as, source, len, automatic ? NULL : &u.opts,
+			     &u.iova);
+	check_answer(w, "copying", ret, should);
+	if (ret || known)
+		expect(w, "the copy's IOVA", u.iova, ret ? given : iova);
+	else
+		check_place(w, &u);
+	if (!ret)
+		enter_unit(w, &u);
 }
 
 void unmap_something(struct worker *w)

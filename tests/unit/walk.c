@@ -96,6 +96,7 @@ static void start_fake(const struct world *w, const struct operation *op)
 {
 	if (!(op->with & WITHOUT_IOMMU)) {
 		fake_start();
+		fake.iommufd.exists = op->with & BY_IOMMUFD;
 		return;
 	}
 	fake_bare_start();

@@ -34,11 +34,13 @@ struct world {
 
 /*
  * Without an IOMMU nothing is mapped at first, and the memory is two hugetlb pages, of which the
- * second doesn't follow the first; the device goes by its group, or by its node.
+ * second doesn't follow the first; the device goes by its group, or by its node. With one it goes
+ * by its group, or by IOMMUFD.
  */
 enum {
 	WITH_SOFT = 1, WITH_DEV = 2, WITH_BOTH = WITH_SOFT | WITH_DEV,
 	BY_GROUP = 4, BY_NODE = 8, WITHOUT_IOMMU = BY_GROUP | BY_NODE,
+	BY_IOMMUFD = 16, WITH_IOMMUFD = BY_IOMMUFD | WITH_DEV,
 };
 
 struct operation {

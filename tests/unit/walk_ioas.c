@@ -161,6 +161,58 @@ static int map_fd(struct world *w)
 	return weir_ioas_map_fd(w->as, w->fd, PAGE, 3 * PAGE, NULL, &w->iova);
 }
 
+/* Another address space of the context, with that mapped in it. */
+static void has_source(struct world *w, int (*map)(struct world *w))
+{
+	struct weir_ioas *as = w->as;
+
+	assert_int_equal(weir_ioas_open(w->iommu, &w->new_as), 0);
+	w->as = w->new_as;
+	assert_int_equal(map(w), 0);
+	w->as = as;
+}
+
+static void has_source_pages(struct world *w)
+{
+	has_source(w, map_pages);
+}
+
+static void has_source_batch(struct world *w)
+{
+	has_source(w, mapv);
+}
+
+static void has_source_file(struct world *w)
+{
+	has_file(w);
+	has_source(w, map_fd);
+}
+
+/* On a device of its own. */
+static void has_source_device(struct world *w)
+{
+	struct weir_device_opts opts = { 0 };
+
+	has_source_batch(w);
+	opts.ioas = w->new_as;
+	assert_int_equal(weir_device_open(NULL, "0000:02:00.0", &opts, &w->new_dev), 0);
+}
+
+/* To a place where there is room in both. */
+static int copy(struct world *w)
+{
+	const struct weir_map_opts opts = { .dir = WEIR_DMA_TO_DEVICE, .fixed = true };
+	weir_iova to = 2ul << 30;
+	int ret = weir_ioas_copy(w->as, w->new_as, w->iova, 3 * PAGE, &opts, &to);
+
+	return ret ? ret : (int)(to >> 20);
+}
+
+static void unmap_copy(struct world *w)
+{
+	assert_int_equal(weir_ioas_unmap(w->as, 2ul << 30, 3 * PAGE), 0);
+}
+
 static int unmap_all(struct world *w)
 {
 	return weir_ioas_unmap_all(w->as);
@@ -321,6 +373,16 @@ const struct operation walk_ioas[] = {
 	{ "weir_ioas_map_fd", "recorded", .setup = has_file, .run = map_fd, .undo = unmap_pages },
 	{ "weir_ioas_map_fd", "both", .with = WITH_BOTH, .setup = has_file, .run = map_fd,
 	  .undo = unmap_pages, .says = -EFAULT },
+	{ "weir_ioas_copy", "recorded", .setup = has_source_batch, .run = copy,
+	  .undo = unmap_copy },
+	{ "weir_ioas_copy", "kernel", .with = WITH_DEV, .setup = has_source_pages, .run = copy,
+	  .undo = unmap_copy },
+	{ "weir_ioas_copy", "batch", .with = WITH_BOTH, .setup = has_source_batch, .run = copy,
+	  .undo = unmap_copy, .says = -EFAULT },
+	{ "weir_ioas_copy", "file", .with = WITH_BOTH, .setup = has_source_file, .run = copy,
+	  .undo = unmap_copy, .says = -EFAULT },
+	{ "weir_ioas_copy", "iommufd", .with = WITH_IOMMUFD, .setup = has_source_device,
+	  .run = copy, .undo = unmap_copy },
 	{ "weir_ioas_unmap", "batch", .with = WITH_BOTH, .setup = has_batch, .run = unmap,
 	  .undo = has_batch },
 	{ "weir_ioas_unmap_all", "kernel", .with = WITH_DEV, .setup = has_all_sorts,
