@@ -15,6 +15,20 @@ extern "C" {
 
 struct weir_iommu;
 
+/**
+ * weir_accounting - with what the memory that IOMMUFD pins is counted, against the limit of locked
+ * memory of the process that maps it (RLIMIT_MEMLOCK; drivers/iommu/iommufd/pages.c). A process
+ * with CAP_IPC_LOCK has no limit.
+ */
+enum weir_accounting {
+	/** By process if weir may say so, which takes CAP_SYS_RESOURCE; or else by user. */
+	WEIR_ACCOUNTING_AUTO,
+	/** With what all processes of the user have pinned, by IOMMUFD and by io_uring. */
+	WEIR_ACCOUNTING_USER,
+	/** With what the process has locked and pinned, as VFIO's containers do. */
+	WEIR_ACCOUNTING_PROCESS,
+};
+
 /** weir_iommu_opts - all zero means automatic. */
 struct weir_iommu_opts {
 	/**
@@ -37,12 +51,16 @@ struct weir_iommu_opts {
 	unsigned int soft_bits;
 	/**
 	 * Use @iommufd, an open /dev/iommu, for all devices that are attached by "iommufd". It
-	 * stays the caller's, and may be closed at once: weir makes a duplicate. How it counts
-	 * what is pinned is left as it is (IOMMU_OPTION_RLIMIT_MODE); of one that weir opens, by
-	 * process where weir may say so.
+	 * stays the caller's, and may be closed at once: weir makes a duplicate.
 	 */
 	bool use_iommufd;
 	int iommufd;
+	/**
+	 * How IOMMUFD counts what is pinned (IOMMU_OPTION_RLIMIT_MODE): automatic leaves @iommufd
+	 * as it is. VFIO's own containers count by process, always. Where it can't be had, IOMMUFD
+	 * is refused to devices with -EPERM, and the next interface is tried.
+	 */
+	enum weir_accounting accounting;
 	/**
 	 * Consent to devices that no IOMMU holds back ("iommufd-noiommu", "noiommu"): each can read
 	 * and write all of the machine's memory, by a bug of its driver as well. They are refused
@@ -58,7 +76,9 @@ struct weir_iommu_opts {
  * @opts: may be NULL.
  * @out: the context; close it with weir_iommu_close().
  *
- * Returns 0; -EINVAL for an unknown interface or width, or an fd that isn't IOMMUFD's; -ENOMEM.
+ * Returns 0; -EINVAL for an unknown interface, width or accounting, or an fd that isn't IOMMUFD's;
+ * -EPERM and -EBUSY when that fd can't be told to count as asked, for lack of CAP_SYS_RESOURCE or
+ * because something was made in it already; -ENOMEM.
  *
  * Thread rules, for every object of weir unless its own header says otherwise: calls on
  * different objects, and on one object, may run at the same time in different threads; closing

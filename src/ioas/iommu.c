@@ -67,7 +67,7 @@ static int choose_soft_bits(struct weir_iommu *iommu, unsigned int bits)
 /* The caller's /dev/iommu: another fd of it, kept until the context is closed. */
 static int use_iommufd(struct weir_iommu *iommu, int fd)
 {
-	int copy;
+	int copy, ret;
 
 	if (iommu->forced == &wr_domain_compat)
 		return wr_fail(-EINVAL, "weir_iommu_opts.iommufd isn't for \"compat\", which needs "
@@ -78,6 +78,12 @@ static int use_iommufd(struct weir_iommu *iommu, int fd)
 	copy = wr_sys->dup(fd);
 	if (copy < 0)
 		return wr_fail(copy, "weir_iommu_opts.iommufd: fd %d: %s", fd, strerror(-copy));
+	ret = iommu->accounting == WEIR_ACCOUNTING_AUTO ? 0 :
+	      wr_iommufd_account(copy, iommu->accounting);
+	if (ret) {
+		wr_close(copy);
+		return ret;
+	}
 	iommu->iommufd = copy;
 	iommu->iommufd_users = 1;
 	iommu->memlock = wr_iommufd_memlock(copy);
@@ -93,6 +99,8 @@ int weir_iommu_open(const struct weir_iommu_opts *opts, struct weir_iommu **out)
 	if (!opts)
 		opts = &automatic;
 	ret = WR_RESERVED(opts, "weir_iommu_opts");
+	if (!ret && (unsigned int)opts->accounting > WEIR_ACCOUNTING_PROCESS)
+		ret = wr_fail(-EINVAL, "%d is no weir_accounting", (int)opts->accounting);
 	if (ret)
 		return ret;
 	iommu = calloc(1, sizeof(*iommu));
@@ -102,6 +110,7 @@ int weir_iommu_open(const struct weir_iommu_opts *opts, struct weir_iommu **out)
 	if (!ret)
 		ret = choose_soft_bits(iommu, opts->soft_bits);
 	iommu->iommufd = -1;
+	iommu->accounting = opts->accounting;
 	if (!ret && opts->use_iommufd)
 		ret = use_iommufd(iommu, opts->iommufd);
 	if (ret) {
@@ -213,23 +222,29 @@ void wr_iommu_group_put(struct weir_iommu *iommu, struct wr_group *group)
 
 /* ---- /dev/iommu ---- */
 
+/* With the lock held. */
+static int open_iommufd(struct weir_iommu *iommu)
+{
+	int fd = wr_iommufd_open(iommu->accounting);
+
+	if (fd < 0)
+		return fd;
+	iommu->iommufd = fd;
+	iommu->memlock = wr_iommufd_memlock(fd);
+	return 0;
+}
+
 int wr_iommu_iommufd_get(struct weir_iommu *iommu)
 {
 	int ret = 0;
 
 	pthread_mutex_lock(&iommu->lock);
-	if (!iommu->iommufd_users) {
-		ret = wr_iommufd_open();
-		if (ret >= 0) {
-			iommu->iommufd = ret;
-			wr_iommufd_count_by_process(ret);
-			iommu->memlock = wr_iommufd_memlock(ret);
-		}
-	}
-	if (ret >= 0)
+	if (!iommu->iommufd_users)
+		ret = open_iommufd(iommu);
+	if (!ret)
 		iommu->iommufd_users++;
 	pthread_mutex_unlock(&iommu->lock);
-	return ret < 0 ? ret : 0;
+	return ret;
 }
 
 void wr_iommu_iommufd_put(struct weir_iommu *iommu)

@@ -17,6 +17,7 @@ struct weir_iommu {
 	pthread_mutex_t lock;
 	const struct wr_domain_ops *forced;	/* the one interface for kernel devices, or NULL */
 	unsigned int soft_bits;			/* 39, 48 or 57 */
+	enum weir_accounting accounting;	/* as is asked for */
 	bool unsafe_noiommu;			/* consent to devices without an IOMMU */
 	/*
 	 * Held over each attach and detach, before the address space's own lock: a group is shared

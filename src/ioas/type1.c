@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/sys.h"
 #include "ioas/domain.h"
+#include "ioas/iommu.h"
 #include "kernel/container.h"
 #include "kernel/iommufd.h"
 #include "kernel/uapi.h"
@@ -59,8 +60,9 @@ static int refresh(struct type1 *t)
 	return 0;
 }
 
-static int create(unsigned long type, bool compat, const struct wr_domain_ops *ops,
-		  struct wr_domain **out)
+/* @compat: whose IOMMUFD is to be the container; NULL: VFIO's own. */
+static int create(unsigned long type, const struct weir_iommu *compat,
+		  const struct wr_domain_ops *ops, struct wr_domain **out)
 {
 	struct type1 *t = calloc(1, sizeof(*t));
 	int ret;
@@ -71,7 +73,8 @@ static int create(unsigned long type, bool compat, const struct wr_domain_ops *o
 	t->base.isolation = true;
 	wr_list_init(&t->base.link);
 	t->type = type;
-	t->fd = ret = compat ? wr_container_open_iommufd(type) : wr_container_open(type);
+	t->fd = ret = compat ? wr_container_open_iommufd(type, compat->accounting) :
+			       wr_container_open(type);
 	if (ret < 0) {
 		free(t);
 		return ret;
@@ -87,19 +90,19 @@ static int create(unsigned long type, bool compat, const struct wr_domain_ops *o
 static int type1v2_create(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out)
 {
 	(void)iommu, (void)ep;
-	return create(WR_VFIO_TYPE1v2, false, &wr_domain_type1v2, out);
+	return create(WR_VFIO_TYPE1v2, NULL, &wr_domain_type1v2, out);
 }
 
 static int type1v1_create(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out)
 {
 	(void)iommu, (void)ep;
-	return create(WR_VFIO_TYPE1, false, &wr_domain_type1, out);
+	return create(WR_VFIO_TYPE1, NULL, &wr_domain_type1, out);
 }
 
 static int compat_create(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out)
 {
-	(void)iommu, (void)ep;
-	return create(WR_VFIO_TYPE1v2, true, &wr_domain_compat, out);
+	(void)ep;
+	return create(WR_VFIO_TYPE1v2, iommu, &wr_domain_compat, out);
 }
 
 static void type1_destroy(struct wr_domain *d)

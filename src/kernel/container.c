@@ -63,14 +63,11 @@ int wr_container_open(unsigned long type)
 	return check(fd, CONTAINER, type);
 }
 
-int wr_container_open_iommufd(unsigned long type)
+int wr_container_open_iommufd(unsigned long type, enum weir_accounting accounting)
 {
-	int fd = wr_iommufd_open();
+	int fd = wr_iommufd_open(accounting);
 
-	if (fd < 0)
-		return fd;
-	wr_iommufd_count_by_process(fd);
-	return check(fd, WR_IOMMUFD_NODE, type);
+	return fd < 0 ? fd : check(fd, WR_IOMMUFD_NODE, type);
 }
 
 /*

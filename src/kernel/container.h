@@ -7,6 +7,8 @@
 #ifndef WR_KERNEL_CONTAINER_H
 #define WR_KERNEL_CONTAINER_H
 
+#include <weir/iommu.h>
+
 #include "kernel/group.h"
 #include "kernel/memlock.h"
 #include "mem/maps.h"
@@ -20,8 +22,8 @@
  */
 int wr_container_open(unsigned long type);
 
-/* The same with IOMMUFD in its place, /dev/iommu, that counts by process where it may. */
-int wr_container_open_iommufd(unsigned long type);
+/* The same with IOMMUFD in its place, /dev/iommu, that counts so what is pinned. */
+int wr_container_open_iommufd(unsigned long type, enum weir_accounting accounting);
 
 /* The same for groups that have no IOMMU: WR_VFIO_NOIOMMU, in one of VFIO's own or IOMMUFD's. */
 int wr_container_open_noiommu(void);

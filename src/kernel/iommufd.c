@@ -8,11 +8,69 @@
 #include "kernel/iommufd.h"
 #include "kernel/uapi.h"
 
-int wr_iommufd_open(void)
-{
-	int fd = wr_sys->open(WR_IOMMUFD_NODE, O_RDWR);
+/* ---- options ---- */
 
-	switch (fd) {
+static int option(int fd, uint32_t id, uint32_t object, uint16_t op, uint64_t *value)
+{
+	struct wr_iommu_option option = {
+		.size = sizeof(option),
+		.option_id = id,
+		.op = op,
+		.object_id = object,
+		.val64 = *value,
+	};
+	int ret = wr_sys->ioctl(fd, WR_IOMMU_OPTION, &option);
+
+	*value = option.val64;
+	return ret;
+}
+
+/* Whether it counts by process: 1, 0 or -errno. */
+static int counts_by_process(int fd)
+{
+	uint64_t mode = 0;
+	int ret = option(fd, WR_IOMMU_OPTION_RLIMIT_MODE, 0, WR_IOMMU_OPTION_GET, &mode);
+
+	return ret < 0 ? ret : !!mode;
+}
+
+bool wr_iommufd_is(int fd)
+{
+	return counts_by_process(fd) >= 0;
+}
+
+enum wr_memlock wr_iommufd_memlock(int fd)
+{
+	return counts_by_process(fd) > 0 ? WR_MEMLOCK_PROCESS : WR_MEMLOCK_USER;
+}
+
+int wr_iommufd_account(int fd, enum weir_accounting how)
+{
+	const char *by = how == WEIR_ACCOUNTING_USER ? "user" : "process";
+	uint64_t mode = how != WEIR_ACCOUNTING_USER;
+	int ret;
+
+	if (counts_by_process(fd) == (int)mode)
+		return 0;
+	ret = option(fd, WR_IOMMU_OPTION_RLIMIT_MODE, 0, WR_IOMMU_OPTION_SET, &mode);
+	if (ret >= 0)
+		return 0;
+	if (how == WEIR_ACCOUNTING_AUTO) {
+		wr_log(WEIR_LOG_DEBUG, "%s counts what is pinned by user: %s", WR_IOMMUFD_NODE,
+		       strerror(-ret));
+		return 0;
+	}
+	return wr_fail(ret, "%s can't be told to count what is pinned by %s, which "
+		       "weir_iommu_opts.accounting demands: %s", WR_IOMMUFD_NODE, by,
+		       ret == -EPERM ? "this process hasn't got CAP_SYS_RESOURCE" :
+		       ret == -EBUSY ? "something was made in it already" : strerror(-ret));
+}
+
+/* ---- the node ---- */
+
+static int open_failed(int err)
+{
+	switch (err) {
 	case -ENOENT:
 	case -ENODEV:
 	case -ENXIO:
@@ -22,49 +80,21 @@ int wr_iommufd_open(void)
 	case -EACCES:
 		return wr_may_not_open(WR_IOMMUFD_NODE);
 	default:
-		return fd < 0 ? wr_fail(fd, "opening %s: %s", WR_IOMMUFD_NODE, strerror(-fd)) : fd;
+		return wr_fail(err, "opening %s: %s", WR_IOMMUFD_NODE, strerror(-err));
 	}
 }
 
-/* ---- options ---- */
-
-static int option(int fd, uint16_t op, uint64_t *value)
+int wr_iommufd_open(enum weir_accounting accounting)
 {
-	struct wr_iommu_option option = {
-		.size = sizeof(option),
-		.option_id = WR_IOMMU_OPTION_RLIMIT_MODE,
-		.op = op,
-		.val64 = *value,
-	};
-	int ret = wr_sys->ioctl(fd, WR_IOMMU_OPTION, &option);
+	int fd = wr_sys->open(WR_IOMMUFD_NODE, O_RDWR), ret;
 
-	*value = option.val64;
+	if (fd < 0)
+		return open_failed(fd);
+	ret = wr_iommufd_account(fd, accounting);
+	if (!ret)
+		return fd;
+	wr_close(fd);
 	return ret;
-}
-
-bool wr_iommufd_is(int fd)
-{
-	uint64_t mode = 0;
-
-	return option(fd, WR_IOMMU_OPTION_GET, &mode) >= 0;
-}
-
-void wr_iommufd_count_by_process(int fd)
-{
-	uint64_t mode = 1;
-	int ret = option(fd, WR_IOMMU_OPTION_SET, &mode);
-
-	if (ret < 0)
-		wr_log(WEIR_LOG_DEBUG, "%s counts what is pinned by user: %s", WR_IOMMUFD_NODE,
-		       strerror(-ret));
-}
-
-enum wr_memlock wr_iommufd_memlock(int fd)
-{
-	uint64_t mode = 0;
-
-	return option(fd, WR_IOMMU_OPTION_GET, &mode) >= 0 && mode ? WR_MEMLOCK_PROCESS :
-								       WR_MEMLOCK_USER;
 }
 
 /* ---- objects ---- */

@@ -7,22 +7,24 @@
 #ifndef WR_KERNEL_IOMMUFD_H
 #define WR_KERNEL_IOMMUFD_H
 
+#include <weir/iommu.h>
+
 #include "kernel/memlock.h"
 #include "mem/maps.h"
 
 #define WR_IOMMUFD_NODE "/dev/iommu"
 
-/* Returns its fd; -ENOTSUP when the kernel hasn't got it. */
-int wr_iommufd_open(void);
+/*
+ * Returns its fd, which counts so what is pinned: WEIR_ACCOUNTING_AUTO by process, as type1 does,
+ * if this process may say so. -ENOTSUP when the kernel hasn't got it.
+ */
+int wr_iommufd_open(enum weir_accounting accounting);
 
 /* Whether an fd is IOMMUFD's, which /dev/vfio/vfio can be too. */
 bool wr_iommufd_is(int fd);
 
-/*
- * Have what is pinned counted by process, as type1 does, if this process may say so (CAP_SYS_
- * RESOURCE); only before there is any object. And how it is counted.
- */
-void wr_iommufd_count_by_process(int fd);
+/* Have one that is open count so, which must have no object yet; and how it does. */
+int wr_iommufd_account(int fd, enum weir_accounting how);
 enum wr_memlock wr_iommufd_memlock(int fd);
 
 int wr_iommufd_ioas_alloc(int fd, uint32_t *ioas);

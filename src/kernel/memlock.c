@@ -1,53 +1,71 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "kernel/memlock.h"
 
-/* KiB that count against this process's limit: what it locked itself, and what is pinned. */
-static uint64_t locked_now(void)
+/* KiB, by a line of /proc/self/status. */
+static uint64_t kib_of(const char *field)
 {
 	FILE *status = fopen("/proc/self/status", "re");
-	uint64_t locked = 0;
+	size_t len = strlen(field);
+	uint64_t kib = 0;
 	char line[128];
 
 	while (status && fgets(line, sizeof(line), status))
-		if (sscanf(line, "VmLck: %" SCNu64, &locked) == 1)
+		if (!strncmp(line, field, len) && sscanf(line + len, ": %" SCNu64, &kib) == 1)
 			break;
 	if (status)
 		fclose(status);
-	return locked;
+	return kib;
 }
 
 /*
- * vfio_lock_acct() of vfio_iommu_type1.c and iopt_pages_update_pinned() of iommufd/pages.c; who
- * has CAP_IPC_LOCK has no limit. What a user's processes have pinned together the kernel doesn't
- * tell.
+ * By user (user->locked_vm, incr_user_locked_vm()): io_uring and others count there too, and how
+ * much it is the kernel doesn't tell; but of the process what it pinned (mm->pinned_vm).
  */
-bool wr_memlock_explains(const struct wr_mapping *m, enum wr_memlock whose)
+static void explain_user(uint64_t more, uint64_t most)
 {
-	uint64_t locked = locked_now(), more = m->len >> 10, most;
-	struct rlimit limit;
+	uint64_t pinned = kib_of("VmPin");
 
-	if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY)
-		return false;
-	most = limit.rlim_cur >> 10;
-	if (whose == WR_MEMLOCK_USER) {
-		wr_message("mapping %" PRIu64 " KiB: the kernel may not pin that much: the limit "
-			   "of locked memory is %" PRIu64 " KiB, and all that the processes of "
-			   "user %u have pinned through IOMMUFD counts together (a process with "
-			   "CAP_SYS_RESOURCE is counted by itself); raise it (ulimit -l, "
-			   "LimitMEMLOCK=)", more, most, getuid());
-		return true;
-	}
+	wr_message("mapping %" PRIu64 " KiB: the kernel may not pin that much: the limit of locked "
+		   "memory is %" PRIu64 " KiB, and all that the processes of user %u have pinned "
+		   "through IOMMUFD or io_uring counts together: this one has %" PRIu64 ", and "
+		   "needs %" PRIu64 " besides what others have; raise it (ulimit -l, "
+		   "LimitMEMLOCK=), or have each process counted by itself, which takes "
+		   "CAP_SYS_RESOURCE (weir_iommu_opts.accounting)", more, most, getuid(), pinned,
+		   pinned + more);
+}
+
+/* By process: vfio_lock_acct() of vfio_iommu_type1.c, update_mm_locked_vm() of iommufd/pages.c. */
+static bool explain_process(uint64_t more, uint64_t most)
+{
+	uint64_t locked = kib_of("VmLck");
+
 	if (locked + more <= most)
 		return false;
 	wr_message("mapping %" PRIu64 " KiB: the kernel may not pin that much: the limit of locked "
 		   "memory is %" PRIu64 " KiB in all, this process has %" PRIu64 " locked or "
 		   "pinned, and needs %" PRIu64 "; raise it (ulimit -l, LimitMEMLOCK=)", more,
 		   most, locked, locked + more);
+	return true;
+}
+
+/* Who has CAP_IPC_LOCK has no limit. */
+bool wr_memlock_explains(const struct wr_mapping *m, enum wr_memlock whose)
+{
+	uint64_t more = m->len >> 10, most;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return false;
+	most = limit.rlim_cur >> 10;
+	if (whose == WR_MEMLOCK_PROCESS)
+		return explain_process(more, most);
+	explain_user(more, most);
 	return true;
 }
