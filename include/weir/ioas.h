@@ -255,11 +255,42 @@ struct weir_iova_range {
 
 /**
  * weir_ioas_ranges() - where IOVAs can be mapped on all domains, in ascending order. Without a
- * domain: all of them but the interrupt windows that are known in advance.
+ * domain: all of them but the interrupt windows that are known in advance; or in both cases what
+ * weir_ioas_allow() said.
  *
  * Returns the number of ranges, of which at most @n are stored.
  */
 WEIR_API int weir_ioas_ranges(struct weir_ioas *as, struct weir_iova_range *ranges, size_t n);
+
+/**
+ * weir_ioas_allow() - IOVAs lie in these ranges alone from now on, automatic and fixed ones, and
+ * weir_ioas_ranges() shows them. Devices that are attached must be able to have all of them:
+ * one whose IOMMU can't is refused. The kernel is told where it knows of this
+ * (IOMMU_IOAS_ALLOW_IOVAS), so that the same holds for what is attached there by other means.
+ * @ranges, @n: ascending, not overlapping, and made of whole pages; at most 64. None: IOVAs lie
+ *	wherever the attached devices can have them, as if this had never been called.
+ *
+ * May be called before a device is attached or afterwards. What a device drives
+ * (weir_device_opts.dma_bits) is still kept to.
+ *
+ * Returns 0, or with all as it was: -EINVAL for ranges that aren't as above, or that an attached
+ * device's IOMMU can't have; -EBUSY when a mapping lies outside of them; -EDEADLK as
+ * weir_ioas_map(); -ENOMEM; or what the kernel says.
+ */
+WEIR_API int weir_ioas_allow(struct weir_ioas *as, const struct weir_iova_range *ranges, size_t n);
+
+/**
+ * weir_ioas_small_pages() - map by the IOMMU's smallest pages alone, or again by the largest that
+ * the memory allows, which is the default. Large pages are faster; with small ones dirty tracking
+ * by "iommufd" tells of single pages, and what large ones are worth can be measured.
+ * @small: whether.
+ *
+ * Returns 0, also when it is so already; or with all as it was: -EBUSY when something is mapped;
+ * -ENOTSUP when an attached device's interface can't ("iommufd" and the software IOMMU can;
+ * IOMMU_OPTION_HUGE_PAGES): such a device isn't attached later, either. -EDEADLK as
+ * weir_ioas_map(); or what the kernel says.
+ */
+WEIR_API int weir_ioas_small_pages(struct weir_ioas *as, bool small);
 
 enum weir_dirty {
 	WEIR_DIRTY_NONE,	/**< no dirty tracking */
@@ -308,7 +339,8 @@ WEIR_API int weir_ioas_dirty_stop(struct weir_ioas *as);
  * last read.
  * @iova, @len: a range of whole mappings.
  * @bitmap: one bit per system page, bit 0 of word 0 for the first; bits are only ever set. It
- *	has room for @len / page size bits, in whole words.
+ *	has room for @len / page size bits, in whole words. By "iommufd" all pages of a large one
+ *	that is written to are reported: see weir_ioas_small_pages().
  *
  * Returns the number of pages reported; -EINVAL when the range is empty, unaligned or cuts a
  * mapping, or tracking is off; -ENOTSUP, -ENODEV and -EDEADLK as above; -ENOMEM.

@@ -115,6 +115,15 @@ struct wr_domain_ops {
 	int (*unmap_all)(struct wr_domain *d);
 
 	/*
+	 * IOVAs lie in these ranges from now on, which a device that joins must leave usable; none:
+	 * wherever they can. All are within .ranges. NULL: the interface needn't know.
+	 */
+	int (*allow)(struct wr_domain *d, const struct wr_ranges *ranges);
+
+	/* Use no pages but the smallest, or all again; nothing is mapped. NULL: it can't. */
+	int (*small_pages)(struct wr_domain *d, bool small);
+
+	/*
 	 * The memory of a mapping is at @vaddr now as well, the same pages: use that address from
 	 * now on. -ENOTSUP: it can't. -EIO: it is at neither, as far as the interface knows.
 	 */

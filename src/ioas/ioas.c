@@ -128,8 +128,9 @@ static int recompute(struct weir_ioas *as)
 	struct wr_endpoint *ep;
 	struct wr_domain *d;
 
-	if (!wr_list_empty(&as->domains)) {
-		ranges = (struct wr_ranges){ .n = 1, .r = { { 0, UINT64_MAX } } };
+	if (as->allowed.n || !wr_list_empty(&as->domains)) {
+		ranges = as->allowed.n ? as->allowed :
+			 (struct wr_ranges){ .n = 1, .r = { { 0, UINT64_MAX } } };
 		limit = UINT64_MAX;
 	}
 	wr_list_for_each(d, &as->domains, link)
@@ -221,6 +222,19 @@ destroy:
 	return ret;
 }
 
+/* A device more in a domain, which must go on to have what is allowed. */
+static int join(const struct weir_ioas *as, struct wr_domain *d, struct wr_endpoint *ep)
+{
+	int ret = d->ops->join(d, ep);
+
+	if (ret)
+		return ret;
+	ret = wr_ioas_check_served(as, d);
+	if (ret)
+		d->ops->leave(d, ep);
+	return ret;
+}
+
 /* Another device of its group is attached: it goes where the group is, which must be here. */
 static int follow_group(struct weir_ioas *as, struct wr_endpoint *ep)
 {
@@ -228,7 +242,7 @@ static int follow_group(struct weir_ioas *as, struct wr_endpoint *ep)
 
 	wr_list_for_each(d, &as->domains, link) {
 		if (d == ep->group->domain) {
-			int ret = d->ops->join(d, ep);
+			int ret = join(as, d, ep);
 
 			if (ret)
 				return ret;
@@ -268,7 +282,7 @@ static int join_domain(struct weir_ioas *as, struct wr_endpoint *ep)
 	wr_list_for_each(d, &as->domains, link) {
 		if (!d->ops->fits(ep))
 			continue;
-		ret = d->ops->join(d, ep);
+		ret = join(as, d, ep);
 		if (ret)
 			wr_log(WEIR_LOG_INFO, "%s: can't join the address space's %s domain: %s",
 			       ep->name, d->ops->name, weir_errmsg());
@@ -477,7 +491,7 @@ static void leave(struct weir_ioas *as, struct wr_domain *d, struct wr_endpoint 
 	pthread_mutex_unlock(&as->books);
 }
 
-static int recompute_now(struct weir_ioas *as)
+int wr_ioas_recompute(struct weir_ioas *as)
 {
 	int ret;
 
@@ -500,12 +514,12 @@ static int go_to(struct weir_ioas *to, struct wr_domain *d, struct wr_endpoint *
 		return ret;
 	leave(from, old, ep);
 	enter(to, d, ep);
-	ret = recompute_now(to);
+	ret = wr_ioas_recompute(to);
 	if (!ret) {
 		if (!old->endpoints)
 			old->ops->destroy(old);
 		/* Ranges only grow here: without memory for that, the old ones will do. */
-		recompute_now(from);
+		wr_ioas_recompute(from);
 		return 0;
 	}
 	snprintf(cause, sizeof(cause), "%s", weir_errmsg());

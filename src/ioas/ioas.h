@@ -20,6 +20,8 @@ struct weir_ioas {
 	struct wr_list domains;
 	struct wr_list endpoints;
 	weir_iova limit;		/* of automatic IOVAs: as far as all devices reach */
+	struct wr_ranges allowed;	/* where IOVAs are to lie; none: wherever they can */
+	bool small_pages;		/* and no others */
 	void *batches;			/* batch.c's */
 	unsigned int mems;		/* weir_mem alive */
 	unsigned int placed;		/* units where a domain said that they are */
@@ -46,6 +48,18 @@ bool wr_ioas_needs_huge(struct weir_ioas *as);
 /* Hold two address spaces, which may be one. */
 void wr_ioas_lock_both(struct weir_ioas *a, struct weir_ioas *b);
 void wr_ioas_unlock_both(struct weir_ioas *a, struct weir_ioas *b);
+
+/* Learn again what holds on all domains. -ENOMEM leaves it as it was. */
+int wr_ioas_recompute(struct weir_ioas *as);
+
+/* Let a new domain have what is wanted of the address space (limits.c); or, if not, a reason. */
+int wr_ioas_impose(const struct weir_ioas *as, struct wr_domain *d);
+
+/* Whether what is allowed can be had on a domain, which may have got a device more. */
+int wr_ioas_check_served(const struct weir_ioas *as, const struct wr_domain *d);
+
+/* For messages: append them to a text. */
+void wr_ioas_list_ranges(const struct wr_ranges *ranges, char *text, size_t size);
 
 /* Map all there is on a new domain, or one without mappings. */
 int wr_ioas_replay(struct weir_ioas *as, struct wr_domain *d);

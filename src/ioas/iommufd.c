@@ -306,6 +306,16 @@ static int iommufd_unmap_all(struct wr_domain *d)
 	return wr_iommufd_unmap_all(iommufd_of(d)->fd, iommufd_of(d)->ioas);
 }
 
+static int iommufd_allow(struct wr_domain *d, const struct wr_ranges *ranges)
+{
+	return wr_iommufd_allow(iommufd_of(d)->fd, iommufd_of(d)->ioas, ranges);
+}
+
+static int iommufd_small_pages(struct wr_domain *d, bool small)
+{
+	return wr_iommufd_small_pages(iommufd_of(d)->fd, iommufd_of(d)->ioas, small);
+}
+
 static int iommufd_move(struct wr_domain *d, const struct wr_mapping *m, void *vaddr)
 {
 	(void)d, (void)m, (void)vaddr;
@@ -379,6 +389,8 @@ const struct wr_domain_ops wr_domain_iommufd = {
 	.copy = iommufd_copy,
 	.unmap = iommufd_unmap,
 	.unmap_all = iommufd_unmap_all,
+	.allow = iommufd_allow,
+	.small_pages = iommufd_small_pages,
 	.move = iommufd_move,
 	.dirty_start = iommufd_dirty_start,
 	.dirty_stop = iommufd_dirty_stop,

@@ -178,12 +178,13 @@ static int move_back(struct weir_ioas *as, struct wr_domain *d, const struct cha
 
 int wr_ioas_replay(struct weir_ioas *as, struct wr_domain *d)
 {
+	int ret = wr_ioas_impose(as, d);
 	weir_iova at = 0;
 	struct wr_mapping m;
 
+	if (ret)
+		return ret;
 	while (wr_ioas_next(as, at, UINT64_MAX, &m)) {
-		int ret;
-
 		if (!wr_ranges_hold(&d->ranges, m.iova, m.iova + (m.len - 1)))
 			return wr_fail(-EINVAL, "the mapping at IOVA 0x%" PRIx64 " (%" PRIu64
 				       " bytes) lies outside what %s can map here", m.iova, m.len,
@@ -251,11 +252,9 @@ static int check_fixed(struct weir_ioas *as, weir_iova iova, uint64_t len)
 	if (!wr_ranges_hold(ranges, iova, last)) {
 		char text[256] = "";
 
-		for (size_t i = 0; i < ranges->n; i++)
-			wr_append(text, sizeof(text), "%s0x%" PRIx64 "-0x%" PRIx64, i ? ", " : "",
-				  ranges->r[i].first, ranges->r[i].last);
+		wr_ioas_list_ranges(ranges, text, sizeof(text));
 		return wr_fail(-EINVAL, "IOVA 0x%" PRIx64 " to 0x%" PRIx64 " doesn't lie within a "
-			       "usable range: %s", iova, last, *text ? text : "there is none");
+			       "usable range: %s", iova, last, text);
 	}
 	return 0;
 }

@@ -24,7 +24,7 @@ struct soft {
 	struct wr_domain base;
 	struct wr_vtdss *tables;
 	struct wr_unit *unit;
-	bool tracking;
+	bool tracking, small_pages;
 };
 
 static struct soft *soft_of(struct wr_domain *d)
@@ -143,7 +143,13 @@ static int soft_map(struct wr_domain *d, const struct wr_mapping *m)
 	/* While writes are tracked, leaves are small, so that what is reported is exact. */
 	return wr_vtdss_map(s->tables, m->iova, (uintptr_t)m->vaddr, m->len,
 			    m->dir != WEIR_DMA_FROM_DEVICE, m->dir != WEIR_DMA_TO_DEVICE,
-			    s->tracking ? SMALL_SHIFT : LARGEST_SHIFT);
+			    s->tracking || s->small_pages ? SMALL_SHIFT : LARGEST_SHIFT);
+}
+
+static int soft_small_pages(struct wr_domain *d, bool small)
+{
+	soft_of(d)->small_pages = small;
+	return 0;
 }
 
 static int unmap_range(struct soft *s, weir_iova iova, uint64_t len)
@@ -249,6 +255,7 @@ const struct wr_domain_ops wr_domain_soft = {
 	.map = soft_map,
 	.unmap = soft_unmap,
 	.unmap_all = soft_unmap_all,
+	.small_pages = soft_small_pages,
 	.move = soft_move,
 	.dirty_start = soft_dirty_start,
 	.dirty_stop = soft_dirty_stop,

@@ -227,9 +227,9 @@ int wr_cdev_attach(int fd, uint32_t id)
 
 	switch (ret) {
 	case -EADDRINUSE:
-		return wr_fail(-EINVAL, "the kernel refuses it this address space: a mapping lies "
-			       "where the device can't have it, in its interrupt window or in "
-			       "memory that firmware reserved");
+		return wr_fail(-EINVAL, "the kernel refuses it this address space: a mapping, or "
+			       "what weir_ioas_allow() demands, lies where the device can't have "
+			       "it, in its interrupt window or in memory that firmware reserved");
 	case -EINVAL:
 		return wr_fail(ret, "the kernel refuses it this page table: the device's IOMMU "
 			       "can't use it, or a device of its group uses another");

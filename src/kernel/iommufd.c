@@ -121,8 +121,8 @@ int wr_iommufd_hwpt_alloc(int fd, uint32_t devid, uint32_t ioas, bool dirty, uin
 	int ret = wr_sys->ioctl(fd, WR_IOMMU_HWPT_ALLOC, &alloc);
 
 	if (ret == -EADDRINUSE)
-		return wr_fail(-EINVAL, "making its page table: a mapping lies where its IOMMU "
-			       "can't have it");
+		return wr_fail(-EINVAL, "making its page table: a mapping, or what "
+			       "weir_ioas_allow() demands, lies where its IOMMU can't have it");
 	if (ret < 0)
 		return wr_fail(ret, "making its page table (HWPT): %s", strerror(-ret));
 	*hwpt = alloc.out_hwpt_id;
@@ -180,6 +180,33 @@ int wr_iommufd_ranges(int fd, uint32_t ioas, struct wr_ranges *ranges, uint64_t 
 			wr_ranges_add(ranges, list[i].start, list[i].last);
 	*page_size = get.out_iova_alignment;
 	return 0;
+}
+
+int wr_iommufd_allow(int fd, uint32_t ioas, const struct wr_ranges *ranges)
+{
+	struct wr_iommu_iova_range list[WR_RANGES_MAX];
+	struct wr_iommu_allow allow = {
+		.size = sizeof(allow),
+		.ioas_id = ioas,
+		.num_iovas = (uint32_t)ranges->n,
+		.allowed_iovas = (uintptr_t)list,
+	};
+	int ret;
+
+	for (size_t i = 0; i < ranges->n; i++)
+		list[i] = (struct wr_iommu_iova_range){ ranges->r[i].first, ranges->r[i].last };
+	ret = wr_sys->ioctl(fd, WR_IOMMU_IOAS_ALLOW_IOVAS, &allow);
+	return ret < 0 ? wr_fail(ret, "allowing %zu ranges of IOVAs: %s", ranges->n,
+				 strerror(-ret)) : 0;
+}
+
+int wr_iommufd_small_pages(int fd, uint32_t ioas, bool small)
+{
+	uint64_t huge = !small;
+	int ret = option(fd, WR_IOMMU_OPTION_HUGE_PAGES, ioas, WR_IOMMU_OPTION_SET, &huge);
+
+	return ret < 0 ? wr_fail(ret, "%s large pages: %s", small ? "forbidding" : "allowing",
+				 strerror(-ret)) : 0;
 }
 
 /* ---- mappings ---- */

@@ -41,6 +41,12 @@ void wr_iommufd_destroy(int fd, uint32_t id);
 /* Usable IOVAs, and the smallest page, of all the page tables of an IOAS. */
 int wr_iommufd_ranges(int fd, uint32_t ioas, struct wr_ranges *ranges, uint64_t *page_size);
 
+/* Promise that these ranges stay usable, whatever is attached; none: nothing is promised. */
+int wr_iommufd_allow(int fd, uint32_t ioas, const struct wr_ranges *ranges);
+
+/* Whether page tables get the smallest pages alone; only changed while nothing is mapped. */
+int wr_iommufd_small_pages(int fd, uint32_t ioas, bool small);
+
 /*
  * Map by the memory's address, or by its file. As long as the IOAS has no page table, nothing is
  * pinned, and the memory isn't looked at. -ENOTTY without a message: a kernel before 6.13, which

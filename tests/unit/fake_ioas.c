@@ -196,7 +196,9 @@ int fake_huge_pages(struct fake_context *ctx, struct wr_iommu_option *arg)
 		arg->val64 = !ioas->small_pages;
 		return 0;
 	}
-	if (arg->val64 > 1 || (!arg->val64 && ioas->areas && fake_has_table(ioas)))
+	if (arg->val64 > 1)
+		return -EINVAL;
+	if (!arg->val64 && !ioas->small_pages && ioas->areas && fake_has_table(ioas))
 		return -EINVAL;
 	ioas->small_pages = !arg->val64;
 	return 0;

@@ -60,6 +60,8 @@ static int uses_address_space(struct rig *rig)
 	REFUSED(weir_ioas_mapv(rig->as, &iov, 1, NULL, &iova));
 	REFUSED(weir_ioas_map_fd(rig->as, 0, 0, page, NULL, &iova));
 	REFUSED(weir_ioas_copy(rig->as, rig->as, page, page, NULL, &iova));
+	REFUSED(weir_ioas_allow(rig->as, NULL, 0));
+	REFUSED(weir_ioas_small_pages(rig->as, true));
 	REFUSED(weir_ioas_unmap(rig->as, page, page));
 	REFUSED(weir_ioas_unmap_all(rig->as));
 	REFUSED(weir_ioas_update_vaddr(rig->as, page, page, rig->memory));

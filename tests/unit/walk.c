@@ -205,9 +205,9 @@ static void view_ioas(struct world *w, struct weir_ioas *as, bool ranges_too, ch
 
 	assert_int_equal(weir_ioas_caps(as, &caps), 0);
 	wr_append(text, VIEW_MAX, "address space: %u domains, pages 0x%" PRIx64 ", dirty %d, "
-		  "isolation %d, degraded %d, tracking %d, %u mems\n", caps.domains,
-		  caps.page_sizes, (int)caps.dirty, caps.isolation, caps.degraded, as->tracking,
-		  as->mems);
+		  "isolation %d, degraded %d, tracking %d, %u mems, %zu ranges allowed, small "
+		  "pages %d\n", caps.domains, caps.page_sizes, (int)caps.dirty, caps.isolation,
+		  caps.degraded, as->tracking, as->mems, as->allowed.n, as->small_pages);
 	for (at = 0; wr_ioas_next(as, at, UINT64_MAX, &m); at = m.iova + m.len)
 		view_mapping(w, as, &m, text);
 	wr_maps_find_free(&as->maps, wr_page_size(), WR_SPACE_PAGE, UINT64_MAX, &free_at[0]);
@@ -252,13 +252,15 @@ static void view_registers(off_t at, char *text)
 static void view_fake(char *text)
 {
 	const struct fake_device *d = &fake.device;
+	struct wr_iommu_iova_range first;
 
 	wr_append(text, VIEW_MAX, "kernel: %u fds\n", fake.open_fds);
 	for (unsigned int i = 0; i < FAKE_GROUPS; i++)
 		wr_append(text, VIEW_MAX, "  group %u: open %d, %u devices, bound 0x%x, in a "
-			  "container %d, %u mappings there, %u in IOMMUFD\n", i,
-			  fake.groups[i].open, fake.groups[i].devices, fake.groups[i].bound,
-			  fake.groups[i].in != NULL, fake_mappings(i), fake_ioas_mappings(i));
+			  "container %d, %u mappings there, %u in IOMMUFD, %u ranges allowed, "
+			  "small pages %d\n", i, fake.groups[i].open, fake.groups[i].devices,
+			  fake.groups[i].bound, fake.groups[i].in != NULL, fake_mappings(i),
+			  fake_ioas_mappings(i), fake_ioas_allowed(i, &first), fake_ioas_small(i));
 	wr_append(text, VIEW_MAX, "  interrupts: %u, masked %d, unmasked %d, signalled", d->active,
 		  d->masked, d->unmask >= 0);
 	for (unsigned int i = 0; i < FAKE_VECTORS; i++)

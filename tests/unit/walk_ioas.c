@@ -213,6 +213,35 @@ static void unmap_copy(struct world *w)
 	assert_int_equal(weir_ioas_unmap(w->as, 2ul << 30, 3 * PAGE), 0);
 }
 
+static int allow(struct world *w)
+{
+	const struct weir_iova_range ranges[] = {
+		{ 0, (1ul << 21) - 1 }, { 1ul << 30, (2ul << 30) - 1 },
+	};
+
+	return weir_ioas_allow(w->as, ranges, 2);
+}
+
+static void allow_all(struct world *w)
+{
+	assert_int_equal(weir_ioas_allow(w->as, NULL, 0), 0);
+}
+
+static void has_nothing(struct world *w)
+{
+	assert_int_equal(weir_ioas_unmap_all(w->as), 0);
+}
+
+static int small_pages(struct world *w)
+{
+	return weir_ioas_small_pages(w->as, true);
+}
+
+static void all_pages(struct world *w)
+{
+	assert_int_equal(weir_ioas_small_pages(w->as, false), 0);
+}
+
 static int unmap_all(struct world *w)
 {
 	return weir_ioas_unmap_all(w->as);
@@ -394,6 +423,14 @@ const struct operation walk_ioas[] = {
 	{ "weir_ioas_update_vaddr", "both", .with = WITH_BOTH, .setup = has_pages,
 	  .run = update_vaddr, .says = -EFAULT },
 	{ "weir_ioas_unmap", "shared", .setup = has_shared_huge, .run = unmap_huge },
+	{ "weir_ioas_allow", "recorded", .run = allow, .undo = allow_all },
+	{ "weir_ioas_allow", "both", .with = WITH_BOTH, .run = allow, .undo = allow_all },
+	{ "weir_ioas_allow", "iommufd", .with = WITH_IOMMUFD | WITH_SOFT, .run = allow,
+	  .undo = allow_all },
+	{ "weir_ioas_small_pages", "soft", .with = WITH_SOFT, .setup = has_nothing,
+	  .run = small_pages, .undo = all_pages, .silent = "it sets a flag" },
+	{ "weir_ioas_small_pages", "iommufd", .with = WITH_IOMMUFD | WITH_SOFT,
+	  .setup = has_nothing, .run = small_pages, .undo = all_pages },
 	{ "weir_ioas_dirty_start", "kernel", .with = WITH_DEV, .run = dirty_start,
 	  .undo = stop_dirty },
 	{ "weir_ioas_dirty_start", "soft", .with = WITH_SOFT, .setup = has_large_leaves,
