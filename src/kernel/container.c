@@ -223,6 +223,10 @@ static int map_failed(const struct wr_mapping *m, int err, enum wr_memlock whose
 			return err;
 		break;
 	case -EFAULT:
+		if (m->bar)
+			return wr_fail(err, "mapping %" PRIu64 " bytes of registers: the device "
+				       "doesn't decode them: its memory space is off, or it is in "
+				       "a low-power state", m->len);
 		return wr_fail(err, "mapping %" PRIu64 " bytes at %p: not all of it is memory that "
 			       "can be %s", m->len, (void *)m->vaddr,
 			       m->dir == WEIR_DMA_TO_DEVICE ? "read" : "written");

@@ -110,6 +110,18 @@ int wr_iommufd_ioas_alloc(int fd, uint32_t *ioas)
 	return 0;
 }
 
+int wr_iommufd_vfio_ioas(int fd, uint32_t *ioas)
+{
+	struct wr_iommu_vfio_ioas get = { .size = sizeof(get), .op = WR_IOMMU_VFIO_IOAS_GET };
+	int ret = wr_sys->ioctl(fd, WR_IOMMU_VFIO_IOAS, &get);
+
+	if (ret < 0)
+		return wr_fail(ret, "asking for the container's address space (IOAS): %s",
+			       strerror(-ret));
+	*ioas = get.ioas_id;
+	return 0;
+}
+
 int wr_iommufd_hwpt_alloc(int fd, uint32_t devid, uint32_t ioas, bool dirty, uint32_t *hwpt)
 {
 	struct wr_iommu_hwpt_alloc alloc = {
@@ -225,6 +237,11 @@ static int map_failed(const struct wr_mapping *m, int err, enum wr_memlock whose
 		return wr_fail(err, "mapping %" PRIu64 " bytes at %p: not all of it is memory that "
 			       "can be %s", m->len, (void *)m->vaddr,
 			       m->dir == WEIR_DMA_TO_DEVICE ? "read" : "written");
+	/* vfio_pci_dma_buf_attach() */
+	if (err == -ENODEV && m->bar)
+		return wr_fail(err, "mapping %" PRIu64 " bytes of registers: the device doesn't "
+			       "decode them: its memory space is off, or it is in a low-power "
+			       "state", m->len);
 	return wr_fail(err, "mapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s", m->len, m->iova,
 		       strerror(-err));
 }
@@ -279,6 +296,18 @@ int wr_iommufd_copy(int fd, uint32_t ioas, uint32_t from, weir_iova source,
 
 	return ret < 0 ? wr_fail(ret, "copying %" PRIu64 " bytes at IOVA 0x%" PRIx64 " to IOVA 0x%"
 				 PRIx64 ": %s", copy.length, source, m->iova, strerror(-ret)) : 0;
+}
+
+int wr_iommufd_map_bar(int fd, uint32_t ioas, const struct wr_mapping *m, enum wr_memlock whose)
+{
+	int ret = m->file ? wr_iommufd_map_file(fd, ioas, m, whose) : -ENOTTY;
+
+	/* Of a dma-buf a kernel that knows none says that it is no file of memory. */
+	if (ret == -ENOTTY || ret == -EINVAL || ret == -EOPNOTSUPP)
+		return wr_fail(-ENOTSUP, "this kernel's IOMMUFD can't map a device's registers: "
+			       "that takes Linux 6.19 with CONFIG_PCI_P2PDMA, or VFIO's own "
+			       "container (type1v2)");
+	return ret;
 }
 
 static int unmap(int fd, uint32_t ioas, weir_iova iova, uint64_t *len)

@@ -29,6 +29,9 @@ enum wr_memlock wr_iommufd_memlock(int fd);
 
 int wr_iommufd_ioas_alloc(int fd, uint32_t *ioas);
 
+/* That which VFIO's calls on the fd use, in a container's place. */
+int wr_iommufd_vfio_ioas(int fd, uint32_t *ioas);
+
 /* A page table for the device @devid, filled from @ioas; @dirty: one with dirty tracking. */
 int wr_iommufd_hwpt_alloc(int fd, uint32_t devid, uint32_t ioas, bool dirty, uint32_t *hwpt);
 
@@ -54,6 +57,9 @@ int wr_iommufd_small_pages(int fd, uint32_t ioas, bool small);
  */
 int wr_iommufd_map(int fd, uint32_t ioas, const struct wr_mapping *m, enum wr_memlock whose);
 int wr_iommufd_map_file(int fd, uint32_t ioas, const struct wr_mapping *m, enum wr_memlock whose);
+
+/* Map a bar, by its dma-buf. -ENOTSUP: this kernel can't. */
+int wr_iommufd_map_bar(int fd, uint32_t ioas, const struct wr_mapping *m, enum wr_memlock whose);
 
 /*
  * Map the memory of @n mappings, which another IOAS has from @source on, once more: the kernel pins

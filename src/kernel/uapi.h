@@ -168,6 +168,21 @@ struct wr_vfio_low_power_wakeup {
 	uint32_t reserved;
 };
 
+#define WR_VFIO_FEATURE_DMA_BUF		11
+
+struct wr_vfio_dma_range {
+	uint64_t offset;	/* in the region */
+	uint64_t length;
+};
+
+/* Followed by nr_ranges of them. GET returns the dma-buf's fd. */
+struct wr_vfio_dma_buf {
+	uint32_t region_index;
+	uint32_t open_flags;
+	uint32_t flags;
+	uint32_t nr_ranges;
+};
+
 /* What follows an info structure when its flags say so; next counts from the structure's start. */
 struct wr_vfio_cap {
 	uint16_t id;
@@ -298,6 +313,7 @@ struct wr_vfio_detach {
 #define WR_IOMMU_IOAS_MAP		WR_IOMMU_IO(5)
 #define WR_IOMMU_IOAS_UNMAP		WR_IOMMU_IO(6)
 #define WR_IOMMU_OPTION			WR_IOMMU_IO(7)
+#define WR_IOMMU_VFIO_IOAS		WR_IOMMU_IO(8)
 #define WR_IOMMU_HWPT_ALLOC		WR_IOMMU_IO(9)
 #define WR_IOMMU_GET_HW_INFO		WR_IOMMU_IO(10)
 #define WR_IOMMU_SET_DIRTY_TRACKING	WR_IOMMU_IO(11)
@@ -402,6 +418,16 @@ struct wr_iommu_option {
 	uint16_t reserved;
 	uint32_t object_id;
 	uint64_t val64;
+};
+
+#define WR_IOMMU_VFIO_IOAS_GET		0
+
+/* The IOAS of what stands in a container's place. */
+struct wr_iommu_vfio_ioas {
+	uint32_t size;
+	uint32_t ioas_id;
+	uint16_t op;
+	uint16_t reserved;
 };
 
 /* The part that Linux 6.6 has; what nested tables need comes behind it. */

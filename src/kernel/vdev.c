@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -338,4 +339,30 @@ int wr_vdev_feature(int fd, uint32_t flags, const void *data, size_t len)
 	if (len)
 		memcpy(feature.data, data, len);
 	return wr_sys->ioctl(fd, WR_VFIO_DEVICE_FEATURE, &feature);
+}
+
+int wr_vdev_export(int fd, unsigned int region, uint64_t offset, uint64_t len)
+{
+	const struct {
+		struct wr_vfio_dma_buf head;
+		struct wr_vfio_dma_range range;
+	} get = {
+		.head = {
+			.region_index = region,
+			.open_flags = O_CLOEXEC | O_RDWR,
+			.nr_ranges = 1,
+		},
+		.range = { offset, len },
+	};
+	int ret = wr_vdev_feature(fd, WR_VFIO_FEATURE_DMA_BUF | WR_VFIO_FEATURE_GET, &get,
+				  sizeof(get));
+
+	switch (ret) {
+	case -ENOTTY:
+	case -EOPNOTSUPP:
+	case -EINVAL:		/* before Linux 5.7, or where PCI_P2PDMA has nothing for the BAR */
+		return wr_fail(-ENOTSUP, "the kernel makes no dma-buf of it: %s", strerror(-ret));
+	default:
+		return ret < 0 ? wr_fail(ret, "making a dma-buf of it: %s", strerror(-ret)) : ret;
+	}
 }

@@ -61,6 +61,12 @@ int wr_vdev_hot_reset_info(int fd, struct wr_vfio_dependent **out, uint32_t *fla
 /* Reset them; @groups are the fds of all their groups, or none for a device without a group fd. */
 int wr_vdev_hot_reset(int fd, const int *groups, unsigned int n);
 
+/*
+ * A dma-buf of a part of a BAR (vfio_pci_core_feature_dma_buf()). Returns its fd; -ENOTSUP when the
+ * kernel makes none.
+ */
+int wr_vdev_export(int fd, unsigned int region, uint64_t offset, uint64_t len);
+
 /* VFIO_DEVICE_FEATURE: returns what the kernel says, without a message. */
 int wr_vdev_feature(int fd, uint32_t flags, const void *data, size_t len);
 

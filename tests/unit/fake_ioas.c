@@ -331,7 +331,7 @@ int fake_ioas_map(struct fake_context *ctx, const struct wr_iommu_map *arg)
 	return ioas ? fake_map(ioas, arg, 0) : -ENOENT;
 }
 
-/* memfd_pin_folios() takes files of memory only, which have seals. */
+/* memfd_pin_folios() takes files of memory only, which have seals; iopt_map_dmabuf() dma-bufs. */
 int fake_map_file(struct fake_context *ctx, const struct wr_iommu_map_file *arg)
 {
 	struct object *ioas = fake_find_object(ctx, arg->ioas_id, IOAS);
@@ -349,8 +349,14 @@ int fake_map_file(struct fake_context *ctx, const struct wr_iommu_map_file *arg)
 		return -ENOENT;
 	if (fstat(arg->fd, &st))
 		return -EBADF;
-	if (fcntl(arg->fd, F_GET_SEALS) < 0)
+	if (fake_is_dma_buf(arg->fd)) {
+		if (fake.iommufd.no_dma_bufs)
+			return -EINVAL;
+		if (fake.device.not_decoding)
+			return -ENODEV;
+	} else if (fcntl(arg->fd, F_GET_SEALS) < 0) {
 		return -EINVAL;
+	}
 	return fake_map(ioas, &address, st.st_ino);
 }
 

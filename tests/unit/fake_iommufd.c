@@ -456,6 +456,16 @@ static int get_pa(struct fake_context *ctx, struct wr_iommu_get_pa *arg)
 	return 0;
 }
 
+static int vfio_ioas(struct fake_context *ctx, struct wr_iommu_vfio_ioas *arg)
+{
+	if (arg->reserved || arg->op != WR_IOMMU_VFIO_IOAS_GET)
+		return -EOPNOTSUPP;
+	if (!ctx->compat)
+		return -ENODEV;
+	arg->ioas_id = fake_object_id(ctx->compat);
+	return 0;
+}
+
 /* The smallest structures that the kernel takes (iommufd_ioctl_ops[]). */
 static int context_ioctl(struct fake_context *ctx, unsigned long request, void *arg)
 {
@@ -490,6 +500,8 @@ static int context_ioctl(struct fake_context *ctx, unsigned long request, void *
 		return fake_ioas_unmap(ctx, arg);
 	case WR_IOMMU_OPTION:
 		return option(ctx, arg);
+	case WR_IOMMU_VFIO_IOAS:
+		return vfio_ioas(ctx, arg);
 	case WR_IOMMU_HWPT_ALLOC:
 		return hwpt_alloc(ctx, arg);
 	case WR_IOMMU_GET_HW_INFO:

@@ -55,6 +55,7 @@ struct fake_iommufd {
 	uint64_t (*phys)(const void *vaddr);	/* NULL: before Linux 7.3, it doesn't tell */
 	int phys_error;
 	const struct wr_iommu_get_pa *phys_answer;	/* said instead of the truth */
+	bool no_dma_bufs;		/* before Linux 6.19 */
 	int bind_error;
 	int allow_error;
 	unsigned int attaches, detaches, copies;
@@ -78,6 +79,12 @@ struct fake_device {
 	unsigned int hot_resets;
 	uint32_t features;		/* a bit each */
 	bool low_power;
+	bool not_decoding;		/* its memory space is off */
+	/* what a dma-buf was last made of, and that many times */
+	struct wr_vfio_dma_buf exported;
+	struct wr_vfio_dma_range exported_range;
+	ino_t exported_file;
+	unsigned int exports;
 	/* its registers: a file, in which a region lies at its offset */
 	int memory;
 	size_t most;			/* bytes that pread and pwrite move at once */
@@ -186,6 +193,7 @@ void fake_device_closed(void);		/* its last fd */
 int fake_device_ioctl(unsigned long request, void *arg);
 ssize_t fake_device_read(void *buf, size_t len, off_t offset);
 ssize_t fake_device_write(const void *buf, size_t len, off_t offset);
+bool fake_is_dma_buf(int fd);
 int fake_device_mmap(void *hint, size_t len, int prot, int flags, off_t offset, void **out);
 /* Its place in sysfs. */
 int fake_access(const char *path);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The devices of the fake kernel. They share one set of registers and interrupts. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -362,7 +364,43 @@ static int hot_reset(const struct wr_vfio_hot_reset *reset)
 	return d->hot_reset_error;
 }
 
-/* vfio_ioctl_device_feature(); of the features themselves low power alone does something */
+/* vfio_pci_core_feature_dma_buf(), for one range. What it makes is a file, known by its name. */
+static int export(const struct wr_vfio_dma_buf *get, uint32_t size)
+{
+	struct fake_device *d = &fake.device;
+	const struct wr_vfio_dma_range *range = (const void *)(get + 1);
+	const struct wr_vfio_region_info *r;
+	struct stat st;
+	int fd;
+
+	if (size < sizeof(*get) + sizeof(*range) || get->nr_ranges != 1 || get->flags)
+		return -EINVAL;
+	if (get->region_index > 5)
+		return -ENODEV;
+	r = &d->regions[get->region_index];
+	if (!range->length || (range->offset | range->length) & (wr_page_size() - 1) ||
+	    range->offset > r->size || range->length > r->size - range->offset)
+		return -EINVAL;
+	fd = memfd_create("dma-buf", get->open_flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
+	if (fd < 0)
+		return -errno;
+	d->exported = *get;
+	d->exported_range = *range;
+	d->exported_file = fstat(fd, &st) ? 0 : st.st_ino;
+	d->exports++;
+	return fd;
+}
+
+bool fake_is_dma_buf(int fd)
+{
+	char path[32], target[32] = "";
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, target, sizeof(target) - 1) > 0 &&
+	       !strncmp(target, "/memfd:dma-buf", 14);
+}
+
+/* vfio_ioctl_device_feature(); of the features themselves low power and dma-bufs do something */
 static int feature(const struct wr_vfio_feature *f)
 {
 	struct fake_device *d = &fake.device;
@@ -378,6 +416,8 @@ static int feature(const struct wr_vfio_feature *f)
 		return -EINVAL;
 	if (f->flags & WR_VFIO_FEATURE_PROBE)
 		return 0;
+	if (id == WR_VFIO_FEATURE_DMA_BUF)
+		return export((const void *)(f + 1), f->argsz - (uint32_t)sizeof(*f));
 	if (f->argsz < sizeof(*f) + need || (on && d->low_power))
 		return -EINVAL;
 	d->low_power = on;

@@ -208,6 +208,27 @@ static void device_layouts(void **state)
 	check(pairs, ARRAY_SIZE(pairs));
 }
 
+#ifdef VFIO_DEVICE_FEATURE_DMA_BUF
+#define DMA_BUF(field) FIELD(wr_vfio_dma_buf, field, vfio_device_feature_dma_buf, field)
+
+/* From Linux 6.19 on. */
+static void dma_buf(void **state)
+{
+	static const struct pair pairs[] = {
+		SAME(WEIR_FEATURE_DMA_BUF, VFIO_DEVICE_FEATURE_DMA_BUF),
+		SAME(WR_VFIO_FEATURE_DMA_BUF, VFIO_DEVICE_FEATURE_DMA_BUF),
+		SIZE(wr_vfio_dma_buf, offsetof(struct vfio_device_feature_dma_buf, dma_ranges)),
+		DMA_BUF(region_index), DMA_BUF(open_flags), DMA_BUF(flags), DMA_BUF(nr_ranges),
+		SIZE(wr_vfio_dma_range, sizeof(struct vfio_region_dma_range)),
+		FIELD(wr_vfio_dma_range, offset, vfio_region_dma_range, offset),
+		FIELD(wr_vfio_dma_range, length, vfio_region_dma_range, length),
+	};
+
+	(void)state;
+	check(pairs, ARRAY_SIZE(pairs));
+}
+#endif
+
 #define IOMMU_INFO(field) FIELD(wr_vfio_iommu_info, field, vfio_iommu_type1_info, field)
 #define CAP_IOVA(field, other)                                                                     \
 	FIELD(wr_vfio_cap_iova_range, field, vfio_iommu_type1_info_cap_iova_range, other)
@@ -286,6 +307,8 @@ static void iommufd_numbers(void **state)
 		SAME(WR_IOMMU_IOAS_MAP, IOMMU_IOAS_MAP),
 		SAME(WR_IOMMU_IOAS_UNMAP, IOMMU_IOAS_UNMAP),
 		SAME(WR_IOMMU_OPTION, IOMMU_OPTION),
+		SAME(WR_IOMMU_VFIO_IOAS, IOMMU_VFIO_IOAS),
+		SAME(WR_IOMMU_VFIO_IOAS_GET, IOMMU_VFIO_IOAS_GET),
 		SAME(WR_IOMMU_HWPT_ALLOC, IOMMU_HWPT_ALLOC),
 		SAME(WR_IOMMU_GET_HW_INFO, IOMMU_GET_HW_INFO),
 		SAME(WR_IOMMU_SET_DIRTY_TRACKING, IOMMU_HWPT_SET_DIRTY_TRACKING),
@@ -317,6 +340,7 @@ static void iommufd_numbers(void **state)
 #define MAP_FILE(field) FIELD(wr_iommu_map_file, field, iommu_ioas_map_file, field)
 #define IOAS_UNMAP(field) FIELD(wr_iommu_unmap, field, iommu_ioas_unmap, field)
 #define OPTION(field, other) FIELD(wr_iommu_option, field, iommu_option, other)
+#define VFIO_IOAS(field, other) FIELD(wr_iommu_vfio_ioas, field, iommu_vfio_ioas, other)
 #define HWPT(field, other) FIELD(wr_iommu_hwpt_alloc, field, iommu_hwpt_alloc, other)
 #define HW_INFO(field, other) FIELD(wr_iommu_hw_info, field, iommu_hw_info, other)
 #define SET_DIRTY(field, other)                                                                    \
@@ -366,6 +390,9 @@ static void iommufd_layouts(void **state)
 		SIZE(wr_iommu_option, sizeof(struct iommu_option)),
 		OPTION(size, size), OPTION(option_id, option_id), OPTION(op, op),
 		OPTION(reserved, __reserved), OPTION(object_id, object_id), OPTION(val64, val64),
+		SIZE(wr_iommu_vfio_ioas, sizeof(struct iommu_vfio_ioas)),
+		VFIO_IOAS(size, size), VFIO_IOAS(ioas_id, ioas_id), VFIO_IOAS(op, op),
+		VFIO_IOAS(reserved, __reserved),
 		/* As Linux 6.6 had it. */
 		SIZE(wr_iommu_hwpt_alloc, offsetof(struct iommu_hwpt_alloc, data_type)),
 		HWPT(size, size), HWPT(flags, flags), HWPT(dev_id, dev_id), HWPT(pt_id, pt_id),
@@ -418,6 +445,9 @@ int main(void)
 		cmocka_unit_test(device_layouts),
 		cmocka_unit_test(iommu_layouts),
 		cmocka_unit_test(uring),
+#ifdef VFIO_DEVICE_FEATURE_DMA_BUF
+		cmocka_unit_test(dma_buf),
+#endif
 #ifdef WITH_IOMMUFD
 		cmocka_unit_test(iommufd_numbers),
 		cmocka_unit_test(iommufd_layouts),
