@@ -31,6 +31,8 @@ extern "C" {
 #endif
 
 struct weir_device;
+struct weir_ioas;
+struct weir_map_opts;
 
 /* One mapped part of a bar. */
 struct weir_bar_part {
@@ -71,8 +73,44 @@ enum weir_bar_map {
 WEIR_API int weir_bar_open(struct weir_device *dev, unsigned int region, enum weir_bar_map how,
 			   struct weir_bar **out);
 
-/** weir_bar_close() - unmap and close it. NULL is fine. Returns 0. */
+/**
+ * weir_bar_close() - unmap and close it. NULL is fine.
+ *
+ * Returns 0; -EBUSY, and nothing done, while a part of it is mapped by weir_ioas_map_bar(): the
+ * message says where.
+ */
 WEIR_API int weir_bar_close(struct weir_bar *bar);
+
+/**
+ * weir_ioas_map_bar() - let the devices of an address space reach a part of a bar, as if it were
+ * memory: then two devices exchange data without a detour. It is one unit, which weir_ioas_unmap()
+ * takes back; look-ups find it by weir_bar_ptr().
+ * @as: any address space of this process; the bar's device need not be attached to it.
+ * @bar: a kernel device's, mapped there (weir_bar_ptr()). It stays open until this is unmapped.
+ * @offset, @len: in the bar; multiples of the page size.
+ * @opts, @iova: as of weir_ioas_map().
+ *
+ * "type1v2" and "type1" map what they find behind the address (follow_fault_pfn() in
+ * drivers/vfio/vfio_iommu_type1.c). IOMMUFD ("iommufd", "compat", and as /dev/vfio/vfio) takes a
+ * dma-buf of the bar, for which the kernel must be Linux 6.19 with CONFIG_PCI_P2PDMA
+ * (drivers/vfio/pci/vfio_pci_dmabuf.c, iopt_map_dmabuf() in drivers/iommu/iommufd/pages.c). A
+ * device that is attached later, by an interface that can't do it, is refused.
+ *
+ * While the bar's device is reset, gone or in a low-power state, or its memory space is off, what
+ * is written there is lost, and what is read is undefined. By type1 the mapping leads there again
+ * when the device is back. By IOMMUFD the kernel blocks it for good: unmap it, and map it again.
+ * Whether one device can reach the other at all is up to the bridges between them (ACS, PCI
+ * Express, section 6.12), and no interface tells.
+ *
+ * Returns 0, or, with everything as it was:
+ *  -EINVAL   not in the bar, the ROM; as weir_ioas_map()
+ *  -ENOTSUP  it isn't mapped into the process: opened for calls, I/O ports, a model's; or an
+ *            interface of the address space can't do it: "soft", a kernel that is too old
+ *  -EFAULT, -ENODEV  the device's memory space is off, or it is in a low-power state
+ * and otherwise as weir_ioas_map().
+ */
+WEIR_API int weir_ioas_map_bar(struct weir_ioas *as, struct weir_bar *bar, uint64_t offset,
+			       size_t len, const struct weir_map_opts *opts, weir_iova *iova);
 
 /**
  * weir_bar_ptr() - where registers are mapped, for what the accessors can't do, such as vector

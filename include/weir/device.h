@@ -161,7 +161,8 @@ WEIR_API int weir_device_gone(struct weir_device *dev);
 
 /**
  * weir_device_reset() - reset this function alone (FLR or what the kernel knows for it). Mappings
- * and interrupt set-up stay, the device's own state goes, and bus mastering is as it was.
+ * and interrupt set-up stay, the device's own state goes, and bus mastering is as it was. What of
+ * its bars is mapped for other devices may have to be mapped anew: weir_ioas_map_bar().
  *
  * Returns 0; -ENOTSUP when the function has no reset of its own; -EAGAIN when it is being reset
  * already; for a device model also -ENODEV when it was removed, and -EDEADLK inside a bracket of

@@ -10,6 +10,17 @@
 #include "base/sys.h"
 #include "device/device.h"
 
+/* What weir_bar_open() makes. */
+struct open_bar {
+	struct weir_bar bar;
+	struct wr_lender lender;
+};
+
+static struct wr_lender *lender_of(struct weir_bar *bar)
+{
+	return &wr_container_of(bar, struct open_bar, bar)->lender;
+}
+
 /* ---- opening and closing ---- */
 
 static void unmap_parts(struct weir_bar *bar)
@@ -63,10 +74,17 @@ static int map_bar(struct weir_bar *bar, enum weir_bar_map how)
 	return n ? map_parts(bar, areas, n) : 0;
 }
 
+static void free_bar(struct weir_bar *bar)
+{
+	pthread_mutex_destroy(&lender_of(bar)->lock);
+	free(wr_container_of(bar, struct open_bar, bar));
+}
+
 int weir_bar_open(struct weir_device *dev, unsigned int region, enum weir_bar_map how,
 		  struct weir_bar **out)
 {
 	struct weir_region_info info;
+	struct open_bar *opened;
 	struct weir_bar *bar;
 	int ret;
 
@@ -80,15 +98,18 @@ int weir_bar_open(struct weir_device *dev, unsigned int region, enum weir_bar_ma
 		return ret;
 	if (!info.size)
 		return wr_fail(-ENOENT, "%s: it has no %s", dev->name, wr_region_name(region));
-	bar = calloc(1, sizeof(*bar));
-	if (!bar)
+	opened = calloc(1, sizeof(*opened));
+	if (!opened)
 		return wr_fail(-ENOMEM, "%s: no memory for a bar", dev->name);
+	pthread_mutex_init(&opened->lender.lock, NULL);
+	wr_list_init(&opened->lender.mappings);
+	bar = &opened->bar;
 	bar->dev = dev;
 	bar->region = region;
 	bar->size = info.size;
 	ret = map_bar(bar, how);
 	if (ret) {
-		free(bar);
+		free_bar(bar);
 		return ret;
 	}
 	pthread_mutex_lock(&dev->lock);
@@ -109,12 +130,59 @@ int weir_bar_close(struct weir_bar *bar)
 	ret = wr_check_process(dev->process);
 	if (ret)
 		return ret;
+	ret = wr_ioas_check_lender(lender_of(bar));
+	if (ret)
+		return wr_fail_in(ret, "%s: %s", dev->name, wr_region_name(bar->region));
 	unmap_parts(bar);
 	pthread_mutex_lock(&dev->lock);
 	dev->bars--;
 	pthread_mutex_unlock(&dev->lock);
-	free(bar);
+	free_bar(bar);
 	return 0;
+}
+
+/* ---- for other devices ---- */
+
+/* Where it is in this process, if it can be mapped for devices. */
+static int check_lent(const struct weir_bar *bar, uint64_t offset, uint64_t len, void **vaddr)
+{
+	int ret = wr_ioas_check_range(offset, len, "offset");
+
+	if (ret)
+		return ret;
+	if (bar->region > WEIR_REGION_BAR5)
+		return wr_fail(-EINVAL, "only a BAR can be mapped for devices");
+	if (offset >= bar->size || len > bar->size - offset)
+		return wr_fail(-EINVAL, "it has 0x%" PRIx64 " bytes; 0x%" PRIx64 " at 0x%" PRIx64
+			       " aren't in it", bar->size, len, offset);
+	*vaddr = (void *)weir_bar_ptr(bar, offset, len);
+	if (!*vaddr)
+		return wr_fail(-ENOTSUP, "0x%" PRIx64 " bytes at 0x%" PRIx64 " can't be mapped for "
+			       "devices: this process hasn't got them mapped in one piece, since "
+			       "the bar was opened for calls, or they can't be "
+			       "(weir_region_areas())", len, offset);
+	return 0;
+}
+
+int weir_ioas_map_bar(struct weir_ioas *as, struct weir_bar *bar, uint64_t offset, size_t len,
+		      const struct weir_map_opts *opts, weir_iova *iova)
+{
+	struct weir_device *dev = bar->dev;
+	void *vaddr;
+	int fd, ret = wr_check_process(dev->process);
+
+	if (!ret)
+		ret = check_lent(bar, offset, len, &vaddr);
+	if (!ret)
+		ret = wr_ioas_check_change(as);
+	if (ret)
+		goto failed;
+	/* Whether it is needed only the domains know, those that come later included. */
+	fd = ret = dev->transport->region_export(dev, bar->region, offset, len);
+	if (ret >= 0 || ret == -ENOTSUP)
+		ret = wr_ioas_map_bar(as, vaddr, len, fd, lender_of(bar), opts, iova);
+failed:
+	return ret ? wr_fail_in(ret, "%s: %s", dev->name, wr_region_name(bar->region)) : 0;
 }
 
 /* ---- accesses ---- */

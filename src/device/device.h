@@ -71,6 +71,9 @@ struct wr_transport {
 	int (*region_map)(struct weir_device *dev, unsigned int region,
 			  const struct weir_area *area, void **out);
 	void (*region_unmap)(struct weir_device *dev, void *map, uint64_t len);
+	/* A dma-buf of a part of it: its fd, the caller's; -ENOTSUP: there is none to be had. */
+	int (*region_export)(struct weir_device *dev, unsigned int region, uint64_t offset,
+			     uint64_t len);
 	/* NULL: it has none. */
 	int (*ioeventfd)(struct weir_device *dev, unsigned int region, uint64_t offset,
 			 unsigned int width, uint64_t value, int fd);

@@ -220,6 +220,12 @@ static void kernel_region_unmap(struct weir_device *dev, void *map, uint64_t len
 	wr_sys->munmap(map, len);
 }
 
+static int kernel_region_export(struct weir_device *dev, unsigned int region, uint64_t offset,
+				uint64_t len)
+{
+	return wr_vdev_export(((struct kernel *)dev->t)->fd, region, offset, len);
+}
+
 static int kernel_ioeventfd(struct weir_device *dev, unsigned int region, uint64_t offset,
 			    unsigned int width, uint64_t value, int fd)
 {
@@ -444,6 +450,7 @@ const struct wr_transport wr_transport_kernel = {
 	.region_areas = kernel_region_areas,
 	.region_map = kernel_region_map,
 	.region_unmap = kernel_region_unmap,
+	.region_export = kernel_region_export,
 	.ioeventfd = kernel_ioeventfd,
 	.irq_info = kernel_irq_info,
 	.irq_set = kernel_irq_set,

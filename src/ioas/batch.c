@@ -51,8 +51,19 @@ static void put_memory(struct wr_memory *memory)
 	free(memory);
 }
 
+static void end_loan(struct wr_batch *batch)
+{
+	pthread_mutex_lock(&batch->lender->lock);
+	wr_list_del(&batch->lent);
+	pthread_mutex_unlock(&batch->lender->lock);
+	if (batch->memory->file.fd >= 0)
+		wr_close(batch->memory->file.fd);
+}
+
 void wr_batch_free(struct wr_batch *batch)
 {
+	if (batch->lender)
+		end_loan(batch);
 	if (batch->memory)
 		put_memory(batch->memory);
 	free(batch);

@@ -30,6 +30,8 @@ struct wr_batch {
 	enum weir_dma_dir dir;
 	struct wr_memory *memory;	/* that it is of; NULL: the caller's */
 	bool mem;		/* the weir_mem itself, and counted in as->mems */
+	struct wr_lender *lender;	/* of a bar's registers; the file is their dma-buf */
+	struct wr_list lent;		/* in its list */
 	bool placed;		/* where a domain said, and counted in as->placed */
 	size_t n, n_spans;
 	struct wr_span *spans;	/* one, or as many as there are parts */

@@ -39,6 +39,9 @@ static int copy_locked(struct weir_ioas *as, const struct wr_source *source, uin
 		batch = wr_batch_at(source->as, source->iova);
 		is.dir = batch->dir;
 	}
+	if (batch && batch->lender)
+		return wr_fail(-ENOTSUP, "IOVA 0x%" PRIx64 ": a bar's registers can't be copied; "
+			       "weir_ioas_map_bar() maps them here, too", source->iova);
 	if (!given)
 		opts.dir = is.dir;
 	ret = check_dir(opts.dir, is.dir);

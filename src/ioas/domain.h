@@ -86,6 +86,7 @@ struct wr_domain_ops {
 	 */
 	int (*take)(struct wr_domain *d, struct wr_endpoint *ep);
 
+	/* -ENOTSUP: it is a bar, and this interface can't. */
 	int (*map)(struct wr_domain *d, const struct wr_mapping *m);
 
 	/*

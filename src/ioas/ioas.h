@@ -96,4 +96,20 @@ int wr_ioas_map_mem(struct weir_ioas *as, void *vaddr, size_t len, int fd,
 		    const struct weir_map_opts *opts, weir_iova *iova);
 int wr_ioas_unmap_mem(struct weir_ioas *as, weir_iova iova, size_t len);
 
+/* A bar that lends its registers: it can't be closed while one of these mappings is of them. */
+struct wr_lender {
+	pthread_mutex_t lock;		/* a leaf */
+	struct wr_list mappings;
+};
+
+/*
+ * As weir_ioas_map(), of a bar's registers, which are mapped at @vaddr. @fd: of their dma-buf, the
+ * mapping's from here on, also when this fails; negative: there is none.
+ */
+int wr_ioas_map_bar(struct weir_ioas *as, void *vaddr, size_t len, int fd,
+		    struct wr_lender *lender, const struct weir_map_opts *opts, weir_iova *iova);
+
+/* Whether it has nothing out: 0, or -EBUSY with a message that names what. */
+int wr_ioas_check_lender(struct wr_lender *lender);
+
 #endif

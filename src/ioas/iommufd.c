@@ -274,6 +274,8 @@ static int iommufd_map(struct wr_domain *d, const struct wr_mapping *m)
 	struct iommufd *i = iommufd_of(d);
 	int ret;
 
+	if (m->bar)
+		return wr_iommufd_map_bar(i->fd, i->ioas, m, i->iommu->memlock);
 	if (m->file && !i->no_files) {
 		ret = wr_iommufd_map_file(i->fd, i->ioas, m, i->iommu->memlock);
 		if (ret != -ENOTTY && ret != -EINVAL)

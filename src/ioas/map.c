@@ -25,8 +25,9 @@ bool wr_ioas_next(struct weir_ioas *as, weir_iova first, weir_iova last, struct 
 		const struct wr_batch *batch = wr_batch_at(as, m->iova);
 
 		m->dir = batch->dir;
-		/* Only what is one part is of a file. */
+		/* Only what is one part is of a file, or of a bar. */
 		m->file = batch->parts[0].file;
+		m->bar = batch->parts[0].bar;
 	}
 	return true;
 }
@@ -743,8 +744,8 @@ int weir_ioas_update_vaddr(struct weir_ioas *as, weir_iova iova, size_t len, voi
 			      "unmap it and map it again");
 	if (!ret && m.part)
 		ret = wr_fail(-EINVAL, "IOVA 0x%" PRIx64 ": only what weir_ioas_map() mapped can "
-			      "have another address, not a batch, a file that weir mapped, nor "
-			      "memory from weir_mem_alloc()", iova);
+			      "have another address, not a batch, a file that weir mapped, "
+			      "memory from weir_mem_alloc(), nor a bar", iova);
 	if (!ret && m.vaddr != vaddr)
 		ret = move_locked(as, &m, vaddr);
 	pthread_mutex_unlock(&as->lock);

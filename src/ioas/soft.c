@@ -136,8 +136,12 @@ static int populate(const struct wr_mapping *m)
 static int soft_map(struct wr_domain *d, const struct wr_mapping *m)
 {
 	struct soft *s = soft_of(d);
-	int ret = populate(m);
+	int ret;
 
+	if (m->bar)
+		return wr_fail(-ENOTSUP, "the software IOMMU can't map a device's registers: a "
+			       "model's access to them could be this process's SIGBUS");
+	ret = populate(m);
 	if (ret)
 		return ret;
 	/* While writes are tracked, leaves are small, so that what is reported is exact. */

@@ -25,6 +25,7 @@ struct type1 {
 	unsigned long type;
 	bool unmaps_all, moves;	/* what its kernel can do */
 	enum wr_memlock memlock;
+	bool iommufd;		/* it is, in the container's place */
 	uint64_t limit;		/* of mappings, UINT64_MAX: it doesn't say */
 	bool warned;		/* that the limit is near */
 };
@@ -80,7 +81,8 @@ static int create(unsigned long type, const struct weir_iommu *compat,
 		return ret;
 	}
 	t->memlock = compat ? wr_iommufd_memlock(t->fd) : WR_MEMLOCK_PROCESS;
-	if (!compat && wr_iommufd_is(t->fd))
+	t->iommufd = compat || wr_iommufd_is(t->fd);
+	if (t->iommufd && !compat)
 		wr_log(WEIR_LOG_INFO, "/dev/vfio/vfio is IOMMUFD's, which stands in for VFIO's "
 		       "containers here");
 	*out = &t->base;
@@ -175,13 +177,25 @@ static int check_room(struct type1 *t)
 	return 0;
 }
 
+/* type1 finds what is behind the address (follow_fault_pfn()), where IOMMUFD only pins memory. */
+static int map_bar(struct type1 *t, const struct wr_mapping *m)
+{
+	uint32_t ioas;
+	int ret;
+
+	if (!t->iommufd)
+		return wr_container_map(t->fd, m, t->memlock);
+	ret = wr_iommufd_vfio_ioas(t->fd, &ioas);
+	return ret ? ret : wr_iommufd_map_bar(t->fd, ioas, m, t->memlock);
+}
+
 static int type1_map(struct wr_domain *d, const struct wr_mapping *m)
 {
 	struct type1 *t = type1_of(d);
 	int ret = check_room(t);
 
 	if (!ret)
-		ret = wr_container_map(t->fd, m, t->memlock);
+		ret = m->bar ? map_bar(t, m) : wr_container_map(t->fd, m, t->memlock);
 	if (!ret && d->room != UINT64_MAX)
 		set_room(t, d->room - 1);
 	return ret;

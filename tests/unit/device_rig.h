@@ -102,7 +102,7 @@ static void open_device(void)
 	mapped_open = fake.mapped;
 }
 
-static int setup(void **state)
+static inline int setup(void **state)
 {
 	start(state);
 	open_device();

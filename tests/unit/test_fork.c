@@ -130,6 +130,7 @@ static int uses_device(struct rig *rig)
 	struct weir_area area;
 	struct weir_device *other;
 	struct weir_bar *another;
+	weir_iova iova = 0;
 	uint8_t byte = 0;
 
 	alarm(10);
@@ -155,6 +156,7 @@ static int uses_device(struct rig *rig)
 	if (weir_read32(bar, 0) != UINT32_MAX || !strstr(weir_errmsg(), "before a fork()"))
 		return __LINE__;
 	REFUSED(weir_bar_close(bar));
+	REFUSED(weir_ioas_map_bar(rig->as, bar, 0, page, NULL, &iova));
 	REFUSED(weir_irq_info(edu, WEIR_IRQ_MSI, &irq));
 	REFUSED(weir_irq_enable(edu, WEIR_IRQ_INTX, 1));
 	REFUSED(weir_irq_set(edu, WEIR_IRQ_MSI, 0, 1, NULL));

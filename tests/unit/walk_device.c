@@ -338,6 +338,52 @@ static void has_bar_for_calls(struct world *w)
 	assert_int_equal(bar_open_for_calls(w), 0);
 }
 
+static void has_exported_bar(struct world *w)
+{
+	has_bar(w);
+	fake.device.features |= 1u << WEIR_FEATURE_DMA_BUF;
+}
+
+static int map_bar(struct world *w)
+{
+	return weir_ioas_map_bar(w->as, w->bar, 0, wr_page_size(), NULL, &w->iova);
+}
+
+static void unmap_bar(struct world *w)
+{
+	assert_int_equal(weir_ioas_unmap(w->as, w->iova, wr_page_size()), 0);
+}
+
+static void has_bar_and_space(struct world *w)
+{
+	has_exported_bar(w);
+	assert_int_equal(weir_ioas_open(w->iommu, &w->new_as), 0);
+}
+
+static int map_bar_into_new(struct world *w)
+{
+	return weir_ioas_map_bar(w->new_as, w->bar, 0, wr_page_size(), NULL, &w->iova);
+}
+
+static void unmap_bar_from_new(struct world *w)
+{
+	assert_int_equal(weir_ioas_unmap(w->new_as, w->iova, wr_page_size()), 0);
+}
+
+static void has_bar_by_iommufd(struct world *w)
+{
+	has_iommufd(w);
+	assert_int_equal(open_again(w), 0);
+	has_exported_bar(w);
+}
+
+static void unmap_bar_and_close(struct world *w)
+{
+	unmap_bar(w);
+	close_bar(w);
+	undo_dev(w);
+}
+
 /* How these fail is that they read all ones, and write nothing. */
 static int bar_read_slow(struct world *w)
 {
@@ -541,6 +587,13 @@ const struct operation walk_device[] = {
 	  .run = bar_read_slow, .says = -ENXIO },
 	{ "weir_bar_write_slow", .with = WITH_DEV, .setup = has_bar_for_calls,
 	  .run = bar_write_slow, .says = -ENXIO },
+
+	{ "weir_ioas_map_bar", "type1", .with = WITH_DEV, .setup = has_exported_bar,
+	  .run = map_bar, .undo = unmap_bar },
+	{ "weir_ioas_map_bar", "recorded", .with = WITH_DEV, .setup = has_bar_and_space,
+	  .run = map_bar_into_new, .undo = unmap_bar_from_new },
+	{ "weir_ioas_map_bar", "iommufd", .setup = has_bar_by_iommufd, .run = map_bar,
+	  .undo = unmap_bar_and_close },
 
 	{ "weir_irq_info", .with = WITH_DEV, .run = irq_info },
 	{ "weir_irq_enable", "kernel", .with = WITH_DEV, .run = irq_enable, .undo = disable_irq },
