@@ -350,6 +350,15 @@ static bool is_first_of_group(const struct weir_dependent *list, int i)
 	return true;
 }
 
+static int not_owned(const struct weir_dependent *d, bool by_device)
+{
+	if (by_device)
+		return wr_fail(-EPERM, "%s would be reset as well, and isn't this context's: bind "
+			       "it to vfio-pci, and open it here, too", d->address);
+	return wr_fail(-EPERM, "%s would be reset as well, and its group %d isn't open in this "
+		       "context: open a device of it here, too", d->address, d->group);
+}
+
 static int reset_all(struct kernel *k, const struct weir_dependent *list, int n, bool by_device)
 {
 	unsigned int groups = 0;
@@ -361,9 +370,7 @@ static int reset_all(struct kernel *k, const struct weir_dependent *list, int n,
 		struct wr_group *group;
 
 		if (!list[i].owned)
-			ret = wr_fail(-EPERM, "%s would be reset as well, and its group %d isn't "
-				      "open in this context: open a device of it here, too",
-				      list[i].address, list[i].group);
+			ret = not_owned(&list[i], by_device);
 		if (ret || by_device || !is_first_of_group(list, i))
 			continue;
 		group = wr_iommu_group_find(k->iommu, list[i].group);

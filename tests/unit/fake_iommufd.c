@@ -518,6 +518,7 @@ static int context_ioctl(struct fake_context *ctx, unsigned long request, void *
 int fake_iommufd_ioctl(int fd, unsigned long request, void *arg)
 {
 	struct file *file = fds[fd - FIRST_FD];
+	int ret;
 
 	if (!file->group)
 		return context_ioctl(file->ctx, request, arg);
@@ -533,8 +534,12 @@ int fake_iommufd_ioctl(int fd, unsigned long request, void *arg)
 		use(file->device, NULL);
 		return 0;
 	default:
-		return fake_device_ioctl(request, arg);
+		break;
 	}
+	fake.device.by_node = true;
+	ret = fake_device_ioctl(request, arg);
+	fake.device.by_node = false;
+	return ret;
 }
 
 /* ---- fds ---- */

@@ -74,6 +74,7 @@ struct fake_device {
 	/* what is reset with it by a hot reset; so many more are there at each look */
 	struct wr_vfio_dependent dependents[8];
 	unsigned int n_dependents, dependents_growth;
+	bool by_node;			/* the fd of the call under way is of its own node */
 	int hot_reset_error;
 	unsigned int reset_groups;	/* fds that the last one was given */
 	unsigned int hot_resets;

@@ -347,16 +347,18 @@ static int hot_reset_info(struct wr_vfio_hot_reset_info *info)
 	if (info->argsz < sizeof(*info) + d->n_dependents * sizeof(info->devices[0]))
 		return -ENOSPC;
 	memcpy(info->devices, d->dependents, d->n_dependents * sizeof(info->devices[0]));
+	if (d->by_node)
+		info->flags = WR_VFIO_HOT_RESET_DEV_ID;
 	return 0;
 }
 
-/* vfio_pci_ioctl_pci_hot_reset_groups(), but which groups they are */
+/* vfio_pci_ioctl_pci_hot_reset(), but which groups they are */
 static int hot_reset(const struct wr_vfio_hot_reset *reset)
 {
 	struct fake_device *d = &fake.device;
 
 	if (reset->argsz < sizeof(*reset) + reset->count * sizeof(int32_t) || reset->flags ||
-	    !reset->count || reset->count > d->n_dependents)
+	    !reset->count != d->by_node || reset->count > d->n_dependents)
 		return -EINVAL;
 	d->reset_groups = reset->count;
 	if (!d->hot_reset_error)

@@ -70,6 +70,35 @@ static void others_hinder_a_hot_reset(void **state)
 	dev = NULL;
 }
 
+/* By its own node, the kernel knows by itself whose the others are. */
+static void node_needs_no_groups(void **state)
+{
+	struct fake_device *d = &fake.device;
+	struct weir_dependent list[3];
+
+	(void)state;
+	fake.iommufd.exists = true;
+	open_device();
+	add_dependents(3);
+	d->dependents[0].group = 5;
+	d->dependents[1].group = 0;
+	d->dependents[2].group = WR_VFIO_DEVID_NOT_OWNED;
+	assert_int_equal(weir_device_hot_reset_info(dev, list, 3), 3);
+	assert_true(list[0].owned && list[1].owned && !list[2].owned);
+	/* The kernel doesn't say; sysfs knows of the first two alone. */
+	assert_int_equal(list[0].group, FAKE_GROUP(0));
+	assert_int_equal(list[1].group, FAKE_GROUP(0));
+	assert_int_equal(list[2].group, -1);
+	assert_int_equal(weir_device_hot_reset(dev), -EPERM);
+	assert_says(NAME ": 0000:01:01.2 would be reset as well, and isn't this context's: bind it");
+	assert_int_equal(d->hot_resets, 0);
+	add_dependents(2);
+	d->reset_groups = 7;
+	assert_int_equal(weir_device_hot_reset(dev), 0);
+	assert_int_equal(d->reset_groups, 0);
+	assert_int_equal(d->hot_resets, 1);
+}
+
 static void hot_resets_that_fail(void **state)
 {
 	static const struct {
@@ -151,6 +180,7 @@ int main(void)
 		TEST(dependents_are_listed),
 		TEST(slot_is_reset_by_its_groups),
 		TEST(others_hinder_a_hot_reset),
+		TEST_CLOSED(node_needs_no_groups),
 		TEST(hot_resets_that_fail),
 		TEST(features_are_probed),
 		TEST(low_power_is_entered_and_left),
