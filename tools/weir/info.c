@@ -19,7 +19,9 @@
  *	 "weir": {"opened": false, "why": text}, or
  *		{"opened": true, "backend": "type1v2", "isolation": bool, "page_sizes": [bytes],
  *		 "iova_ranges": [{"first": "0x1000", "last": "0xfedfffff"}],
- *		 "dirty_tracking": "none", "all" or "exact", "faults": bool, "can_reset": bool}}
+ *		 "dirty_tracking": "none", "all" or "exact", "faults": bool, "can_reset": bool,
+ *		 "features": ["vf-token", "migration", "low-power", "low-power-wakeup",
+ *			"dma-logging", "dma-buf"], those of them that the device has}}
  * What can't be known is null: for a user without privilege the MSI and MSI-X vectors and the
  * capabilities, since sysfs shows users the first 64 bytes of config space.
  */
@@ -165,6 +167,27 @@ static int learn_host_regions(struct info *info, const struct weir_host *host,
 	return 0;
 }
 
+const struct info_feature info_features[INFO_FEATURES] = {
+	{ WEIR_FEATURE_VF_TOKEN, "vf-token" },
+	{ WEIR_FEATURE_MIGRATION, "migration" },
+	{ WEIR_FEATURE_LOW_POWER, "low-power" },
+	{ WEIR_FEATURE_LOW_POWER_WAKEUP, "low-power-wakeup" },
+	{ WEIR_FEATURE_DMA_LOGGING, "dma-logging" },
+	{ WEIR_FEATURE_DMA_BUF, "dma-buf" },
+};
+
+static int learn_features(struct info_interface *itf, struct weir_device *dev)
+{
+	for (int i = 0; i < INFO_FEATURES; i++) {
+		int has = weir_device_has(dev, info_features[i].feature);
+
+		if (has < 0)
+			return fail("%s", weir_errmsg());
+		itf->features[i] = has;
+	}
+	return 0;
+}
+
 static int learn_interface(struct info *info, struct weir_device *dev)
 {
 	struct weir_ioas *as = weir_device_ioas(dev);
@@ -185,7 +208,7 @@ static int learn_interface(struct info *info, struct weir_device *dev)
 	}
 	weir_ioas_ranges(as, itf->ranges, (size_t)itf->n_ranges);
 	info->opened = true;
-	return 0;
+	return learn_features(itf, dev);
 }
 
 static bool others_in_the_way(const struct info *info)

@@ -18,6 +18,16 @@ struct info_region {
 	bool io, is64, prefetchable;
 };
 
+/* Features of the device, by their numbers; the names are those of the JSON schema. */
+#define INFO_FEATURES 6
+
+struct info_feature {
+	enum weir_feature feature;
+	const char *name;
+};
+
+extern const struct info_feature info_features[INFO_FEATURES];
+
 /* What the interface says of the device while it is open. */
 struct info_interface {
 	char backend[32];
@@ -25,6 +35,7 @@ struct info_interface {
 	struct weir_iova_range *ranges;
 	int n_ranges;
 	bool can_reset;
+	bool features[INFO_FEATURES];	/* in the order of their names */
 };
 
 struct info {

@@ -244,11 +244,22 @@ static void page_sizes_text(uint64_t sizes, char *buf, size_t room)
 	}
 }
 
+static void features_text(const struct info_interface *itf, char *text, size_t room)
+{
+	size_t len = 0;
+
+	*text = '\0';
+	for (int i = 0; i < INFO_FEATURES && len < room; i++)
+		if (itf->features[i])
+			len += (size_t)snprintf(text + len, room - len, "%s%s", len ? ", " : "",
+						info_features[i].name);
+}
+
 void info_print_interface(const struct info *info)
 {
 	const struct info_interface *itf = &info->interface;
 	struct libscols_table *table;
-	char sizes[1024];
+	char text[1024];
 
 	say_heading("weir");
 	if (!info->opened) {
@@ -263,14 +274,16 @@ void info_print_interface(const struct info *info)
 		table_cell(pair(table, i ? "" : "IOVAs"), VALUE, "0x%llx to 0x%llx",
 			   (unsigned long long)itf->ranges[i].first,
 			   (unsigned long long)itf->ranges[i].last);
-	page_sizes_text(itf->caps.page_sizes, sizes, sizeof(sizes));
-	table_cell(pair(table, "page sizes"), VALUE, "%s", sizes);
+	page_sizes_text(itf->caps.page_sizes, text, sizeof(text));
+	table_cell(pair(table, "page sizes"), VALUE, "%s", text);
 	table_cell(pair(table, "dirty tracking"), VALUE, "%s",
 		   itf->caps.dirty == WEIR_DIRTY_ALL ? "reports every mapped page" :
 		   dirty_name(itf->caps.dirty));
 	table_cell(pair(table, "faults"), VALUE, "%s",
 		   itf->caps.faults ? "told" : "in the kernel's log only");
 	table_cell(pair(table, "reset by weir"), VALUE, "%s", itf->can_reset ? "yes" : "no");
+	features_text(itf, text, sizeof(text));
+	table_cell(pair(table, "features"), VALUE, "%s", *text ? text : "none");
 	table_print(table);
 }
 
@@ -407,6 +420,11 @@ static struct json_object *js_interface(const struct info *info)
 	js_add(object, "dirty_tracking", js_text(dirty_name(itf->caps.dirty)));
 	js_add(object, "faults", js_bool(itf->caps.faults));
 	js_add(object, "can_reset", js_bool(itf->can_reset));
+	list = js_list();
+	for (int i = 0; i < INFO_FEATURES; i++)
+		if (itf->features[i])
+			js_append(list, js_text(info_features[i].name));
+	js_add(object, "features", list);
 	return object;
 }
 
