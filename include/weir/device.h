@@ -197,7 +197,7 @@ WEIR_API int weir_device_hot_reset_info(struct weir_device *dev, struct weir_dep
  *
  * Returns 0; -EPERM when a function isn't this context's, which the message names; -ENOTSUP as
  * above; -EAGAIN or -EBUSY when the kernel is busy with one of them: try again; -EINVAL when it
- * refuses.
+ * refuses; -EIO when the functions didn't come back.
  */
 WEIR_API int weir_device_hot_reset(struct weir_device *dev);
 

@@ -324,6 +324,10 @@ int wr_vdev_hot_reset(int fd, const int *groups, unsigned int n)
 	case -EINVAL:
 		return wr_fail(ret, "the kernel refuses a hot reset: a function that it would "
 			       "reset isn't bound to vfio-pci, or was plugged in meanwhile");
+	/* pci_bridge_wait_for_secondary_bus(): no link, or no answer */
+	case -ENOTTY:
+		return wr_fail(-EIO, "hot reset: the functions didn't come back after it (see the "
+			       "kernel's log)");
 	default:
 		return ret < 0 ? wr_fail(ret, "hot reset: %s", strerror(-ret)) : 0;
 	}

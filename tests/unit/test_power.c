@@ -107,6 +107,7 @@ static void hot_resets_that_fail(void **state)
 	} cases[] = {
 		{ -EBUSY, -EBUSY, "try again" }, { -EAGAIN, -EAGAIN, "try again" },
 		{ -EINVAL, -EINVAL, "isn't bound to vfio-pci" }, { -EIO, -EIO, "hot reset: " },
+		{ -ENOTTY, -EIO, "didn't come back" },
 	};
 
 	(void)state;
