@@ -105,7 +105,8 @@ WEIR_API int weir_bar_close(struct weir_bar *bar);
  * Returns 0, or, with everything as it was:
  *  -EINVAL   not in the bar, the ROM; as weir_ioas_map()
  *  -ENOTSUP  it isn't mapped into the process: opened for calls, I/O ports, a model's; or an
- *            interface of the address space can't do it: "soft", a kernel that is too old
+ *            interface of the address space can't do it: "soft", none (no-IOMMU), a kernel that
+ *            is too old
  *  -EFAULT, -ENODEV  the device's memory space is off, or it is in a low-power state
  * and otherwise as weir_ioas_map().
  */

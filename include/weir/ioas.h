@@ -143,7 +143,7 @@ WEIR_API int weir_ioas_map_fd(struct weir_ioas *as, int fd, uint64_t offset, siz
  *
  * Returns as weir_ioas_map(), and: -ENOENT when nothing is mapped at @src_iova; -EINVAL when the
  * unit there isn't the one named, or @from is of another context; -EACCES when opts.dir is more
- * than the unit's.
+ * than the unit's; -ENOTSUP for a bar's registers: weir_ioas_map_bar() maps them in both.
  */
 WEIR_API int weir_ioas_copy(struct weir_ioas *as, struct weir_ioas *from, weir_iova src_iova,
 			    size_t len, const struct weir_map_opts *opts, weir_iova *iova);

@@ -21,11 +21,14 @@ struct weir_iommu;
  * with CAP_IPC_LOCK has no limit.
  */
 enum weir_accounting {
-	/** By process if weir may say so, which takes CAP_SYS_RESOURCE; or else by user. */
+	/** As the kernel has it by itself: by user. */
 	WEIR_ACCOUNTING_AUTO,
 	/** With what all processes of the user have pinned, by IOMMUFD and by io_uring. */
 	WEIR_ACCOUNTING_USER,
-	/** With what the process has locked and pinned, as VFIO's containers do. */
+	/**
+	 * With what the process has locked and pinned, as VFIO's containers do. It takes
+	 * CAP_SYS_RESOURCE.
+	 */
 	WEIR_ACCOUNTING_PROCESS,
 };
 

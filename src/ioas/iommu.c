@@ -78,8 +78,7 @@ static int use_iommufd(struct weir_iommu *iommu, int fd)
 	copy = wr_sys->dup(fd);
 	if (copy < 0)
 		return wr_fail(copy, "weir_iommu_opts.iommufd: fd %d: %s", fd, strerror(-copy));
-	ret = iommu->accounting == WEIR_ACCOUNTING_AUTO ? 0 :
-	      wr_iommufd_account(copy, iommu->accounting);
+	ret = wr_iommufd_account(copy, iommu->accounting);
 	if (ret) {
 		wr_close(copy);
 		return ret;

@@ -516,7 +516,10 @@ int wr_map_batch_locked(struct weir_ioas *as, struct wr_batch *batch,
 		batch->parts[i].part = true;
 	}
 	batch->parts[0].iova = at;
-	if (placing) {
+	if (placing && batch->lender) {
+		ret = wr_fail(-ENOTSUP, "without an IOMMU devices reach each other's registers by "
+			      "their bus addresses alone; nothing is to be mapped");
+	} else if (placing) {
 		ret = map_batch_placed(as, placing, batch, opts, &at);
 	} else {
 		ret = map_locked(as, batch->parts, batch, opts, source);

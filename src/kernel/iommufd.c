@@ -50,16 +50,11 @@ int wr_iommufd_account(int fd, enum weir_accounting how)
 	uint64_t mode = how != WEIR_ACCOUNTING_USER;
 	int ret;
 
-	if (counts_by_process(fd) == (int)mode)
+	if (how == WEIR_ACCOUNTING_AUTO || counts_by_process(fd) == (int)mode)
 		return 0;
 	ret = option(fd, WR_IOMMU_OPTION_RLIMIT_MODE, 0, WR_IOMMU_OPTION_SET, &mode);
 	if (ret >= 0)
 		return 0;
-	if (how == WEIR_ACCOUNTING_AUTO) {
-		wr_log(WEIR_LOG_DEBUG, "%s counts what is pinned by user: %s", WR_IOMMUFD_NODE,
-		       strerror(-ret));
-		return 0;
-	}
 	return wr_fail(ret, "%s can't be told to count what is pinned by %s, which "
 		       "weir_iommu_opts.accounting demands: %s", WR_IOMMUFD_NODE, by,
 		       ret == -EPERM ? "this process hasn't got CAP_SYS_RESOURCE" :

@@ -14,10 +14,7 @@
 
 #define WR_IOMMUFD_NODE "/dev/iommu"
 
-/*
- * Returns its fd, which counts so what is pinned: WEIR_ACCOUNTING_AUTO by process, as type1 does,
- * if this process may say so. -ENOTSUP when the kernel hasn't got it.
- */
+/* Returns its fd, which counts so what is pinned. -ENOTSUP when the kernel hasn't got it. */
 int wr_iommufd_open(enum weir_accounting accounting);
 
 /* Whether an fd is IOMMUFD's, which /dev/vfio/vfio can be too. */
