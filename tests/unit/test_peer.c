@@ -150,10 +150,12 @@ static void what_is_not_mapped_is_refused(void **state)
 static void what_spans_a_hole_is_refused(void **state)
 {
 	static struct {
-		struct wr_vfio_cap_sparse cap;
+		struct wr_vfio_cap header;
+		uint32_t nr_areas, reserved;
 		struct wr_vfio_sparse_area areas[2];
 	} chain = {
-		.cap = { .header = { .id = WR_VFIO_REGION_CAP_SPARSE_MMAP }, .nr_areas = 2 },
+		.header = { .id = WR_VFIO_REGION_CAP_SPARSE_MMAP },
+		.nr_areas = 2,
 	};
 
 	(void)state;
