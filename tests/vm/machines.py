@@ -137,7 +137,8 @@ def _built(name, unit=(), append="", **more):
         modules=(),
         devices=X86_NAMES,
         settle=X86_SETTLE,
-        programs={"vfio": ("EDU", "PAIR0", "PAIR1", "NVME"), "iommufd": ("EDU", "PAIR0", "PAIR1")},
+        programs={"vfio": ("EDU", "PAIR0", "PAIR1", "NVME"), "iommufd": ("EDU", "PAIR0", "PAIR1"),
+                  "peer": ("EDU", "SHARED")},
         interfaces=("iommufd", "compat", "type1v2", "type1"),
         iova_last=(1 << 48) - 1,
         dirty_tracking="none"), **more})
@@ -215,7 +216,7 @@ def _vtd(name, bits, options="", thorough=False):
         modules=("vfio-pci", "vfio_iommu_type1", "nvme"),
         devices=X86_NAMES,
         settle=X86_SETTLE,
-        programs={"vfio": ("EDU", "PAIR0", "PAIR1", "NVME")},
+        programs={"vfio": ("EDU", "PAIR0", "PAIR1", "NVME"), "peer": ("EDU", "SHARED")},
         iova_last=(1 << bits) - 1,
         thorough=thorough,
     )
