@@ -112,6 +112,11 @@ def check_interface(machine, outcome):
     for key, expect in want.items():
         if weir.get(key) != expect:
             return f"weir.{key} is {weir.get(key)}, not {expect}"
+    features = ["low-power", "low-power-wakeup"]
+    if machine.release.startswith("-weir"):
+        features.append("dma-buf")
+    if weir["features"] != features:
+        return f"the features are {weir['features']}, not {features}"
     last = int(weir["iova_ranges"][-1]["last"], 16)
     if last != machine.iova_last:
         return f"IOVAs end at {last:#x}, not at {machine.iova_last:#x}"
