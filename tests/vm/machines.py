@@ -124,6 +124,22 @@ X86_NAMES = {
 X86_SETTLE = {"0000:00:05.0": "nvme", "0000:00:07.1": "nvme", "0000:00:08.0": "pcieport"}
 
 
+# A slot with two functions, which are reset together. By ACPI's hotplug QEMU doesn't say that its
+# link is active, which the kernel waits for after the reset.
+SLOT_DEVICES = (
+    "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+    "-device", "pcie-root-port,id=port1,slot=2,chassis=2,addr=0xa",
+    "-device", "e1000e,bus=port1,addr=0.0,multifunction=on",
+    "-device", "e1000e,bus=port1,addr=0.1,multifunction=on",
+)
+SLOT_NAMES = {"WEIR_TEST_SLOT_PORT": "0000:00:0a.0",
+              "WEIR_TEST_SLOT0": "0000:02:00.0", "WEIR_TEST_SLOT1": "0000:02:00.1"}
+SLOT_SETTLE = {"0000:00:0a.0": "pcieport", "0000:02:00.0": "e1000e", "0000:02:00.1": "e1000e"}
+
+BUILT_PROGRAMS = {"vfio": ("EDU", "PAIR0", "PAIR1", "NVME"), "iommufd": ("EDU", "PAIR0", "PAIR1"),
+                  "peer": ("EDU", "SHARED")}
+
+
 def _built(name, unit=(), append="", **more):
     """A q35 with a kernel that is built here, an IOMMU, and the devices above."""
     return Machine(**{**dict(
@@ -137,8 +153,7 @@ def _built(name, unit=(), append="", **more):
         modules=(),
         devices=X86_NAMES,
         settle=X86_SETTLE,
-        programs={"vfio": ("EDU", "PAIR0", "PAIR1", "NVME"), "iommufd": ("EDU", "PAIR0", "PAIR1"),
-                  "peer": ("EDU", "SHARED")},
+        programs=BUILT_PROGRAMS,
         interfaces=("iommufd", "compat", "type1v2", "type1"),
         iova_last=(1 << 48) - 1,
         dirty_tracking="none"), **more})
@@ -321,7 +336,9 @@ MACHINES = {machine.name: machine for machine in (
     _vtd("vtd39", 39, ",aw-bits=39"),
     _hot(),
     _bind(),
-    _built("vtd-legacy", _intel(",caching-mode=on"), thorough=True),
+    _built("vtd-legacy", (*_intel(",caching-mode=on"), *SLOT_DEVICES),
+           devices={**X86_NAMES, **SLOT_NAMES}, settle={**X86_SETTLE, **SLOT_SETTLE},
+           programs={**BUILT_PROGRAMS, "reset": ("SLOT0", "SLOT1")}, thorough=True),
     _built("vtd-second", _intel(",scalable-mode=on,device-iotlb=on")),
     _built("vtd-first", _intel(",scalable-mode=on,fsts=on"), iova_last=(1 << 47) - 1),
     _built("amd", ("-device", "amd-iommu,intremap=on,dma-remap=on", *SOUTHBRIDGE),
