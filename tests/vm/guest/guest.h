@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -124,6 +126,37 @@ static inline unsigned long long read_number(const char *path)
 		fail_msg("%s: %s", path, strerror(errno));
 	close(fd);
 	return strtoull(text, NULL, 0);
+}
+
+/* One of the kernel's counts for this process, in KiB: VmLck, what is locked, or VmPin. */
+static inline unsigned long status_kib(const char *field)
+{
+	size_t len = strlen(field);
+	unsigned long kib = 0;
+	bool found = false;
+	char line[256];
+	FILE *status = fopen("/proc/self/status", "r");
+
+	assert_non_null(status);
+	while (fgets(line, sizeof(line), status))
+		found |= !strncmp(line, field, len) && sscanf(line + len, ": %lu kB", &kib) == 1;
+	fclose(status);
+	assert_true(found);
+	return kib;
+}
+
+/* With a capability of those below 32, or without; it can be had back. */
+static inline void may(unsigned int capability, bool yes)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	MUST((int)syscall(SYS_capget, &header, data));
+	if (yes)
+		data[0].effective |= 1u << capability;
+	else
+		data[0].effective &= ~(1u << capability);
+	MUST((int)syscall(SYS_capset, &header, data));
 }
 
 static inline void write_text(const char *path, const char *text)

@@ -33,22 +33,6 @@ static int node_of(void *page)
 	return status;
 }
 
-/* The kernel's count of what this process has pinned, in KiB. */
-static unsigned long locked_kib(void)
-{
-	unsigned long kib = 0;
-	bool found = false;
-	char line[256];
-	FILE *status = fopen("/proc/self/status", "r");
-
-	assert_non_null(status);
-	while (fgets(line, sizeof(line), status))
-		found |= sscanf(line, "VmLck: %lu kB", &kib) == 1;
-	fclose(status);
-	assert_true(found);
-	return kib;
-}
-
 /* Pages of one size on a node: the pool's counter says so, the pages say so, and the device
  * reaches their first and last bytes. */
 static void hugepages_of(struct opened a, size_t page_size, size_t pages, unsigned int node,
@@ -59,7 +43,7 @@ static void hugepages_of(struct opened a, size_t page_size, size_t pages, unsign
 	};
 	unsigned long long here = free_hugepages(node, page_size);
 	unsigned long long there = free_hugepages(!node, page_size);
-	unsigned long locked = locked_kib();
+	unsigned long locked = status_kib("VmLck");
 	struct weir_mem *mem;
 	unsigned char *ptr;
 
@@ -69,7 +53,7 @@ static void hugepages_of(struct opened a, size_t page_size, size_t pages, unsign
 	assert_int_equal(weir_mem_iova(mem) % page_size, 0);
 	assert_int_equal(free_hugepages(node, page_size), here - pages);
 	assert_int_equal(free_hugepages(!node, page_size), there);
-	assert_int_equal(locked_kib() - locked, pages * page_size / KIB);
+	assert_int_equal(status_kib("VmLck") - locked, pages * page_size / KIB);
 	ptr = weir_mem_ptr(mem);
 	for (size_t i = 0; i < pages; i++)
 		assert_int_equal(node_of(ptr + i * page_size), node);
@@ -78,7 +62,7 @@ static void hugepages_of(struct opened a, size_t page_size, size_t pages, unsign
 	assert_int_equal(weir_mem_fd(mem) >= 0, shared);
 	MUST(weir_mem_free(mem));
 	assert_int_equal(free_hugepages(node, page_size), here);
-	assert_int_equal(locked_kib(), locked);
+	assert_int_equal(status_kib("VmLck"), locked);
 }
 
 static void hugepages_on_each_node(void **state)
@@ -123,7 +107,7 @@ static void empty_pool(void **state)
 {
 	struct opened a = open_edu(NULL, device("WEIR_TEST_EDU"), NULL);
 	unsigned long long before[2] = { free_hugepages(0, 2 * MIB), free_hugepages(1, 2 * MIB) };
-	unsigned long locked = locked_kib();
+	unsigned long locked = status_kib("VmLck");
 	struct weir_mem *mem;
 
 	(void)state;
@@ -144,23 +128,9 @@ static void empty_pool(void **state)
 		  -ENODEV, "node 2");
 	assert_int_equal(free_hugepages(0, 2 * MIB), before[0]);
 	assert_int_equal(free_hugepages(1, 2 * MIB), before[1]);
-	assert_int_equal(locked_kib(), locked);
+	assert_int_equal(status_kib("VmLck"), locked);
 	hugepages_of(a, 2 * MIB, 1, 0, false);
 	close_edu(a);
-}
-
-/* With the right to lock as much as it likes, or without; it can be had back. */
-static void may_lock(bool may)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
-
-	MUST((int)syscall(SYS_capget, &header, data));
-	if (may)
-		data[0].effective |= 1u << CAP_IPC_LOCK;
-	else
-		data[0].effective &= ~(1u << CAP_IPC_LOCK);
-	MUST((int)syscall(SYS_capset, &header, data));
 }
 
 /* Beyond RLIMIT_MEMLOCK: refused with the limit and what is needed, nothing of it is pinned, and
@@ -178,27 +148,27 @@ static void memlock_limit(void **state)
 	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &before), 0);
 	low = (struct rlimit){ .rlim_cur = MIB, .rlim_max = before.rlim_max };
 	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &low), 0);
-	may_lock(false);
+	may(CAP_IPC_LOCK, false);
 
 	MUST(weir_ioas_map(as, memory, 512 * KIB, NULL, &iova));
-	locked = locked_kib();
+	locked = status_kib("VmLck");
 	assert_int_equal(locked, 512);
 	must_fail(weir_ioas_map(as, memory + MIB, 768 * KIB, NULL, &more), -ENOMEM,
 		  "mapping 768 KiB");
 	assert_non_null(strstr(weir_errmsg(), "limit of locked memory is 1024 KiB"));
-	assert_int_equal(locked_kib(), locked);
+	assert_int_equal(status_kib("VmLck"), locked);
 	must_fail(weir_ioas_to_iova(as, memory + MIB, &more, NULL), -ENOENT, "isn't mapped");
 	round_trip(a.edu, memory, 0x41);
 	MUST(weir_ioas_map(as, memory + MIB, 512 * KIB, NULL, &more));
 	round_trip(a.edu, memory + MIB, 0x42);
 	must_fail(weir_ioas_map(as, memory + 512 * KIB, PAGE, NULL, &more), -ENOMEM, "ulimit -l");
 
-	may_lock(true);
+	may(CAP_IPC_LOCK, true);
 	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &before), 0);
 	MUST(weir_ioas_map(as, memory + 512 * KIB, 512 * KIB, NULL, &more));
 	round_trip(a.edu, memory + 512 * KIB, 0x43);
 	close_edu(a);
-	assert_int_equal(locked_kib(), 0);
+	assert_int_equal(status_kib("VmLck"), 0);
 	munmap(memory, 512 * PAGE);
 }
 
