@@ -16,7 +16,9 @@ from cases_bind import BIND_CASES
 from cases_nvme import BAD_NVME_CASES, nvme_cases
 
 PAGE = 12
-INTERFACES = ("iommufd", "type1v2", "type1", "compat")      # in the order in which weir tries them
+# In the order in which weir tries them, for devices with and without an IOMMU.
+INTERFACES = ("iommufd", "type1v2", "type1", "compat")
+BARE_INTERFACES = ("iommufd-noiommu", "noiommu")
 
 
 # The machine itself.
@@ -107,7 +109,7 @@ def check_interface(machine, outcome):
     if why:
         return why
     weir = value["weir"]
-    want = {"opened": True, "backend": machine.interfaces[0], "isolation": True,
+    want = {"opened": True, "backend": machine.interfaces[0], "isolation": machine.iommu,
             "dirty_tracking": machine.dirty_tracking, "faults": False}
     for key, expect in want.items():
         if weir.get(key) != expect:
@@ -128,7 +130,8 @@ def check_choice(interface, forced, machine, outcome):
     if outcome.status:
         return f"exit status {outcome.status}"
     reason = f"not tried: {interface} is asked for" if forced else "doesn't work: "
-    want = [f"{other} {reason}" for other in INTERFACES[:INTERFACES.index(interface)]]
+    tried = INTERFACES if machine.iommu else BARE_INTERFACES
+    want = [f"{other} {reason}" for other in tried[:tried.index(interface)]]
     want.append(f"attached by {interface}")
     if machine.container == "iommufd" and interface.startswith("type1"):
         want.append("/dev/vfio/vfio is IOMMUFD's")
@@ -140,22 +143,33 @@ def check_choice(interface, forced, machine, outcome):
 
 def choice_cases(machine):
     """By itself, each by choice, and those that aren't there."""
-    cases = [Case("info-taken", "taken $WEIR_TEST_EDU -- weir info $WEIR_TEST_EDU --json",
+    edu = f"$WEIR_TEST_EDU{machine.consent}"
+    cases = [Case("info-taken", f"taken $WEIR_TEST_EDU -- weir info {edu} --json",
                   check_interface),
-             Case("choice", "taken $WEIR_TEST_EDU -- weir -v info $WEIR_TEST_EDU",
+             Case("choice", f"taken $WEIR_TEST_EDU -- weir -v info {edu}",
                   functools.partial(check_choice, machine.interfaces[0], False)),
              bad_input("interface", "WEIR_IOMMU=type3 unchanged weir selftest $WEIR_TEST_EDU",
-                       "WEIR_IOMMU", "type3", *INTERFACES)]
-    for interface in INTERFACES:
+                       "WEIR_IOMMU", "type3", *INTERFACES, *BARE_INTERFACES)]
+    for interface in INTERFACES + BARE_INTERFACES:
         by_choice = f"WEIR_IOMMU={interface} taken $WEIR_TEST_EDU -- weir"
         if interface in machine.interfaces:
-            cases.append(Case(f"choice-{interface}", f"{by_choice} -v info $WEIR_TEST_EDU",
+            cases.append(Case(f"choice-{interface}", f"{by_choice} -v info {edu}",
                               functools.partial(check_choice, interface, True)))
-        else:
-            cases.append(bad_input(f"absent-{interface}",
-                                   f"{by_choice} selftest $WEIR_TEST_EDU --json",
-                                   "/dev/iommu", "CONFIG_IOMMUFD"))
+            continue
+        why = ("/dev/iommu", "CONFIG_IOMMUFD")
+        if machine.iommu != (interface in INTERFACES):
+            why = (f"{interface}, which is asked for, is for devices "
+                   f"{'without' if machine.iommu else 'with'} an IOMMU",)
+        cases.append(bad_input(f"absent-{interface}", f"{by_choice} selftest {edu} --json", *why))
     return cases
+
+
+# Without an IOMMU: neither by itself nor by the choice of the interface.
+CONSENT_CASES = [bad_input(f"consent{name}", f"""
+{choice}taken $WEIR_TEST_EDU -- unchanged weir selftest $WEIR_TEST_EDU --json
+""", "WEIR_TEST_EDU", "all of this machine's memory", "--unsafe-noiommu")
+    for name, choice in [("", "")] + [(f"-{interface}", f"WEIR_IOMMU={interface} ")
+                                      for interface in BARE_INTERFACES]]
 
 
 # Where interrupts aren't remapped, the administrator decides for each interface: what refuses a
@@ -198,6 +212,13 @@ def blocked_addresses(report):
     return []
 
 
+def not_loud(report):
+    """Why a report from a machine without an IOMMU doesn't say that what must be blocked is not."""
+    silent = [step["name"] for step in report["steps"] if step["name"].endswith("is blocked")
+              and not step["why"].startswith("NOT BLOCKED")]
+    return f"'{silent[0]}' doesn't say that it isn't" if silent else ""
+
+
 def fault_missing(report, address, kernel, pattern):
     """Why the kernel's log doesn't confirm that the IOMMU stopped the device; the
     selftest alone could be fooled, the IOMMU's own report can't."""
@@ -229,23 +250,26 @@ def check_selftest(test, device, interface, machine, outcome):
     address = machine.devices[device]
     if report.get("device") != address:
         return f"the report is about '{report.get('device')}', not {address}"
+    if not machine.iommu and device != "WEIR_TEST_NVME":
+        return not_loud(report)
     if "DMA outside the mapping is blocked" in impossible:
         return ""
     return fault_missing(report, address, outcome.kernel, machine.faults)
 
 
-def selftest_case(kind, device, interface):
+def selftest_case(kind, device, interface, consent=""):
     """One device over one interface."""
     name = f"selftest-{kind}-{interface}"
-    wait = "" if kind == "nvme" else "fault_log_ready\n"
-    script = f"{wait}WEIR_IOMMU={interface} taken ${device} -- weir selftest ${device} --json"
+    wait = "" if kind == "nvme" or consent else "fault_log_ready\n"
+    script = (f"{wait}WEIR_IOMMU={interface} taken ${device} -- "
+              f"weir selftest ${device} --json{consent}")
     return Case(name, script, functools.partial(check_selftest, name, device, interface),
                 limit=120)
 
 
 def selftest_cases(machine, kinds=("edu", "nvme", "behind")):
     """Each kind of device over each interface that the machine has."""
-    return [selftest_case(kind, f"WEIR_TEST_{kind.upper()}", interface)
+    return [selftest_case(kind, f"WEIR_TEST_{kind.upper()}", interface, machine.consent)
             for interface in machine.interfaces for kind in kinds]
 
 
@@ -268,11 +292,6 @@ BAD_INPUT_CASES = [
               "WEIR_TEST_EDU", "vfio-pci"),
     bad_input("other-driver", "unchanged weir selftest $WEIR_TEST_NVME --json",
               "WEIR_TEST_NVME", r"\bbound to nvme\b", "vfio-pci"),
-]
-
-NO_IOMMU_CASES = [
-    bad_input("no-iommu", "taken $WEIR_TEST_EDU -- unchanged weir selftest $WEIR_TEST_EDU --json",
-              "WEIR_TEST_EDU"),
 ]
 
 GROUP_BAD_INPUT_CASES = [
@@ -382,9 +401,8 @@ def command_cases(machine):
     if machine.thorough:
         found += BAD_INPUT_CASES + BAD_NVME_CASES
     if machine.iommu:
-        found += GROUP_CASES + choice_cases(machine) + GROUP_BAD_INPUT_CASES
-    else:
-        found += NO_IOMMU_CASES
+        found += GROUP_CASES + GROUP_BAD_INPUT_CASES
+    found += choice_cases(machine) + ([] if machine.iommu else CONSENT_CASES)
     if machine.unsafe_interrupts:
         found += UNSAFE_INTERRUPT_CASES
     found += selftest_cases(machine, ("nvme",)) + nvme_cases(machine)

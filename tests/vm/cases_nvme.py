@@ -53,19 +53,19 @@ def check_bench(interface, phases, blocks, _machine, outcome):
     return "" if value["verified"] == want else f"verified is {value['verified']}, not {want}"
 
 
-def nvme_case(name, interface, script, check=ended_well):
-    """One with the NVMe on vfio-pci for the commands after `by_weir`."""
+def nvme_case(name, interface, consent, script, check=ended_well):
+    """One with the NVMe on vfio-pci for the commands after `by_weir`, each with `consent`."""
     return Case(f"nvme-{name}-{interface}", f"""
 by_weir() {{
-	WEIR_IOMMU={interface} taken $WEIR_TEST_NVME -- "$@" || exit
+	WEIR_IOMMU={interface} taken $WEIR_TEST_NVME -- "$@"{consent} || exit
 }}
 {script}
 """, check, limit=120)
 
 
-def bench_case(name, interface, options, phases, blocks):
+def bench_case(name, interface, consent, options, phases, blocks):
     """weir nvme bench with these options."""
-    return nvme_case(name, interface,
+    return nvme_case(name, interface, consent,
                      f"by_weir weir nvme bench {options} --json $WEIR_TEST_NVME",
                      functools.partial(check_bench, interface, phases, blocks))
 
@@ -103,24 +103,27 @@ dd if=$(nvme_node weir0 1) bs=512 count=2048 2>/dev/null | cmp - /tmp/back || ex
 
 def nvme_cases(machine):
     """What bench writes, over each interface; to and from the kernel's driver over those that
-    share least, which are the one that weir takes by itself and type1v2; and the rest once."""
-    found = [bench_case("verify", interface, "--verify --yes --random --irq --namespace 2 "
+    share least, which are the one that weir takes by itself, type1v2 and noiommu; and the rest
+    once."""
+    consent = machine.consent
+    found = [bench_case("verify", interface, consent, "--verify --yes --random --irq --namespace 2 "
                         "--lba 100 --blocks 4096 --block-size 128K --depth 7",
                         ["write", "read"], 4096) for interface in machine.interfaces]
     for interface in machine.interfaces:
-        if interface in (machine.interfaces[0], "type1v2"):
-            found += [nvme_case("to-kernel", interface, NVME_TO_KERNEL),
-                      nvme_case("from-kernel", interface, NVME_FROM_KERNEL)]
+        if interface in (machine.interfaces[0], "type1v2", "noiommu"):
+            found += [nvme_case("to-kernel", interface, consent, NVME_TO_KERNEL),
+                      nvme_case("from-kernel", interface, consent, NVME_FROM_KERNEL)]
     for interface in machine.interfaces[:machine.thorough]:
         found += [
-            bench_case("polling", interface, "--verify --yes --blocks 8192", ["write", "read"],
-                       8192),
-            bench_case("read", interface, "--random --time 1 --depth 64", ["read"], 0),
-            nvme_case("identify", interface, "by_weir weir nvme identify --json $WEIR_TEST_NVME",
+            bench_case("polling", interface, consent, "--verify --yes --blocks 8192",
+                       ["write", "read"], 8192),
+            bench_case("read", interface, consent, "--random --time 1 --depth 64", ["read"], 0),
+            nvme_case("identify", interface, consent,
+                      "by_weir weir nvme identify --json $WEIR_TEST_NVME",
                       functools.partial(check_identify, interface)),
-            nvme_case("readme", interface, "by_weir weir nvme identify $WEIR_TEST_NVME",
+            nvme_case("readme", interface, consent, "by_weir weir nvme identify $WEIR_TEST_NVME",
                       check_readme),
-            nvme_case("bench-kernel", interface, NVME_BENCH_KERNEL),
+            nvme_case("bench-kernel", interface, consent, NVME_BENCH_KERNEL),
         ]
     return found
 

@@ -72,6 +72,11 @@ class Machine:
     boot_limit: int = 180
     grace: int = 45
 
+    @property
+    def consent(self):
+        """What a command must be told besides that opens a device here."""
+        return "" if self.iommu else " --unsafe-noiommu"
+
 
 # Emulated processors' time stamps can differ by minutes: Linux takes them for time until it
 # notices, and its cryptographic self-tests, which collect randomness from them, can fail. On a
@@ -170,10 +175,11 @@ SOUTHBRIDGE = ("-drive", "if=none,id=none,file=null-co://,format=raw",
                "-device", "virtio-blk-pci,drive=none,class=0x0c05,addr=14")
 
 
-# No IOMMU: the kernel hands devices out only when it is told to, and only with hugepages can
-# a driver know where its memory is.
+# No IOMMU: the kernel hands devices out only when it is told to, and it is in hugepages that a
+# driver's memory is in pieces of a useful length.
 _NO_IOMMU = {"append": "vfio.enable_unsafe_noiommu_mode=1 hugepages=64", "iommu": False,
-             "interfaces": (), "programs": {}, "faults": None}
+             "interfaces": ("iommufd-noiommu", "noiommu"), "iova_last": (1 << 64) - 1,
+             "programs": {"noiommu": ("EDU", "NVME", "PAIR0")}, "faults": None}
 
 
 # The kernel's own tests, and the devices that they are tried with: all kinds where that takes

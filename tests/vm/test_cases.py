@@ -21,7 +21,7 @@ def selftest(changes=None, why="DMA to 0x123456 was stopped"):
     changes = changes or {}
     return {"device": "0000:00:04.0", "backend": "type1v2", "steps": [
         {"name": step, "result": changes.get(step, "pass"),
-         "why": why if step == "DMA outside the mapping is blocked" else ""}
+         "why": why if step.endswith("is blocked") else ""}
         for step in expected.STEPS]}
 
 
@@ -78,6 +78,18 @@ class Expected(unittest.TestCase):
                       self.check(selftest({"reset": "impossible"}, why="stopped")))
         self.assertIn("exit status 1", self.check(good, status=1))
         self.assertIn("exit status 2", self.check(good, status=2))
+
+    def test_without_an_iommu_it_must_be_said(self):
+        listed = {"DMA outside the mapping is blocked": "impossible",
+                  "DMA after unmap is blocked": "impossible"}
+        def check(**more):
+            report = selftest(listed, **more)
+            report["backend"] = "noiommu"
+            with mock.patch.object(expected, "load", return_value={"t": listed}):
+                return cases.check_selftest("t", "WEIR_TEST_EDU", "noiommu", MACHINES["none"],
+                                            self.outcome(report))
+        self.assertIn("doesn't say", check(why="not possible"))
+        self.assertEqual(check(why="NOT BLOCKED, there is no IOMMU"), "")
 
     def test_what_an_iommu_tells(self):
         report = selftest()
@@ -137,16 +149,19 @@ class Tables(unittest.TestCase):
         self.assertIn("bad-unsafe-interrupts", self.names("virtio"))
         self.assertNotIn("bad-unsafe-interrupts", self.names("amd"))
         for name in ("none", "none-container"):
-            self.assertFalse({"groups", "choice", "bad-not-viable"} & set(self.names(name)))
-            self.assertFalse([case for case in self.names(name) if case.startswith("selftest-")])
-            self.assertIn("take-edu", self.names(name))
+            self.assertFalse({"groups", "bad-not-viable"} & set(self.names(name)))
+            self.assertLessEqual({"choice-noiommu", "bad-absent-type1v2", "bad-consent",
+                                  "bad-consent-noiommu", "selftest-edu-iommufd-noiommu"},
+                                 set(self.names(name)))
 
     def test_every_machine(self):
         for name, machine in MACHINES.items():
             found = self.names(name)
             self.assertEqual(len(found), len(set(found)), name)
             self.assertEqual(found[-1], "given-back")
-            self.assertLessEqual(set(machine.interfaces), set(cases.INTERFACES))
+            self.assertLessEqual(set(machine.interfaces),
+                                 set(cases.INTERFACES if machine.iommu else
+                                     cases.BARE_INTERFACES))
             self.assertLessEqual(set(machine.settle), set(machine.devices.values()))
             for interface in machine.interfaces if machine.command else ():
                 self.assertLessEqual({f"selftest-{kind}-{interface}" for kind in
