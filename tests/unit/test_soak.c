@@ -3,7 +3,6 @@
  * The mixed load of load.h, and a driver at its device, for WEIR_TEST_SECONDS: neither memory nor
  * fds may grow once all of it has run for a while.
  */
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,47 +10,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include <weir/weir.h>
 
 #include "drivers/edu/edu.h"
+#include "growth.h"
 #include "load.h"
 
-#define OPS 50000		/* of a round */
-#define FDS_MAX 1024
-#define WARM_UP 0.2		/* of the time */
+#define OPS 50000	/* of a round */
 
-/*
- * By how much rounds may differ in what stays in the heap. A page lost in each of them is more
- * after two minutes at most.
- */
-#define GROWTH (4ul << 20)
+/* A page lost in each round is more after two minutes at most. */
+#define SLACK (4ul << 20)
 
 static unsigned long long seed;
-
-/* Bytes resident now. */
-static size_t resident(void)
-{
-	unsigned long pages = 0;
-	FILE *statm = fopen("/proc/self/statm", "r");
-
-	assert_non_null(statm);
-	assert_int_equal(fscanf(statm, "%*u %lu", &pages), 1);
-	fclose(statm);
-	return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
-static unsigned int open_fds(void)
-{
-	unsigned int n = 0;
-
-	for (int fd = 0; fd < FDS_MAX; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
 
 static void drive_edu(void)
 {
@@ -82,29 +55,27 @@ static void drive_edu(void)
 
 static void nothing_grows(void **state)
 {
+	struct growth memory = { .what = "memory that is resident", .slack = SLACK };
 	double seconds = load_seconds(5), begin = load_now();
-	size_t warm = 0, most = 0, now;
-	unsigned int fds = open_fds();
+	unsigned int fds = growth_open_fds();
 	unsigned long rounds = 0;
+	size_t now;
 
 	(void)state;
 	for (; load_now() < begin + seconds || rounds < 5; rounds++) {
 		load_alone(seed + 2 * rounds, OPS);
 		load_together(seed + 2 * rounds + 1, OPS);
 		drive_edu();
-		now = resident();
-		if (load_now() < begin + seconds * WARM_UP || rounds < 2) {
-			warm = now > warm ? now : warm;
-			continue;
-		}
-		most = now > most ? now : most;
-		if (now > warm + GROWTH)
+		now = growth_resident();
+		assert_true(now);
+		if (!growth_look(&memory, now,
+				 load_now() < begin + seconds * GROWTH_WARM_UP || rounds < 2))
 			fail_msg("round %lu: %zu KiB resident, %zu after warming up", rounds,
-				 now >> 10, warm >> 10);
-		assert_int_equal(open_fds(), fds);
+				 now >> 10, memory.warm >> 10);
+		assert_int_equal(growth_open_fds(), fds);
 	}
 	printf("# soak: %lu rounds, %zu KiB resident after warming up, %zu at most since\n", rounds,
-	       warm >> 10, most >> 10);
+	       memory.warm >> 10, memory.most >> 10);
 	fflush(stdout);
 }
 
