@@ -51,6 +51,11 @@ struct weir_device_opts {
  * @opts: may be NULL.
  * @out: the device; close it with weir_device_close().
  *
+ * So the device can be taken after a process that was killed while the device was at work. One
+ * that can't be reset by itself has the state in which that process left it, its interrupt pin
+ * included, which disturbs others on the same line until a driver quiets it; the log warns of that,
+ * and weir_device_info.can_reset says so.
+ *
  * Returns 0, or, with everything as it was:
  *  -EINVAL  no or a malformed name; not a PCI device; @iommu isn't the context of opts.ioas
  *  -ENOENT  no such device
@@ -124,7 +129,7 @@ struct weir_device_info {
 	uint16_t subsystem_device;
 	uint32_t class_code;	/**< base class << 16 | subclass << 8 | programming interface */
 	uint8_t revision;
-	bool can_reset;		/**< weir_device_reset() works */
+	bool can_reset;		/**< weir_device_reset() works, and opening it has reset it */
 	uint16_t requester;	/**< as in weir_fault */
 	/** For later versions; zero. */
 	uint64_t reserved[4];

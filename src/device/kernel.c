@@ -128,6 +128,20 @@ static int read_regions(struct kernel *k)
 	return 0;
 }
 
+/*
+ * The kernel turns bus mastering off and tries to reset the function when it is opened, and tells
+ * whether that worked (vfio_pci_core_enable() in drivers/vfio/pci/vfio_pci_core.c). Who used it
+ * before may have been killed.
+ */
+static void tell_reset(const char *name, bool resets)
+{
+	if (resets)
+		wr_log(WEIR_LOG_INFO, "%s: it was reset as it was opened", name);
+	else
+		wr_log(WEIR_LOG_WARN, "%s: it can't be reset by itself, so it is as whoever used "
+		       "it last has left it, but for bus mastering, which is off", name);
+}
+
 static int kernel_open(struct weir_device *dev, const struct weir_device_opts *opts)
 {
 	struct kernel *k = dev->t;
@@ -144,10 +158,7 @@ static int kernel_open(struct weir_device *dev, const struct weir_device_opts *o
 	if (ret)
 		return wr_fail_in(ret, "%s", dev->name);
 	k->resets = info.flags & WR_VFIO_DEVICE_RESETS;
-	/* By vfio_pci_core_enable(), whatever its last user, who may have been killed, left. */
-	wr_log(WEIR_LOG_INFO, "%s: %s", dev->name, k->resets ? "reset" :
-	       "it can't be reset: it is as its last user left it, but for its bus mastering, "
-	       "which is off");
+	tell_reset(dev->name, k->resets);
 	return 0;
 }
 

@@ -320,24 +320,6 @@ static void memory_that_cant_be_let_go_of(void **state)
 	assert_int_equal(map(huge, FAKE_HUGE, false, &iova), -EEXIST);
 }
 
-/* A user may have been killed: what of the device is as it was before, the next one is told. */
-static void what_the_last_user_left_is_told(void **state)
-{
-	(void)state;
-	open_context(NULL, true);
-	for (int resets = 0; resets < 2; resets++) {
-		fake.device.info.flags = WR_VFIO_DEVICE_PCI | (resets ? WR_VFIO_DEVICE_RESETS : 0);
-		log_text[0] = '\0';
-		weir_log_set(keep, NULL, WEIR_LOG_INFO);
-		assert_int_equal(open_device(0), 0);
-		weir_log_set(NULL, NULL, WEIR_LOG_WARN);
-		assert_logged(resets ? BARE ": reset" : BARE ": it can't be reset: it is as its "
-			      "last user left it, but for its bus mastering, which is off");
-		assert_int_equal(weir_device_close(dev), 0);
-	}
-	dev = NULL;
-}
-
 /* To be detached leaves a device running: it is to be closed before its memory is let go of. */
 static void device_is_closed_first(void **state)
 {
@@ -381,7 +363,6 @@ int main(void)
 		TEST(refused_memory_is_explained),
 		TEST(kernel_is_not_believed),
 		TEST(memory_that_cant_be_let_go_of),
-		TEST_CLOSED(what_the_last_user_left_is_told),
 		TEST(device_is_closed_first),
 		TEST_CLOSED(any_call_may_fail),
 	};

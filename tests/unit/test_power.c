@@ -1,6 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /* Hot reset, low power, and what a device has beyond what all have. */
+#include <stdio.h>
+
 #include "device_rig.h"
+
+static char heard[512];
+
+static void hear(void *arg, enum weir_log_level level, const char *msg)
+{
+	(void)arg;
+	snprintf(heard + strlen(heard), sizeof(heard) - strlen(heard), "%d: %s\n", (int)level, msg);
+}
+
+/* Who opens a device is told whether it is as new, or as somebody has left it. */
+static void opening_tells_of_the_reset(void **state)
+{
+	struct weir_device_info info;
+
+	(void)state;
+	for (int resets = 0; resets < 2; resets++) {
+		assert_int_equal(weir_device_close(dev), 0);
+		if (resets)
+			fake.device.info.flags |= WR_VFIO_DEVICE_RESETS;
+		else
+			fake.device.info.flags &= ~WR_VFIO_DEVICE_RESETS;
+		heard[0] = '\0';
+		weir_log_set(hear, NULL, resets ? WEIR_LOG_INFO : WEIR_LOG_WARN);
+		assert_int_equal(weir_device_open(NULL, NAME, NULL, &dev), 0);
+		weir_log_set(NULL, NULL, WEIR_LOG_ERROR);
+		if (!strstr(heard, resets ? "2: " NAME ": it was reset as it was opened\n" :
+			    "1: " NAME ": it can't be reset by itself, so it is as"))
+			fail_msg("told: %s", heard);
+		assert_int_equal(weir_device_info(dev, &info), 0);
+		assert_int_equal(info.can_reset, resets);
+		assert_int_equal(weir_device_reset(dev), resets ? 0 : -ENOTSUP);
+	}
+}
 
 /* Two functions of its slot, in its own group; then one of another group. */
 static void add_dependents(unsigned int n)
@@ -178,6 +213,7 @@ static void models_have_none_of_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(opening_tells_of_the_reset),
 		TEST(dependents_are_listed),
 		TEST(slot_is_reset_by_its_groups),
 		TEST(others_hinder_a_hot_reset),
