@@ -61,8 +61,12 @@ def of_case(machine, case, outcome):
             why = f"its check did not understand the result: {type(error).__name__}: {error}"
     result = "fail" if why else "pass"
     verdicts = [Verdict(machine.name, case.name, result, outcome.seconds, one_line(why), outcome)]
+    told = result == "fail"     # with the outcome, which is printed
     for name, result, why in case.split(outcome) if case.split else ():
-        verdicts.append(Verdict(machine.name, f"{case.name}/{name}", result, 0.0, one_line(why)))
+        failed = result == "fail"
+        verdicts.append(Verdict(machine.name, f"{case.name}/{name}", result, 0.0, one_line(why),
+                                outcome if failed and not told else None))
+        told |= failed
     return verdicts
 
 
