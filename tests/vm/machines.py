@@ -43,6 +43,7 @@ class Machine:
     interfaces has of that, and `faults` how the kernel's log tells of blocked DMA, if it does.
     `limit` and `boot_limit` are seconds; `grace` is how long the guest may stay silent
     beyond what it was granted, since an emulated machine on a busy host is slow.
+    `soak` is the interface that the soak test uses, if it is one of the programs.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Machine:
     limit: int = 900
     boot_limit: int = 180
     grace: int = 45
+    soak: str = ""
 
     @property
     def consent(self):

@@ -26,6 +26,7 @@ import initramfs
 import kernels
 import kmodules
 import qemu
+import soak
 import verdicts
 from machines import MACHINES, QEMU
 from packages import Cache, PackageError, say
@@ -51,6 +52,11 @@ def arguments():
                         default=max(1, (os.cpu_count() or 2) // 2),
                         help="machines at a time (default: one per two processors, as many "
                              "as a machine has)")
+    parser.add_argument("--soak", type=int, default=0, metavar="SECONDS",
+                        help="the soak tests alone, side by side, for that time (otherwise: a "
+                             "minute each, among the others)")
+    parser.add_argument("--seed", default="", metavar="N",
+                        help="of the soak tests' first worker, as a failed one printed it")
     parser.add_argument("--refresh", action="store_true",
                         help="look for newer packages before running")
     parser.add_argument("what", nargs="*", metavar="MACHINE[/CASE-GLOB]",
@@ -58,9 +64,14 @@ def arguments():
     return parser.parse_args()
 
 
-def selection(what):
-    """Machines with the cases that run in them; the order of both is that of the tables."""
-    every = {name: case_list.of_machine(machine) for name, machine in MACHINES.items()}
+def selection(what, seconds=0, seed=""):
+    """Machines with the cases that run in them; the order of both is that of the tables. With
+    `seconds`, and nothing else asked for, that is the soak test alone, for that time."""
+    if seconds and not what:
+        what = soak.selection(MACHINES.values())
+    seconds = seconds or soak.SECONDS
+    every = {name: soak.timed(machine, case_list.of_machine(machine), seconds, seed)
+             for name, machine in MACHINES.items()}
     chosen = {name: set() for name in MACHINES}
     for item in what or MACHINES:
         name, _, pattern = item.partition("/")
@@ -71,7 +82,8 @@ def selection(what):
         if not found:
             raise UsageError(f"no case matches '{item}': --list shows them all")
         chosen[name] |= found
-    return [(MACHINES[name], [case for case in every[name] if case.name in names])
+    return [(soak.longer(MACHINES[name], seconds),
+             [case for case in every[name] if case.name in names])
             for name, names in chosen.items() if names]
 
 
@@ -181,6 +193,8 @@ class Report:
                   f"{verdict.seconds:.1f} s{why}")
             if verdict.result == "fail" and verdict.outcome:
                 self._details(verdict.outcome)
+            elif verdict.outcome:
+                self._numbers(verdict.outcome)
             sys.stdout.flush()
 
     def tail(self, machine, folder, text):
@@ -190,6 +204,12 @@ class Report:
             for line in text.splitlines():
                 print(f"      console| {line}")
             sys.stdout.flush()
+
+    @staticmethod
+    def _numbers(outcome):
+        for line in outcome.stdout.splitlines():
+            if line.startswith("# soak: "):
+                print(f"      {line[2:]}")
 
     @staticmethod
     def _details(outcome):
@@ -309,7 +329,9 @@ def main():
     options = arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        chosen = selection(options.what)
+        chosen = selection(options.what, options.soak, options.seed)
+        if options.soak:
+            options.jobs = len(chosen)
         if options.list:
             for machine, cases in chosen:
                 print("\n".join(f"{machine.name}/{case.name}" for case in cases))
