@@ -339,9 +339,17 @@ def _bind():
     )
 
 
+# For the soak test, and what it stands on. The machine should have hugepages.
+SOAK = {"programs": {"killed": ("EDU", "BEHIND", "NVME"),
+                     "soak": ("EDU", "PAIR0", "PAIR1", "BEHIND", "NVME")},
+        "command": False}
+
+
 MACHINES = {machine.name: machine for machine in (
     _vtd("vtd", 48, thorough=True),
     _vtd("vtd39", 39, ",aw-bits=39"),
+    dataclasses.replace(_vtd("soak-type1", 48), **SOAK, soak="type1v2",
+                        append=f"console=ttyS0 {EMULATED} intel_iommu=on hugepages=16"),
     _hot(),
     _bind(),
     _built("vtd-legacy", (*_intel(",caching-mode=on"), *SLOT_DEVICES),
