@@ -355,6 +355,7 @@ MACHINES = {machine.name: machine for machine in (
     _built("vtd-legacy", (*_intel(",caching-mode=on"), *SLOT_DEVICES),
            devices={**X86_NAMES, **SLOT_NAMES}, settle={**X86_SETTLE, **SLOT_SETTLE},
            programs={**BUILT_PROGRAMS, "reset": ("SLOT0", "SLOT1")}, thorough=True),
+    _built("soak-iommufd", _intel(",caching-mode=on"), "hugepages=16", soak="iommufd", **SOAK),
     _built("vtd-second", _intel(",scalable-mode=on,device-iotlb=on")),
     _built("vtd-first", _intel(",scalable-mode=on,fsts=on"), iova_last=(1 << 47) - 1),
     _built("amd", ("-device", "amd-iommu,intremap=on,dma-remap=on", *SOUTHBRIDGE),
