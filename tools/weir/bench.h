@@ -15,11 +15,20 @@
 #define GB		(1ul << 30)
 
 /*
- * Add a case. @run measures weir and @bare the machine's limit; both return in @unit: "ns", the
- * time of one operation, or "x", how many times as much all processors do as one. @arg must stay.
+ * Add a case, to be measured when all have been added. @run measures weir and @bare the machine's
+ * limit; both return in @unit: "ns", the time of one operation, or "x", how many times as much all
+ * processors do as one. @arg must stay.
  */
 void bench_add(const char *bench, const char *name, const char *unit, double (*run)(void *arg),
 	       double (*bare)(void *arg), void *arg);
+
+/* Measure in turns; the medians. @bare may be NULL: then the limit is NAN. */
+void bench_measure(double (*run)(void *arg), double (*bare)(void *arg), void *arg, double *value,
+		   double *limit);
+
+/* Add what is measured already; or NAN for @value, and @note says why. @note may be NULL or "". */
+void bench_row(const char *bench, const char *name, const char *unit, double value, double bare,
+	       const char *note);
 
 /* Where results go that would otherwise be computed for nobody. */
 extern uint64_t bench_sink;
@@ -59,5 +68,11 @@ void bench_map(void);
 void bench_prefault(void);
 void bench_translate(void);
 void bench_dma(void);
+
+/*
+ * Map and unmap on the IOMMU of a device, with at most @memory bytes at once: times, or with @count
+ * what is done. Returns GO_ON, or the exit status when there is nothing more to do.
+ */
+int bench_device(const char *device, bool count, size_t memory);
 
 #endif
