@@ -12,6 +12,7 @@ import re
 import expected
 import tap
 from case import Case, bad_input, complaint, ended_well, parsed, strings
+from cases_bench import bench_cases
 from cases_bind import BIND_CASES
 from cases_nvme import BAD_NVME_CASES, nvme_cases
 
@@ -405,7 +406,7 @@ def command_cases(machine):
     found += choice_cases(machine) + ([] if machine.iommu else CONSENT_CASES)
     if machine.unsafe_interrupts:
         found += UNSAFE_INTERRUPT_CASES
-    found += selftest_cases(machine, ("nvme",)) + nvme_cases(machine)
+    found += selftest_cases(machine, ("nvme",)) + nvme_cases(machine) + bench_cases(machine)
     return spread(selftest_cases(machine, ("edu", "behind")), found)
 
 

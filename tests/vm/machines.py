@@ -289,8 +289,7 @@ def _hot():
                 "0000:03:00.0": "virtio-pci"},
         programs={"memory": ("EDU",),
                   "hotplug": ("HOT", "LOST", "NET"),
-                  "irq": ("IGB", "EDU"),
-                  "cost": ("EDU",)},
+                  "irq": ("IGB", "EDU")},
         command=False,
         host={"unplug": {"execute": "device_del", "arguments": {"id": "hot"}},
               "plug": {"execute": "device_add", "arguments": {

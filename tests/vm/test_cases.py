@@ -7,8 +7,10 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+import bench
 import case
 import cases
+import cases_bench
 import expected
 import frames
 import tap
@@ -134,6 +136,77 @@ class Choice(unittest.TestCase):
                                     "weir: /dev/vfio/vfio is IOMMUFD's, which"), "")
 
 
+class Bench(unittest.TestCase):
+    """What a mapping may take, and the table that is made of it."""
+
+    @staticmethod
+    def rows(interface, **changes):
+        """What weir prints when all is well; of the first case, with these changes."""
+        rows = []
+        for name, mapped, file in cases_bench.rows_of(interface):
+            ioctls = 2 * cases_bench.PIECES[mapped]
+            rows.append({"bench": "map", "case": name, "value": ioctls, "unit": "ioctls",
+                         "bare": ioctls, "note": "other system calls: 6" if file else None})
+            rows.append({"bench": "map", "case": name, "value": 3000, "unit": "instructions",
+                         "bare": 100, "note": None})
+        for key, value in changes.items():
+            unit, _, member = key.partition("_")
+            rows[unit == "instructions"][member] = value
+        return rows
+
+    def check(self, rows, interface="iommufd", status=0):
+        outcome = frames.Outcome("x", status=status, streams={"out": json.dumps(rows)})
+        return cases_bench.check_counts(interface, MACHINES["vtd-legacy"], outcome)
+
+    def test_counts(self):
+        self.assertEqual(self.check(self.rows("iommufd")), "")
+        self.assertEqual(self.check(self.rows("type1v2"), "type1v2"), "")
+        self.assertIn("exit status 2", self.check(self.rows("iommufd"), status=2))
+        for changes, part in (({"ioctls_value": 3}, "3 ioctls"), ({"ioctls_bare": 1}, "by hand 1"),
+                              ({"ioctls_value": None}, "None ioctls"),
+                              ({"ioctls_note": "other system calls: 1"}, "other system calls"),
+                              ({"instructions_value": 6001}, "6001 instructions"),
+                              ({"instructions_value": 100}, "100 instructions"),
+                              ({"ioctls_case": "iommufd, 4 KiB pages", "ioctls_unit": None,
+                                "ioctls_note": "none is free"}, "none is free")):
+            self.assertIn(part, self.check(self.rows("iommufd", **changes)))
+        self.assertIn("no count", self.check(self.rows("iommufd")[:-2]))
+        self.assertIn("there is also",
+                      self.check(self.rows("iommufd") + self.rows("type1v2"), "type1v2"))
+
+    def test_little(self):
+        def check(lost="", **changes):
+            row = {"value": 2.0, "bare": 1.0, "unit": "us", "note":
+                   "by 4 MiB: mapping: the limit of locked memory is 4096 KiB", **changes}
+            rows = [{"case": "type1v2, 4 KiB pages, 4 KiB", **row, "unit": "ns"},
+                    {"case": "type1v2, 4 KiB pages, 1 GiB", **row},
+                    {"case": "iommufd", "note": "/dev/iommu: mode 600"},
+                    {"case": "compat", "note": "/dev/iommu: mode 600"}]
+            return cases_bench.check_little(None, frames.Outcome("x", status=0, streams={
+                "out": json.dumps([row for row in rows if row["case"] != lost])}))
+        self.assertEqual(check(), "")
+        for changes in ({"value": None}, {"bare": None}, {"unit": "ns"}, {"note": "by 4 MiB: "},
+                        {"note": "by 8 MiB: locked memory is 4096 KiB"}, {"lost": "compat"},
+                        {"lost": "type1v2, 4 KiB pages, 4 KiB"}):
+            self.assertTrue(check(**changes))
+
+    def test_table(self):
+        both = self.rows("iommufd") + self.rows("type1v2")
+        lines = bench.table(both).splitlines()
+        self.assertEqual(len(lines), 2 + len(cases_bench.rows_of("type1v2")))
+        self.assertEqual(lines[2].split(), ["4", "KiB", "pages,", "4", "KiB"]
+                         + ["2", "3000", "100"] * 2 + ["2+6", "3000", "100"])
+        other = self.rows("type1v2", instructions_value=3100)
+        self.assertIn(" 3000-3100 ", bench.table(both + other).splitlines()[2])
+
+    def test_machine_that_did_not_run(self):
+        with tempfile.TemporaryDirectory() as folder, self.assertRaises(bench.Missing):
+            bench.results(Path(folder), "vtd")
+
+    def test_place(self):
+        self.assertEqual(len(bench.TABLE.findall(bench.PERFORMANCE.read_text())), 1)
+
+
 class Tables(unittest.TestCase):
     """What runs where."""
 
@@ -167,6 +240,8 @@ class Tables(unittest.TestCase):
                 self.assertLessEqual({f"selftest-{kind}-{interface}" for kind in
                                       ("edu", "nvme", "behind")}, set(found))
                 self.assertIn(f"nvme-verify-{interface}", found)
+                if interface in cases_bench.INTERFACES:
+                    self.assertIn(f"bench-map-{interface}", found)
             if machine.command and machine.interfaces:
                 self.assertLessEqual({f"nvme-{way}-{machine.interfaces[0]}" for way in
                                       ("to-kernel", "from-kernel")}, set(found))

@@ -604,9 +604,9 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(len(names), len(set(names)))
         self.assertEqual(names[-1], "given-back")
         self.assertIn("guest/vfio", names)
-        self.assertNotIn("guest/cost", names)
+        self.assertNotIn("guest/irq", names)
         self.assertEqual([case.name for _, chosen in everything for case in chosen
-                          if case.name == "guest/cost"], ["guest/cost"])
+                          if case.name == "guest/irq"], ["guest/irq"])
         (machine, chosen), = run.selection(["vtd/selftest-edu-*", "vtd/list"])
         self.assertEqual(machine.name, "vtd")
         self.assertEqual([case.name for case in chosen],
