@@ -272,7 +272,10 @@ static void unlimit(const struct rlimit *before)
 /* The kernel counts it once, and lets go of it with the last of the two. */
 static void copy_is_pinned_once(void **state)
 {
-	struct two t = open_two(&by_iommufd);
+	static const struct weir_iommu_opts by_process = {
+		.interface = "iommufd", .accounting = WEIR_ACCOUNTING_PROCESS,
+	};
+	struct two t = open_two(&by_process);
 	unsigned long locked = status_kib("VmLck"), pinned = status_kib("VmPin");
 	struct rlimit before = limit_to(MIB);
 	unsigned char *memory = page_of(0, 192);
