@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "base/select.h"
 
 /*
  * An entry: in bits 12 to 63, for a leaf, what is to be added to a key in it to get the value, the
@@ -117,22 +118,12 @@ static inline uint64_t *wr_radix_at(uint64_t place)
 
 /*
  * One step down, if @entry points at a table; otherwise @place again. Which size a leaf has can't
- * be predicted where sizes are mixed, and a misprediction costs more than all else in a look-up: so
- * this has no branch, which compilers make of ?: even where they are told that it is even.
+ * be predicted where sizes are mixed.
  */
 static inline uint64_t wr_radix_down(uint64_t place, uint64_t entry, uint64_t key,
 				     unsigned int shift)
 {
-	uint64_t below = wr_radix_place(entry, key, shift);
-#ifdef __x86_64__
-	__asm__("testb %[table], %b[entry]\n\tcmovnz %[below], %[place]"
-		: [place] "+r"(place)
-		: [entry] "q"(entry), [below] "r"(below), [table] "i"(WR_RADIX_TABLE)
-		: "cc");
-	return place;
-#else
-	return place ^ ((place ^ below) & -(entry >> 1 & 1));
-#endif
+	return wr_select(entry, WR_RADIX_TABLE, wr_radix_place(entry, key, shift), place);
 }
 
 /* The place of the leaf that includes @key, below the 1 GiB slot @at; and, if asked, its size. */
