@@ -9,9 +9,10 @@
 #define WR_KERNEL_UAPI_H
 
 #include <stdint.h>
+#include <sys/ioctl.h>
 
-/* All are _IO(';', 100 + n): without direction and size. */
-#define WR_VFIO_IO(n)			(0x3b00ul + 100 + (n))
+/* Without direction and size, which POWER says by a bit. */
+#define WR_VFIO_IO(n)			((unsigned long)_IO(';', 100 + (n)))
 
 /* On a container, /dev/vfio/vfio */
 #define WR_VFIO_GET_API_VERSION		WR_VFIO_IO(0)
@@ -301,9 +302,9 @@ struct wr_vfio_detach {
 	uint32_t flags;
 };
 
-/* ---- IOMMUFD, /dev/iommu: _IO(';', 0x80 + n) ---- */
+/* ---- IOMMUFD, /dev/iommu ---- */
 
-#define WR_IOMMU_IO(n)			(0x3b80ul + (n))
+#define WR_IOMMU_IO(n)			((unsigned long)_IO(';', 0x80 + (n)))
 
 #define WR_IOMMU_DESTROY		WR_IOMMU_IO(0)
 #define WR_IOMMU_IOAS_ALLOC		WR_IOMMU_IO(1)
