@@ -7,6 +7,7 @@
 #define DEVICE_RIG_H
 
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,9 +53,10 @@ static inline void assert_says(const char *part)
 		fail_msg("\"%s\" doesn't say \"%s\"\n", weir_errmsg(), part);
 }
 
-/* What is in the device's registers, past the library. */
+/* What is in the device's little-endian registers, past the library. */
 static inline void poke(uint64_t at, uint32_t value)
 {
+	value = htole32(value);
 	assert_int_equal(pwrite(fake.device.memory, &value, 4, (off_t)at), 4);
 }
 
@@ -63,7 +65,7 @@ static inline uint32_t peek(uint64_t at)
 	uint32_t value;
 
 	assert_int_equal(pread(fake.device.memory, &value, 4, (off_t)at), 4);
-	return value;
+	return le32toh(value);
 }
 
 /* Tests that change the device open it by themselves. */

@@ -160,7 +160,8 @@ static void pointers_stay_in_one_part(void **state)
 	bar = open_bar(0, WEIR_BAR_AUTO);
 	calls = open_bar(0, WEIR_BAR_CALLS);
 	poke(page + 8, 0xabcdef01);
-	assert_int_equal(*(volatile uint32_t *)weir_bar_ptr(bar, page + 8, 4), 0xabcdef01);
+	assert_int_equal(*(volatile uint32_t *)weir_bar_ptr(bar, page + 8, 4),
+			 htole32(0xabcdef01));
 	assert_non_null(weir_bar_ptr(bar, 0, page));
 	assert_non_null(weir_bar_ptr(bar, page, 2 * page));
 	assert_non_null(weir_bar_ptr(bar, 3 * page - 1, 1));

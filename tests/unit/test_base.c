@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -286,7 +287,7 @@ static void seam_returns_errors(void **state)
 	errno = 0;
 	assert_int_equal(wr_sys->open("/nonexistent/node", O_RDWR), -ENOENT);
 	assert_int_equal(wr_sys->close(-1), -EBADF);
-	assert_int_equal(wr_sys->ioctl(-1, 0, NULL), -EBADF);
+	assert_int_equal(wr_sys->ioctl(-1, FIONREAD, NULL), -EBADF);
 	assert_int_equal(wr_sys->pread(-1, &byte, 1, 0), -EBADF);
 	assert_int_equal(wr_sys->pwrite(-1, &byte, 1, 0), -EBADF);
 	assert_int_equal(wr_sys->mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &out),
@@ -304,7 +305,7 @@ static void seam_returns_errors(void **state)
 static void seam_does_what_it_says(void **state)
 {
 	size_t page = wr_page_size();
-	int fd = wr_sys->open("/proc/self/stat", O_RDONLY);
+	int fd = wr_sys->open("/proc/self/status", O_RDONLY);
 	char bytes[4];
 	void *map;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The model's host between model and bus: interrupts, DMA, and drivers that come and go. */
+#include <endian.h>
 #include <pthread.h>
 
 #include "toy.h"
@@ -187,7 +188,7 @@ static void test_dma_all_bits(void **state)
 static void test_dma_inside_register_access(void **state)
 {
 	struct fixture *f = *state;
-	uint32_t word = 0x40;
+	uint32_t word = htole32(0x40);
 
 	bus_master(f->toy.model);
 	f->toy.dma_in_write = true;

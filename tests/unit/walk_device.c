@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The ways through what devices do. */
+#include <endian.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -396,7 +397,7 @@ static int bar_write_slow(struct world *w)
 
 	weir_bar_write_slow(w->bar, 0, 8, value);
 	assert_int_equal(pread(fake.device.memory, &is, 8, 0), 8);
-	return is == value ? 0 : -ENXIO;
+	return le64toh(is) == value ? 0 : -ENXIO;
 }
 
 /* ---- interrupts ---- */
