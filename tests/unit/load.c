@@ -37,7 +37,7 @@ static int foretell_open(struct worker *w, unsigned int dev)
 	for (unsigned int i = 0; i < w->n; i++) {
 		if (!within(ranges, n, w->e[i].iova, w->e[i].iova + (w->e[i].len - 1)))
 			return -EINVAL;
-		if (dev == SOFT && is_giant(w, w->e[i].vaddr))
+		if (dev == SOFT && is_refused(w, w->e[i].vaddr))
 			return -EFAULT;
 		if (dev < SOFT && i >= w->room)
 			return -ENOSPC;
@@ -205,6 +205,13 @@ static char *addresses(size_t len, size_t align, int prot)
 	return (char *)(((uintptr_t)all + align - 1) & ~(align - 1));
 }
 
+static const char *variable(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
 static void start(struct field *field, struct worker *w)
 {
 	static const struct weir_model_desc desc = { .name = "memory", .vendor = 1 };
@@ -226,6 +233,7 @@ static void start(struct field *field, struct worker *w)
 	};
 	field->memory = memory;
 	field->giant = giant;
+	field->blind = variable("WEIR_TEST_BLIND");
 	expect(w, "making a model", (uint64_t)weir_model_create(&desc, &model_ops, NULL,
 								&field->model), 0);
 	expect(w, "making a context", (uint64_t)weir_iommu_open(NULL, &field->iommu), 0);
@@ -290,13 +298,6 @@ double load_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static const char *variable(const char *name)
-{
-	const char *value = getenv(name);
-
-	return value && *value ? value : NULL;
 }
 
 unsigned long long load_seed(void)

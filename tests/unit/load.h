@@ -6,7 +6,8 @@
  * at once. Each call is held against a plain list of what should be mapped. What differs is told,
  * with the seed, and ends the program.
  *
- * Environment: WEIR_TEST_SEED, WEIR_TEST_OPS (calls of weir), WEIR_TEST_SECONDS (instead of that).
+ * Environment: WEIR_TEST_SEED, WEIR_TEST_OPS (calls of weir), WEIR_TEST_SECONDS (instead of that);
+ * WEIR_TEST_BLIND where the kernel, or what emulates it, doesn't tell that something isn't memory.
  */
 #ifndef LOAD_H
 #define LOAD_H

@@ -63,6 +63,11 @@ bool is_giant(const struct worker *w, uint64_t vaddr)
 	return vaddr - (uintptr_t)w->field->giant < GIANT;
 }
 
+bool is_refused(const struct worker *w, uint64_t vaddr)
+{
+	return !w->field->blind && is_giant(w, vaddr);
+}
+
 const struct range untold[3] = {
 	{ 0, 0x7ffffff }, { 0x8100000, 0xfedfffff }, { 0xfef00000, UINT64_MAX },
 };

@@ -45,7 +45,8 @@ struct field {
 	struct weir_ioas *as;
 	struct weir_model *model;
 	char *memory;		/* a stripe for each worker; each page begins with its address */
-	char *giant;
+	char *giant;		/* no memory at all */
+	bool blind;		/* to that */
 };
 
 struct worker {
@@ -84,6 +85,7 @@ void recompute(struct worker *w);
 bool within(const struct range *ranges, unsigned int n, uint64_t first, uint64_t last);
 
 bool is_giant(const struct worker *w, uint64_t vaddr);
+bool is_refused(const struct worker *w, uint64_t vaddr);	/* by the software IOMMU */
 const struct entry *at_iova(const struct worker *w, uint64_t iova);
 const struct entry *oldest_at(const struct worker *w, uint64_t vaddr);
 bool is_free(const struct worker *w, uint64_t iova, uint64_t len);

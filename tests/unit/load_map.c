@@ -233,7 +233,7 @@ static int foretell(const struct worker *w, const struct unit *u, uint64_t *iova
 	if (has_kernel(w) && w->n + u->n > w->room)
 		return -ENOSPC;
 	for (unsigned int i = 0; w->dev[SOFT] && i < u->n; i++)
-		if (is_giant(w, u->parts[i].vaddr))
+		if (is_refused(w, u->parts[i].vaddr))
 			return -EFAULT;
 	return 0;
 }
@@ -449,7 +449,7 @@ void move_something(struct worker *w)
 	vaddr = choose_place(w, e, len) + !any(w, 20) * (1 + any(w, PAGE - 1));
 	if (!len || vaddr % PAGE || (e && !e->moves && !should))
 		should = -EINVAL;
-	if (!should && w->dev[SOFT] && is_giant(w, vaddr))
+	if (!should && w->dev[SOFT] && is_refused(w, vaddr))
 		should = -EFAULT;
 	let_fail(w, should);
 	ret = weir_ioas_update_vaddr(w->field->as, iova, len, (void *)(uintptr_t)vaddr);
