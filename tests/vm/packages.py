@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Packaged kernels and QEMU, fetched and unpacked without touching the host.
+"""Packaged kernels, QEMU and sysroots, fetched and unpacked without touching the host.
 
 apt does the work (resolving, downloading, checking signatures), but with lists,
 status and archives of its own under weir's cache, so that nothing is installed and
@@ -55,6 +55,13 @@ Acquire::Languages "none";
 Acquire::Retries "5";
 """
 
+# For another architecture than the host's: it alone, so that nothing of the host's is resolved.
+APT_CONF_ARCH = """\
+APT::Architecture "{arch}";
+#clear APT::Architectures;
+APT::Architectures {{ "{arch}"; }};
+"""
+
 
 class PackageError(Exception):
     """Packages that could not be had; the text is a sentence for the user."""
@@ -65,17 +72,22 @@ class PackageSet:
     """Packages that are unpacked together into one tree.
 
     `only` keeps those of the resolved packages whose names match: a kernel needs
-    nothing of what its package depends on, a QEMU needs all of it.
+    nothing of what its package depends on, a QEMU needs all of it. `suites` are those
+    that are looked into, `suite` the preferred one of them. `arch` is Debian's name of
+    an architecture; empty, it is the host's own.
     """
 
     name: str
     packages: tuple
     suite: str
     only: str = ""
+    suites: tuple = SUITES
+    arch: str = ""
 
     def request(self):
         """What the tree was asked to be: a marker made for anything else is stale."""
-        return [list(SUITES), self.suite, list(self.packages), self.only]
+        request = [list(self.suites), self.suite, list(self.packages), self.only]
+        return request + [self.arch] if self.arch else request
 
 
 def say(text):
@@ -157,8 +169,8 @@ class Cache:
         for left in folder.glob("tmp-*"):
             shutil.rmtree(left)
         with tempfile.TemporaryDirectory(dir=folder, prefix="tmp-") as scratch:
-            apt = Apt(Path(scratch))
-            say(f"{want.name}: reading the package lists of {' and '.join(SUITES)}")
+            apt = Apt(Path(scratch), want.suites, want.arch)
+            say(f"{want.name}: reading the package lists of {' and '.join(want.suites)}")
             apt.update()
             chosen = apt.resolve(want)
             tree = folder / hashlib.sha256("\n".join(chosen).encode()).hexdigest()[:16]
@@ -170,6 +182,7 @@ class Cache:
                 for deb in debs:
                     unpack(deb, unpacked)
                     deb.unlink()
+                keep_links_inside(unpacked)
                 unpacked.rename(tree)
             marker = Path(scratch) / "marker.json"
             marker.write_text(json.dumps({"request": want.request(), "tree": tree.name,
@@ -188,7 +201,7 @@ class Apt:
     C library included: the host's own libraries are too old to run these programs.
     """
 
-    def __init__(self, root):
+    def __init__(self, root, suites=SUITES, arch=""):
         self.root = root
         for folder in ("state/lists/partial", "cache/archives/partial", "debs"):
             (root / folder).mkdir(parents=True)
@@ -196,8 +209,9 @@ class Apt:
         mirror = host_mirror()
         self._secret = urllib.parse.urlsplit(mirror).hostname or mirror
         (root / "sources.list").write_text("".join(
-            f"deb [signed-by={KEYRING}] {mirror} {suite} main\n" for suite in SUITES))
-        (root / "apt.conf").write_text(APT_CONF.format(root=root))
+            f"deb [signed-by={KEYRING}] {mirror} {suite} main\n" for suite in suites))
+        (root / "apt.conf").write_text(APT_CONF.format(root=root) +
+                                       (APT_CONF_ARCH.format(arch=arch) if arch else ""))
 
     def update(self):
         self._patiently("read the package lists", "update")
@@ -271,15 +285,20 @@ class Apt:
         return text.replace(self._secret, "(mirror)")
 
 
+def host_suite():
+    """The suite that the host was installed from."""
+    for line in Path("/etc/os-release").read_text().splitlines():
+        if line.startswith("VERSION_CODENAME="):
+            return line.partition("=")[2].strip('"')
+    return ""
+
+
 def host_mirror():
     """Where the host's own apt gets its packages, the place to ask for other suites."""
     if not KEYRING.exists():
         raise PackageError(f"{KEYRING} is missing: apt needs it to check what it downloads; "
                            "install debian-archive-keyring")
-    codename = ""
-    for line in Path("/etc/os-release").read_text().splitlines():
-        if line.startswith("VERSION_CODENAME="):
-            codename = line.partition("=")[2].strip('"')
+    codename = host_suite()
     try:
         text = subprocess.run(
             ["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)",
@@ -301,3 +320,13 @@ def unpack(deb, tree):
     done = subprocess.run(["dpkg", "-x", deb, tree], capture_output=True, text=True, check=False)
     if done.returncode:
         raise PackageError(f"{deb.name} could not be unpacked: {done.stderr.strip()}")
+
+
+def keep_links_inside(tree):
+    """Make absolute links relative: in a tree that isn't the root they lead out of it."""
+    for folder, folders, files in os.walk(tree):
+        for path in (Path(folder, name) for name in folders + files):
+            if path.is_symlink() and os.path.isabs(os.readlink(path)):
+                target = os.path.relpath(f"{tree}{os.readlink(path)}", folder)
+                path.unlink()
+                path.symlink_to(target)

@@ -478,7 +478,7 @@ class Packages(unittest.TestCase):
             version = "1"
             broken = False
 
-            def __init__(self, root):
+            def __init__(self, root, *_):
                 self.root = root
 
             def update(self):
