@@ -39,7 +39,7 @@ quick:
 	@python3 tests/check.py --quick
 
 check:
-	@scripts/setup test
+	@scripts/setup cross
 	@python3 tests/check.py
 
 soak:
@@ -63,16 +63,17 @@ vm-shell: all
 
 clean:
 	@rm -rf $(BUILD) $(BUILD)-clang $(BUILD)-asan $(BUILD)-tsan
+	@rm -rf $(BUILD)-s390x $(BUILD)-ppc64el $(BUILD)-arm64
 
 help:
 	@echo "make                        configure and build into build/"
 	@echo "make demo                   install packages, build, run the self test in software"
 	@echo "make quick                  unit and soft tests, under a minute"
-	@echo "make check                  everything: two compilers, sanitizers, virtual machines"
+	@echo "make check                  everything: compilers, sanitizers, architectures, virtual machines"
 	@echo "make soak MINUTES=60        devices used at random by processes that are killed, in machines"
 	@echo "make bench                  what weir itself costs; docs/performance.md explains"
 	@echo "make install                PREFIX (/usr/local) and DESTDIR are honoured"
 	@echo "make vm-shell MACHINE=name  a shell in one of the test machines"
 	@echo "make clean                  remove build/ and its siblings"
 	@echo
-	@echo "scripts/setup build|demo|test installs the distribution's packages."
+	@echo "scripts/setup build|demo|test|cross installs the distribution's packages."

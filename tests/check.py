@@ -14,6 +14,7 @@ failed, N skipped"; the exit status is 0 only if nothing failed and nothing was 
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import re
@@ -27,6 +28,8 @@ import unittest
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOP / 'tests/cross'))
+import cross    # noqa: E402
 BUILD = TOP / 'build'
 LOGS = BUILD / 'logs'
 
@@ -48,7 +51,8 @@ SANITIZERS = {
 class Config:
     """One build directory and what is tested in it, and how."""
 
-    def __init__(self, name, build, cc, cxx, options, suites, slow=1, env=(), wrapper=()):
+    def __init__(self, name, build, cc, cxx, options, suites, slow=1, env=(), wrapper=(),
+                 target=None):
         self.name = name
         self.build = TOP / build
         self.cc = cc
@@ -58,6 +62,7 @@ class Config:
         self.slow = slow        # how much more time than usual a test gets
         self.env = dict(env)    # for the tests
         self.wrapper = wrapper  # a command that runs each test program
+        self.target = target    # of a cross build
 
 
 # gcc's sanitizers, because their runtimes come with the compiler. They change what gcc can see
@@ -77,6 +82,11 @@ CONFIGS = [
            env=MANY),
 ]
 
+# QEMU's emulation of user space doesn't tell what isn't memory.
+CONFIGS += [Config(name, f'build-{name}', target.compiler, '', ['-Dwerror=true'], UNIT, slow=8,
+                   env={'WEIR_TEST_BLIND': '1'}, target=target)
+            for name, target in cross.TARGETS.items()]
+
 # These run what the gcc part has built. What valgrind calls lost is an error, what is reachable
 # still isn't: children that tests fork leave it behind.
 VALGRIND = Config('valgrind', 'build', 'gcc', 'g++', [], UNIT, slow=20,
@@ -87,17 +97,18 @@ PARTS = [config.name for config in CONFIGS] + ['valgrind', 'harness', 'soak', 'v
 NEED_GCC = ['valgrind', 'soak', 'vm']
 
 
+@dataclasses.dataclass
 class Case:
     """One test case's result, and the output that explains it."""
 
-    def __init__(self, layer, machine, test, result, seconds=None, why='', output=()):
-        self.layer = layer
-        self.machine = machine
-        self.test = test
-        self.result = result        # pass, fail or skip
-        self.seconds = seconds      # None where cases aren't timed one by one
-        self.why = why
-        self.output = list(output)
+    layer: str
+    machine: str
+    test: str
+    result: str             # pass, fail or skip
+    seconds: float = None   # None where cases aren't timed one by one
+    why: str = ''
+    output: list = dataclasses.field(default_factory=list)
+    unrun: int = 0          # cases after this one that the program's end kept from running
 
     def json(self):
         return {key: getattr(self, key)
@@ -194,15 +205,28 @@ def same_compiler(a, b):
     return os.path.realpath(shutil.which(a) or a) == os.path.realpath(shutil.which(b) or b)
 
 
-def compile_config(config, log):
+def cross_options(config, cache):
+    """What makes meson build for another machine. A directory with another sysroot starts afresh:
+    meson would keep some of the old one."""
+    text = cross.cross_file(config.target, cache)
+    path = config.build / 'cross.ini'
+    if not path.exists() or path.read_text() != text:
+        shutil.rmtree(config.build, ignore_errors=True)
+        config.build.mkdir()
+        path.write_text(text)
+    return ['--cross-file', path]
+
+
+def compile_config(config, log, more_options=()):
     """Configure, or reconfigure what an older checkout left, and build."""
     for tool in ('meson', 'ninja', config.cc):
         if not shutil.which(tool):
-            raise PartError(f'{tool} is not installed; run scripts/setup test')
+            raise PartError(f'{tool} is not installed; run scripts/setup '
+                            f'{"cross" if config.target else "test"}')
     env = environment(config)
     known = (config.build / 'meson-private/coredata.dat').exists()
     must(log, ['meson', 'setup'] + (['--reconfigure'] if known else []) +
-         config.options + [config.build], env, 'meson setup')
+         [*config.options, *more_options, config.build], env, 'meson setup')
 
     # A configured directory keeps its compiler whatever CC says now.
     compilers = json.loads((config.build / 'meson-info/intro-targets.json').read_text())
@@ -246,8 +270,13 @@ def test_config(config, log):
     wanted = [test['name'] for test in tests
               if any(suite.partition(':')[2] in config.suites for suite in test['suite'])]
     cases = []
+    impossible = cross.load(config.name) if config.target else {}
     for entry in programs:
-        cases += program_cases(config.name, entry)
+        program, found = program_cases(config.name, entry)
+        cases += cross.judge(program, impossible.pop(program, {}), found)
+    if impossible:
+        cases.append(Case('unit', config.name, config.name, 'fail', why='no such test programs: '
+                          + ', '.join(impossible)))
     if len(programs) != len(wanted):
         cases.append(Case('unit', config.name, config.name, 'fail', output=tail(log),
                           why=f'meson ran {len(programs)} of {len(wanted)} test programs'))
@@ -273,7 +302,7 @@ REPORT = re.compile(r'(ERROR|WARNING): \w+Sanitizer|: runtime error: |^==\d+== '
 
 
 def program_cases(machine, entry):
-    """The cases of one test program, from its line in meson's testlog.json.
+    """A test program's name and its cases, from its line in meson's testlog.json.
 
     Meson 1.0's own reading of TAP isn't used: cmocka 1.1.5 writes one plan per group and
     "not ok N # SKIP" for skip(), without the case's name, and its tests may print. Meson takes
@@ -302,7 +331,8 @@ def program_cases(machine, entry):
                 verdict = 'skip'
                 why = said[-1] if said and why in ('', 'skipped') else why
             else:
-                verdict, why = ('pass' if ok.lower() == 'ok' else 'fail'), ''
+                verdict = 'pass' if ok.lower() == 'ok' else 'fail'
+                name, _, why = name.partition(' Could not run test: ')      # a failed teardown's
             cases.append(Case(layer, machine, f'{program}: {name or "case " + number}', verdict,
                               why=why, output=said))
             said = []
@@ -337,11 +367,13 @@ def program_cases(machine, entry):
             if REPORT.search(line):     # a checker's: its head says what, its tail doesn't
                 output = output[i:i + TAIL]
                 break
+        unrun = max((planned or 0) - len(cases), 0)
         cases.append(Case(layer, machine, program, whole[0], why=whole[1], output=output))
+        cases[-1].unrun = unrun
 
     if len(cases) == 1:
         cases[0].seconds = round(entry['duration'], 3)
-    return cases
+    return program, cases
 
 
 # ---- the parts that report in JSON: machines, and the harness's own tests -----------------------
@@ -427,7 +459,9 @@ class Recorder(unittest.TextTestResult):
 
 def run_unittest(path):
     """The child's half of harness_part()."""
-    tests = unittest.defaultTestLoader.discover(str(TOP / 'tests/vm'), 'test_*.py')
+    # A loader keeps the folder that it was used on.
+    tests = unittest.TestSuite(unittest.TestLoader().discover(str(TOP / 'tests' / folder))
+                               for folder in ('vm', 'cross'))
     result = unittest.TextTestRunner(verbosity=2, resultclass=Recorder).run(tests)
     Path(path).write_text(json.dumps([case.json() for case in result.cases.values()], indent=1))
     return 0 if result.wasSuccessful() else 1
@@ -458,7 +492,8 @@ class Check:
             if stopping.is_set():
                 raise PartError('interrupted')
         except Exception as err:        # a bug in this script, too, must not pass for success
-            why = str(err) if isinstance(err, PartError) else repr(err)
+            known = isinstance(err, (PartError, cross.PackageError))
+            why = str(err) if known else repr(err)
             cases.append(Case(layer, name, name, 'fail', round(time.monotonic() - start, 1), why,
                               tail(log) if log.exists() else []))
         with self.lock:
@@ -486,7 +521,13 @@ class Check:
         def build_and_test(log):
             compile_config(config, log)
             return test_config(config, log)
-        self.part(config.name, build_and_test, 'unit')
+
+        def cross_build_and_test(log):
+            with cross.Cache() as cache:
+                compile_config(config, log, cross_options(config, cache))
+                return test_config(config, log)
+
+        self.part(config.name, cross_build_and_test if config.target else build_and_test, 'unit')
 
     def gcc_and_beside(self, config):
         """What runs beside the builds starts: the machines after this one, soak after its tests."""
