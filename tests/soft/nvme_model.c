@@ -429,11 +429,12 @@ static void *engine_main(void *arg)
 
 /* ---- registers ---- */
 
+/* Ready within 2 seconds, at most: its thread may have to wait for a processor. */
 static uint64_t capabilities(const struct model *m)
 {
 	unsigned int mps = page_shift(m) - 12;
 
-	return NVME_MODEL_MQES | 1ull << 16 | (uint64_t)m->opts.stride << 32 |
+	return NVME_MODEL_MQES | 1ull << 16 | 4ull << 24 | (uint64_t)m->opts.stride << 32 |
 	       (m->opts.no_nvm ? 1ull << 43 : 1ull << 37) | (uint64_t)mps << 48 |
 	       (uint64_t)mps << 52;
 }

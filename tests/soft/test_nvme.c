@@ -163,7 +163,7 @@ static void test_identify(void **state)
 	assert_int_equal(info.mdts, 32768);
 	assert_int_equal(info.max_transfer, 32768);
 	assert_int_equal(info.max_depth, NVME_MODEL_MQES);
-	assert_int_equal(info.ready_ms, 0);
+	assert_int_equal(info.ready_ms, 2000);
 	assert_true(info.write_cache);
 
 	assert_int_equal(nvme_namespaces(f.nvme, 0, ids, 8), 3);
@@ -565,7 +565,7 @@ static void test_trouble(void **state)
 		int error;
 		const char *word;
 	} all[] = {
-		{ NVME_SILENT, -ETIMEDOUT, "didn't end within 1000 ms" },
+		{ NVME_SILENT, -ETIMEDOUT, "didn't end within 2000 ms" },
 		{ NVME_FATAL, -EIO, "fatal status" },
 		{ NVME_TWICE, -EIO, "isn't outstanding" },
 	};
@@ -573,7 +573,7 @@ static void test_trouble(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2 * sizeof(all) / sizeof(all[0]); i++) {
 		const struct nvme_opts opts = {
-			.timeout_ms = all[i / 2].trouble == NVME_SILENT ? 1000 : 0,
+			.timeout_ms = all[i / 2].trouble == NVME_SILENT ? 2000 : 0,
 			.irq = i & 1,
 		};
 		struct nvme_ns ns;
