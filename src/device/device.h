@@ -117,9 +117,6 @@ int wr_soft_sample(struct weir_device *dev, const char *sample);
 /* At close: disable whatever is enabled, and close the eventfds. */
 void wr_irqs_close(struct weir_device *dev);
 
-/* A caller's fd must be an eventfd: 0, -EBADF or -EINVAL with a message that doesn't name @dev. */
-int wr_check_eventfd(int fd);
-
 /* "BAR 0", for messages. */
 const char *wr_region_name(unsigned int region);
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include "base/process.h"
 #include "base/sys.h"
 #include "device/device.h"
+#include "kernel/vdev.h"
 
 static const char *const irq_names[WEIR_IRQS] = {
 	"INTx", "MSI", "MSI-X", "the error interrupt", "the request interrupt",
@@ -36,24 +36,6 @@ int weir_irq_info(struct weir_device *dev, enum weir_irq irq, struct weir_irq_in
 	*info = (struct weir_irq_info){ 0 };
 	ret = dev->transport->irq_info(dev, irq, info);
 	return ret ? wr_fail_in(ret, "%s", dev->name) : 0;
-}
-
-int wr_check_eventfd(int fd)
-{
-	static const char link[] = "anon_inode:[eventfd]";
-	char path[32], target[sizeof(link)];
-	ssize_t len;
-
-	if (fd < 0)
-		return wr_fail(-EINVAL, "%d is no fd", fd);
-	if (fcntl(fd, F_GETFD) < 0)
-		return wr_fail(-EBADF, "fd %d isn't open", fd);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	len = wr_sys->readlink(path, target, sizeof(target));
-	/* Without /proc it's left to the kernel to find out. */
-	if (len >= 0 && ((size_t)len != sizeof(link) - 1 || memcmp(target, link, sizeof(link) - 1)))
-		return wr_fail(-EINVAL, "fd %d is no eventfd", fd);
-	return 0;
 }
 
 static int check_kind(struct weir_device *dev, enum weir_irq irq)

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/process.h"
 #include "device/device.h"
+#include "kernel/vdev.h"
 
 int weir_device_reset(struct weir_device *dev)
 {

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/process.h"
 #include "device/device.h"
+#include "kernel/vdev.h"
 #include "pci/config.h"
 
 static const char *const region_names[WEIR_REGIONS] = {

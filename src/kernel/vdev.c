@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -154,6 +155,24 @@ int wr_vdev_read(int fd, uint64_t offset, void *buf, size_t len)
 int wr_vdev_write(int fd, uint64_t offset, const void *buf, size_t len)
 {
 	return moved(wr_sys->pwrite(fd, buf, len, (off_t)offset), len, "writing");
+}
+
+int wr_check_eventfd(int fd)
+{
+	static const char link[] = "anon_inode:[eventfd]";
+	char path[32], target[sizeof(link)];
+	ssize_t len;
+
+	if (fd < 0)
+		return wr_fail(-EINVAL, "%d is no fd", fd);
+	if (fcntl(fd, F_GETFD) < 0)
+		return wr_fail(-EBADF, "fd %d isn't open", fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	len = wr_sys->readlink(path, target, sizeof(target));
+	/* Without /proc it's left to the kernel to find out. */
+	if (len >= 0 && ((size_t)len != sizeof(link) - 1 || memcmp(target, link, sizeof(link) - 1)))
+		return wr_fail(-EINVAL, "fd %d is no eventfd", fd);
+	return 0;
 }
 
 /* VFIO_DEVICE_SET_IRQS with eventfds; returns what the kernel says, which can be positive. */

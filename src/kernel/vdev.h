@@ -32,6 +32,9 @@ int wr_vdev_irq(int fd, unsigned int irq, struct wr_vfio_irq_info *info);
 int wr_vdev_read(int fd, uint64_t offset, void *buf, size_t len);
 int wr_vdev_write(int fd, uint64_t offset, const void *buf, size_t len);
 
+/* An fd from outside must be an eventfd: 0, -EBADF or -EINVAL. */
+int wr_check_eventfd(int fd);
+
 /*
  * Have vectors [first, first + count) signal these eventfds, -1 for none. The first call allocates
  * vectors 0 to first + count - 1; -ENOSPC, and nothing allocated, when the host has fewer to give.
