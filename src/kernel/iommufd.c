@@ -381,6 +381,30 @@ int wr_iommufd_phys(int fd, uint32_t ioas, weir_iova iova, uint64_t *len, uint64
 	return 0;
 }
 
+/* iommufd_ioas_change_process(): who gets the charge is charged before the other is relieved. */
+int wr_iommufd_change_process(int fd)
+{
+	struct wr_iommu_change_process change = { .size = sizeof(change) };
+	int ret = wr_sys->ioctl(fd, WR_IOMMU_IOAS_CHANGE_PROCESS, &change);
+
+	switch (ret) {
+	case -ENOTTY:
+		return wr_fail(-ENOTSUP, "this kernel's IOMMUFD can't have what is pinned count as "
+			       "another process's (Linux 6.14)");
+	case -EINVAL:
+		return wr_fail(-ENOTSUP, "the kernel can't have what is pinned count as another "
+			       "process's: something is mapped in this %s by its address, not by "
+			       "its file", WR_IOMMUFD_NODE);
+	case -ENOMEM:
+		return wr_fail(ret, "what is pinned is more than this process's limit of locked "
+			       "memory allows, to which a user's memory counts twice while it goes "
+			       "from one process to another: raise it (ulimit -l, LimitMEMLOCK=)");
+	default:
+		return ret < 0 ? wr_fail(ret, "having what is pinned count as this process's: %s",
+					 strerror(-ret)) : 0;
+	}
+}
+
 /* ---- dirty tracking ---- */
 
 int wr_iommufd_track(int fd, uint32_t hwpt, bool on)

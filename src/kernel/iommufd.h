@@ -78,6 +78,12 @@ int wr_iommufd_unmap_all(int fd, uint32_t ioas);
  */
 int wr_iommufd_phys(int fd, uint32_t ioas, weir_iova iova, uint64_t *len, uint64_t *phys);
 
+/*
+ * Have all that is pinned count as this process's, and no longer as that of who mapped it. -ENOTSUP
+ * when something is mapped that isn't a file's, by its file; or on a kernel before 6.14.
+ */
+int wr_iommufd_change_process(int fd);
+
 /* Dirty tracking of a page table that was made for it. Bits are set, none is cleared. */
 int wr_iommufd_track(int fd, uint32_t hwpt, bool on);
 int wr_iommufd_dirty_read(int fd, uint32_t hwpt, const struct wr_mapping *m, uint64_t *bitmap);

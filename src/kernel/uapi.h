@@ -320,6 +320,7 @@ struct wr_vfio_detach {
 #define WR_IOMMU_SET_DIRTY_TRACKING	WR_IOMMU_IO(11)
 #define WR_IOMMU_GET_DIRTY_BITMAP	WR_IOMMU_IO(12)
 #define WR_IOMMU_IOAS_MAP_FILE		WR_IOMMU_IO(15)
+#define WR_IOMMU_IOAS_CHANGE_PROCESS	WR_IOMMU_IO(18)
 #define WR_IOMMU_IOAS_GET_PA		WR_IOMMU_IO(21)
 
 struct wr_iommu_destroy {
@@ -398,6 +399,11 @@ struct wr_iommu_copy {
 	uint64_t length;
 	uint64_t dst_iova;
 	uint64_t src_iova;
+};
+
+struct wr_iommu_change_process {
+	uint32_t size;
+	uint32_t reserved;
 };
 
 struct wr_iommu_unmap {
