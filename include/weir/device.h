@@ -45,7 +45,8 @@ struct weir_device_opts {
 
 /**
  * weir_device_open() - take a device: claim its IOMMU group, attach it to an address space, reset
- * it where it can be. Bus mastering is off afterwards: see weir_device_bus_master().
+ * it where it can be. Bus mastering is off afterwards: see weir_device_bus_master(). One that came
+ * with opts.ioas from another process is left as it is: see weir_ioas_import().
  * @iommu: the context; NULL for a private one, or that of opts.ioas.
  * @name: "0000:01:00.0" (the domain "0000:" may be left out), or "soft:NAME".
  * @opts: may be NULL.
@@ -57,7 +58,8 @@ struct weir_device_opts {
  * and weir_device_info.can_reset says so.
  *
  * Returns 0, or, with everything as it was:
- *  -EINVAL  no or a malformed name; not a PCI device; @iommu isn't the context of opts.ioas
+ *  -EINVAL  no or a malformed name; not a PCI device; @iommu isn't the context of opts.ioas; an fd
+ *           or a VF token for a device that came with opts.ioas
  *  -ENOENT  no such device
  *  -ENODEV  the device isn't bound to vfio-pci, has no IOMMU group, or VFIO isn't loaded
  *  -EACCES  its group's node may not be opened by this user; a VF token is wrong or missing

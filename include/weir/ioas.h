@@ -373,6 +373,100 @@ struct weir_fault {
  */
 WEIR_API int weir_ioas_faults(struct weir_ioas *as, struct weir_fault *faults, size_t n);
 
+/**
+ * weir_ioas_export() - hand an address space over to another process, with its devices and all that
+ * is mapped, while the devices run: to a broker's client, or to a new version of the program, be it
+ * a process of its own or what this one executes. Devices go on reaching the memory at the same
+ * IOVAs, and interrupts signal the same eventfds, whichever process has it, or none for a while.
+ * @fds: filled with the fds that the other process needs, in the order in which
+ *	weir_ioas_import() wants them. They stay weir's, close on exec, and good until the address
+ *	space is kept or closed: pass them by SCM_RIGHTS (unix(7); the kernel takes 253 at once), or
+ *	let them be inherited (FD_CLOEXEC). Who has them has the devices and the memory.
+ * @n: room in @fds.
+ *
+ * It goes when its devices are attached by "iommufd", all in one domain, no other address space of
+ * its context is, and all that is mapped is files' memory: from weir_ioas_map_fd(), or a weir_mem
+ * with opts.shared, or copied from such (weir_ioas_copy()). What weir_ioas_allow() and
+ * weir_ioas_small_pages() asked for goes with it. Of interrupts those go that signal eventfds of
+ * weir's; the caller's own (weir_irq_set()) are the caller's to hand over, and go on being
+ * signalled.
+ *
+ * From then on it is another process's: here calls that concern it or its devices fail with
+ * -EPERM; look-ups answer still. Closing it, its devices, bars and weir_mem closes what this
+ * process has of it, and leaves all as it is for the other; when nobody has the fds any more, the
+ * kernel resets the devices and drops the mappings. A weir_mem that is freed takes its copies in
+ * this address space along. weir can't stop accesses to mapped registers and memory: leave them
+ * alone. No other device can be attached by "iommufd" in this context before the address space is
+ * closed.
+ *
+ * As with closing, no other call but look-ups may run on the address space or its devices beside
+ * it.
+ *
+ * Returns the number of fds, 3 or more; when that is more than @n, nothing is handed over. Or, with
+ * everything as it was:
+ *  -ENOTSUP  something is mapped that isn't a file's memory, a bar's registers for instance, or
+ *            that the kernel couldn't map by its file, or devices are attached by another
+ *            interface, without an IOMMU for instance: the message names it; the kernel is older
+ *            than Linux 6.14; or what is pinned counts by process (weir_iommu_opts.accounting, or
+ *            that of the /dev/iommu that was given)
+ *  -ENODEV   no device is attached
+ *  -EBUSY    another address space of the context is attached by "iommufd" or "iommufd-noiommu"
+ *  -EIO      the address space is degraded
+ *  -EPERM    it is handed over already
+ *  -ENOMEM, -EMFILE, -EDEADLK as weir_ioas_map()
+ * and what IOMMU_IOAS_CHANGE_PROCESS says (drivers/iommu/iommufd/ioas.c).
+ */
+WEIR_API int weir_ioas_export(struct weir_ioas *as, int *fds, size_t n);
+
+/**
+ * weir_ioas_keep() - take back an address space that was handed over: the other process couldn't
+ * import it, or is gone, and has changed nothing. While it uses it this isn't noticed, and both
+ * would change the same devices and mappings.
+ *
+ * Returns 0; -EINVAL when it isn't handed over; -ENODEV when its devices have been closed here;
+ * -ENOMEM when what is pinned, if it counts as the other process's, is beyond this one's limit.
+ */
+WEIR_API int weir_ioas_keep(struct weir_ioas *as);
+
+/**
+ * weir_ioas_import() - open an address space that another process handed over.
+ * @iommu: the context that it becomes one of, which has no device by "iommufd"; NULL for a private
+ *	one, closed with it.
+ * @fds, @n: all that weir_ioas_export() gave, in that order. They stay the caller's, who may close
+ *	them: weir makes duplicates. A device is only closed when all its fds are.
+ * @out: the address space; close it with weir_ioas_close().
+ *
+ * What is mapped is as if weir_ioas_map_fd() had mapped it here, that of a weir_mem as well: at the
+ * same IOVAs; weir_ioas_to_vaddr() says where it is in this process, each copy at an address of its
+ * own. What is pinned counts as this process's from now on (RLIMIT_MEMLOCK; for a moment twice,
+ * where both are the same user's). Dirty tracking is on if it was, and the limits that
+ * weir_ioas_allow() and weir_ioas_small_pages() set hold on.
+ *
+ * The devices are opened by their names, with weir_device_opts.ioas: they come as they are, without
+ * a reset, with the address bits that they drive unless fewer are asked for, and with those
+ * interrupts enabled that were, by eventfds of weir's, in which what had been signalled still is
+ * (those that signal eventfds of the exporting program's: set them anew). Those that nobody opens
+ * are closed with the address space.
+ *
+ * The exporter may be gone, and mustn't use it any more. Which process has it only the two can
+ * know: import it once. What comes is checked, but whether the files are those that the kernel has
+ * mapped can't be known: import from who is trusted with the devices.
+ *
+ * Returns 0, or, with everything as it was:
+ *  -EINVAL   too few or too many fds, or not what they should be: the message says which; the
+ *            record is damaged, or what it says can't be; another interface is forced; or
+ *            @iommu counts by process what is pinned (weir_iommu_opts.accounting)
+ *  -ENOTSUP  the record is of another version of weir; or the kernel's part can't go to another
+ *            process, as weir_ioas_export() says
+ *  -ENODEV   a device isn't in this machine, or in no IOMMU group
+ *  -EBUSY    @iommu has devices by "iommufd", or one in the same IOMMU group
+ *  -ENOMEM   no memory, or the limit of locked memory is too low
+ *  -EMFILE   too many open files
+ * and what mmap(2) says.
+ */
+WEIR_API int weir_ioas_import(struct weir_iommu *iommu, const int *fds, size_t n,
+			      struct weir_ioas **out);
+
 #ifdef __cplusplus
 }
 #endif

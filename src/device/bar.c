@@ -169,10 +169,11 @@ int weir_ioas_map_bar(struct weir_ioas *as, struct weir_bar *bar, uint64_t offse
 {
 	struct weir_device *dev = bar->dev;
 	void *vaddr;
-	int fd, ret = wr_check_process(dev->process);
+	int fd, ret = wr_device_check(dev);
 
-	if (!ret)
-		ret = check_lent(bar, offset, len, &vaddr);
+	if (ret)
+		return ret;
+	ret = check_lent(bar, offset, len, &vaddr);
 	if (!ret)
 		ret = wr_ioas_check_change(as);
 	if (ret)

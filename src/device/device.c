@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/process.h"
 #include "device/device.h"
+#include "ioas/handover.h"
 #include "ioas/iommu.h"
 #include "model/model.h"
 #include "pci/addr.h"
@@ -39,8 +40,12 @@ static int open_transport(struct weir_device *dev, struct weir_ioas *as,
 		return ret;
 	dev->backend = dev->ep.domain->ops->name;
 	ret = dev->transport->open(dev, opts);
+	if (!ret && dev->ep.parcel)
+		ret = wr_irqs_unpack(dev, dev->ep.parcel);
 	if (ret)
 		wr_ioas_detach(&dev->ep);
+	else
+		wr_ioas_unpacked(&dev->ep);
 	return ret;
 }
 
@@ -82,6 +87,7 @@ static int finish_open(struct weir_device *dev, struct weir_iommu *iommu,
 	dev->ep.vf_token = opts->vf_token;
 	dev->ep.use_fd = opts->use_fd;
 	dev->ep.given_fd = opts->fd;
+	dev->ep.vector = wr_irqs_vector;
 	wr_list_init(&dev->ep.link);
 	if (!opts->ioas)
 		ret = weir_ioas_open(iommu, &dev->own);
@@ -160,9 +166,21 @@ int weir_device_open_model(struct weir_iommu *iommu, struct weir_model *model,
 	return finish_open(dev, iommu, opts, out);
 }
 
+int wr_device_check(struct weir_device *dev)
+{
+	int ret = wr_check_process(dev->process);
+
+	if (ret || !wr_ioas_handed(weir_device_ioas(dev)))
+		return ret;
+	return wr_fail(-EPERM, "%s: it was handed over with its address space by "
+		       "weir_ioas_export(), and is another process's: weir_ioas_keep() takes it "
+		       "back", dev->name);
+}
+
 int weir_device_close(struct weir_device *dev)
 {
 	unsigned int bars;
+	bool handed;
 	int ret;
 
 	if (!dev)
@@ -176,14 +194,16 @@ int weir_device_close(struct weir_device *dev)
 	if (bars)
 		return wr_fail(-EBUSY, "%s: %u of its bars are open: close them first", dev->name,
 			       bars);
-	ret = wr_ioas_check_change(dev->ep.as);
+	ret = wr_ioas_check_close(dev->ep.as);
 	if (!ret && dev->own)
 		ret = wr_ioas_in_use(dev->own, dev->name);
 	if (ret)
 		return ret;
+	handed = wr_ioas_handed(dev->ep.as);
 	/* The kernel clears it at close anyhow, but only when the last fd of the device goes. */
-	weir_device_bus_master(dev, false);
-	wr_irqs_close(dev);
+	if (!handed)
+		weir_device_bus_master(dev, false);
+	wr_irqs_close(dev, handed);
 	if (dev->transport->close)
 		dev->transport->close(dev);
 	wr_ioas_detach(&dev->ep);
@@ -193,7 +213,7 @@ int weir_device_close(struct weir_device *dev)
 
 int weir_device_fd(struct weir_device *dev)
 {
-	int ret = wr_check_process(dev->process);
+	int ret = wr_device_check(dev);
 
 	if (ret)
 		return ret;
@@ -208,7 +228,7 @@ struct weir_ioas *weir_device_ioas(struct weir_device *dev)
 
 int weir_device_move(struct weir_device *dev, struct weir_ioas *ioas)
 {
-	int ret = wr_check_process(dev->process);
+	int ret = wr_device_check(dev);
 
 	if (ret)
 		return ret;
@@ -247,7 +267,7 @@ int weir_device_info(struct weir_device *dev, struct weir_device_info *info)
 int weir_device_bus_master(struct weir_device *dev, bool on)
 {
 	uint16_t command;
-	int ret = wr_check_process(dev->process);
+	int ret = wr_device_check(dev);
 
 	if (ret)
 		return ret;
@@ -271,7 +291,7 @@ int weir_device_bus_master(struct weir_device *dev, bool on)
 
 int weir_device_gone(struct weir_device *dev)
 {
-	int ret = wr_check_process(dev->process);
+	int ret = wr_device_check(dev);
 
 	if (ret)
 		return ret;

@@ -114,8 +114,16 @@ extern const struct wr_transport wr_transport_soft;
 int wr_soft_use(struct weir_device *dev, struct weir_model *model);
 int wr_soft_sample(struct weir_device *dev, const char *sample);
 
-/* At close: disable whatever is enabled, and close the eventfds. */
-void wr_irqs_close(struct weir_device *dev);
+/* Whether it is this process's, and wasn't handed over: 0, or -EPERM. */
+int wr_device_check(struct weir_device *dev);
+
+/* At close: disable whatever is enabled, unless it was handed over, and close the eventfds. */
+void wr_irqs_close(struct weir_device *dev, bool handed);
+
+/* For who hands it over, see wr_endpoint.vector; and what is enabled of a device that came so. */
+bool wr_irqs_vector(const struct wr_endpoint *ep, unsigned int irq, unsigned int vector,
+		    int *eventfd);
+int wr_irqs_unpack(struct weir_device *dev, struct wr_parcel *parcel);
 
 /* "BAR 0", for messages. */
 const char *wr_region_name(unsigned int region);

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "base/process.h"
 #include "base/sys.h"
 #include "device/device.h"
+#include "ioas/handover.h"
 #include "kernel/vdev.h"
 
 static const char *const irq_names[WEIR_IRQS] = {
@@ -18,7 +18,7 @@ static const char *const irq_names[WEIR_IRQS] = {
 
 static int check_irq(struct weir_device *dev, enum weir_irq irq)
 {
-	int ret = wr_check_process(dev->process);
+	int ret = wr_device_check(dev);
 
 	if (ret)
 		return ret;
@@ -285,14 +285,51 @@ int weir_irq_disable(struct weir_device *dev, enum weir_irq irq)
 	return ret;
 }
 
-void wr_irqs_close(struct weir_device *dev)
+bool wr_irqs_vector(const struct wr_endpoint *ep, unsigned int irq, unsigned int vector,
+		    int *eventfd)
+{
+	const struct weir_device *dev = wr_container_of(ep, struct weir_device, ep);
+	const struct wr_irqs *irqs = &dev->irqs[irq];
+
+	if (vector >= irqs->count)
+		return false;
+	*eventfd = irqs->v[vector].given < 0 ? irqs->v[vector].fd : -1;
+	return true;
+}
+
+int wr_irqs_unpack(struct weir_device *dev, struct wr_parcel *parcel)
+{
+	const int *eventfd = parcel->eventfds;
+	int ret = 0;
+
+	for (unsigned int irq = 0; irq < WEIR_IRQS && !ret; irq++)
+		ret = make_room(&dev->irqs[irq], parcel->vectors[irq]);
+	for (unsigned int irq = 0; irq < WEIR_IRQS; irq++) {
+		struct wr_irqs *irqs = &dev->irqs[irq];
+
+		if (ret) {
+			free(irqs->v);
+			*irqs = (struct wr_irqs){ 0 };
+			continue;
+		}
+		irqs->count = parcel->vectors[irq];
+		for (unsigned int i = 0; i < irqs->count; i++)
+			irqs->v[i].own = irqs->v[i].fd = *eventfd++;
+	}
+	if (!ret)
+		parcel->n_eventfds = 0;
+	return ret;
+}
+
+void wr_irqs_close(struct weir_device *dev, bool handed)
 {
 	pthread_mutex_lock(&dev->lock);
 	for (unsigned int irq = 0; irq < WEIR_IRQS; irq++) {
 		struct wr_irqs *irqs = &dev->irqs[irq];
 
 		/* Where the kernel refuses, closing the device's fd will do it. */
-		disable_locked(dev, irq);
+		if (!handed)
+			disable_locked(dev, irq);
 		for (unsigned int i = 0; i < irqs->room; i++) {
 			now_signals(&irqs->v[i], -1, -1);
 			wr_close(irqs->v[i].own);

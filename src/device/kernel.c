@@ -158,7 +158,8 @@ static int kernel_open(struct weir_device *dev, const struct weir_device_opts *o
 	if (ret)
 		return wr_fail_in(ret, "%s", dev->name);
 	k->resets = info.flags & WR_VFIO_DEVICE_RESETS;
-	tell_reset(dev->name, k->resets);
+	if (!dev->ep.parcel)
+		tell_reset(dev->name, k->resets);
 	return 0;
 }
 

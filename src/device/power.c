@@ -3,13 +3,12 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "base/process.h"
 #include "device/device.h"
 #include "kernel/vdev.h"
 
 int weir_device_reset(struct weir_device *dev)
 {
-	int ret = wr_check_process(dev->process);
+	int ret = wr_device_check(dev);
 
 	if (ret)
 		return ret;
@@ -28,7 +27,7 @@ static int no_bus(struct weir_device *dev)
 int weir_device_hot_reset_info(struct weir_device *dev, struct weir_dependent *list, size_t n)
 {
 	struct weir_dependent *all;
-	int count = wr_check_process(dev->process);
+	int count = wr_device_check(dev);
 
 	if (count)
 		return count;
@@ -45,7 +44,7 @@ int weir_device_hot_reset_info(struct weir_device *dev, struct weir_dependent *l
 
 int weir_device_hot_reset(struct weir_device *dev)
 {
-	int ret = wr_check_process(dev->process);
+	int ret = wr_device_check(dev);
 
 	if (ret)
 		return ret;
@@ -71,7 +70,7 @@ static bool is_feature(enum weir_feature feature)
 
 int weir_device_has(struct weir_device *dev, enum weir_feature feature)
 {
-	int ret = wr_check_process(dev->process);
+	int ret = wr_device_check(dev);
 
 	if (ret)
 		return ret;
@@ -85,7 +84,7 @@ int weir_device_has(struct weir_device *dev, enum weir_feature feature)
 
 int weir_device_low_power(struct weir_device *dev, bool on, int wakeup)
 {
-	int ret = wr_check_process(dev->process);
+	int ret = wr_device_check(dev);
 
 	if (ret)
 		return ret;

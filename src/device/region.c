@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "base/process.h"
 #include "device/device.h"
 #include "kernel/vdev.h"
 #include "pci/config.h"
@@ -21,7 +20,7 @@ const char *wr_region_name(unsigned int region)
 
 int weir_region_info(struct weir_device *dev, unsigned int region, struct weir_region_info *info)
 {
-	int ret = wr_check_process(dev->process);
+	int ret = wr_device_check(dev);
 
 	if (ret)
 		return ret;

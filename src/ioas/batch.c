@@ -69,7 +69,7 @@ void wr_batch_free(struct wr_batch *batch)
 	free(batch);
 }
 
-struct wr_batch *wr_batch_of(void *vaddr, uint64_t len, int fd, uint64_t offset)
+struct wr_batch *wr_batch_of(void *vaddr, uint64_t len, struct wr_file file)
 {
 	struct wr_memory *memory = calloc(1, sizeof(*memory));
 	struct wr_batch *batch;
@@ -83,12 +83,12 @@ struct wr_batch *wr_batch_of(void *vaddr, uint64_t len, int fd, uint64_t offset)
 		free(memory);
 		return NULL;
 	}
-	*memory = (struct wr_memory){ .units = 1, .len = len, .file = { fd, offset } };
+	*memory = (struct wr_memory){ .units = 1, .len = len, .file = file };
 	batch->memory = memory;
 	batch->len = len;
 	batch->parts[0].vaddr = vaddr;
 	batch->parts[0].len = len;
-	if (fd >= 0)
+	if (file.fd >= 0)
 		batch->parts[0].file = &memory->file;
 	return batch;
 }

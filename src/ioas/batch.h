@@ -42,8 +42,8 @@ struct wr_batch {
 struct wr_batch *wr_batch_new(size_t n, size_t n_spans);
 void wr_batch_free(struct wr_batch *batch);
 
-/* One of memory at @vaddr, which is a file's unless @fd is -1; the same as to memory. */
-struct wr_batch *wr_batch_of(void *vaddr, uint64_t len, int fd, uint64_t offset);
+/* One of memory at @vaddr, which is a file's unless its fd is -1; the same as to memory. */
+struct wr_batch *wr_batch_of(void *vaddr, uint64_t len, struct wr_file file);
 
 /* One of the same memory, all of whose parts are to follow one another. Or NULL, as above. */
 struct wr_batch *wr_batch_copy(const struct wr_batch *source);

@@ -65,11 +65,15 @@ int weir_ioas_copy(struct weir_ioas *as, struct weir_ioas *from, weir_iova src_i
 {
 	static const struct weir_map_opts automatic;
 	const struct wr_source source = { from, src_iova };
-	int ret = wr_map_check(as, opts ? opts : &automatic, opts && opts->fixed ? *iova : 0, len);
+	int ret = wr_map_check(opts ? opts : &automatic, opts && opts->fixed ? *iova : 0, len);
 
+	if (!ret)
+		ret = wr_ioas_check_change(as);
 	if (!ret && as->iommu != from->iommu)
 		ret = wr_fail(-EINVAL, "an address space of another context: what it has mapped "
 			      "can't be copied");
+	if (!ret)
+		ret = wr_ioas_check_change(from);
 	if (ret)
 		return ret;
 	wr_ioas_lock_both(as, from);

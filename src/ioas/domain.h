@@ -14,6 +14,7 @@
 struct weir_ioas;
 struct weir_iommu;
 struct wr_group;
+struct wr_parcel;
 struct wr_table;
 struct wr_unit;
 
@@ -32,6 +33,12 @@ struct wr_endpoint {
 	 */
 	void (*hold)(struct wr_endpoint *ep);
 	void (*go_on)(struct wr_endpoint *ep);
+	/*
+	 * Which eventfd of weir's an interrupt vector signals, -1 for none; false: there is no such
+	 * vector, nor one after it. To be asked when the address space is handed over.
+	 */
+	bool (*vector)(const struct wr_endpoint *ep, unsigned int irq, unsigned int vector,
+		       int *eventfd);
 	/* while attached */
 	struct weir_ioas *as;		/* read by who asks for it, too: atomic stores */
 	struct wr_domain *domain;
@@ -39,6 +46,15 @@ struct wr_endpoint {
 	int fd;				/* a kernel device's, the domain's to close */
 	uint32_t devid;			/* iommufd: its number there, */
 	struct wr_table *table;		/* and what it translates by */
+	/* It came with its address space from another process, and nobody has opened it yet. */
+	bool unclaimed;
+	struct wr_parcel *parcel;	/* what it came in, until it is open */
+};
+
+/* The kernel's numbers for a device and what it translates by, which outlive the process. */
+struct wr_numbers {
+	uint32_t devid, table;
+	bool dirty;			/* the page table can track what devices write */
 };
 
 struct wr_domain {
@@ -85,6 +101,24 @@ struct wr_domain_ops {
 	 * devices of this interface can't.
 	 */
 	int (*take)(struct wr_domain *d, struct wr_endpoint *ep);
+
+	/*
+	 * To go to another process (handover.c); NULL, all four: the kernel's part can't. What the
+	 * kernel calls it, and a device of it.
+	 */
+	uint32_t (*tell)(struct wr_domain *d, const struct wr_endpoint *ep, struct wr_numbers *n);
+
+	/*
+	 * A domain of what the kernel calls so in the context's /dev/iommu, which the caller holds,
+	 * and then the domain. And a device that is in it already, with its .fd. In the kernel
+	 * nothing changes; nor does it by leave and destroy, since it is still handed over.
+	 */
+	int (*adopt)(struct weir_iommu *iommu, uint32_t number, bool tracking,
+		     struct wr_domain **out);
+	int (*rejoin)(struct wr_domain *d, struct wr_endpoint *ep, const struct wr_numbers *n);
+
+	/* What is pinned counts as this process's. -ENOTSUP: it can't, of all that is mapped. */
+	int (*charge)(struct wr_domain *d);
 
 	/* -ENOTSUP: it is a bar, and this interface can't. */
 	int (*map)(struct wr_domain *d, const struct wr_mapping *m);

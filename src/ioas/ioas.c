@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/process.h"
 #include "base/sys.h"
+#include "ioas/handover.h"
 #include "ioas/ioas.h"
 #include "ioas/iommu.h"
 #include "kernel/group.h"
@@ -55,10 +56,25 @@ int weir_ioas_open(struct weir_iommu *iommu, struct weir_ioas **out)
 	wr_list_init(&as->domains);
 	wr_list_init(&as->endpoints);
 	as->limit = LIMIT_UNTOLD;
+	as->record = -1;
 	pthread_mutex_lock(&iommu->lock);
 	iommu->spaces++;
 	pthread_mutex_unlock(&iommu->lock);
 	*out = as;
+	return 0;
+}
+
+static int check_unused(struct weir_ioas *as)
+{
+	struct wr_endpoint *ep;
+
+	wr_list_for_each(ep, &as->endpoints, link)
+		if (!ep->unclaimed)
+			return wr_fail(-EBUSY, "the address space is in use by %s: close the "
+				       "device first", ep->name);
+	if (as->mems)
+		return wr_fail(-EBUSY, "the address space has memory from weir_mem_alloc() (%u "
+			       "times): free it first", as->mems);
 	return 0;
 }
 
@@ -73,23 +89,18 @@ int weir_ioas_close(struct weir_ioas *as)
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&as->lock);
-	if (!wr_list_empty(&as->endpoints)) {
-		struct wr_endpoint *ep = wr_container_of(as->endpoints.next, struct wr_endpoint,
-							 link);
-
-		ret = wr_fail(-EBUSY, "the address space is in use by %s: close the device first",
-			      ep->name);
-	} else if (as->mems) {
-		ret = wr_fail(-EBUSY, "the address space has memory from weir_mem_alloc() (%u "
-			      "times): free it first", as->mems);
-	}
+	ret = check_unused(as);
 	pthread_mutex_unlock(&as->lock);
 	if (ret)
 		return ret;
 
 	iommu = as->iommu;
+	wr_ioas_drop_parcels(as);
+	wr_close(as->record);
 	pthread_mutex_lock(&iommu->lock);
 	iommu->spaces--;
+	if (wr_iommu_handed(iommu) == as)
+		__atomic_store_n(&iommu->handed, NULL, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&iommu->lock);
 	if (as->private_iommu)
 		weir_iommu_close(iommu);
@@ -120,27 +131,34 @@ int wr_ioas_in_use(struct weir_ioas *as, const char *name)
 
 /* ---- attach and detach ---- */
 
-/* Learn what holds on all domains, and how far all devices reach; -ENOMEM leaves it as it was. */
-static int recompute(struct weir_ioas *as)
+/* How far all devices reach. */
+static weir_iova reach(const struct weir_ioas *as)
 {
-	struct wr_ranges ranges = wr_ranges_default;
-	weir_iova limit = LIMIT_UNTOLD;
+	bool told = as->allowed.n || !wr_list_empty(&as->domains);
+	weir_iova limit = told ? UINT64_MAX : LIMIT_UNTOLD;
 	struct wr_endpoint *ep;
-	struct wr_domain *d;
 
-	if (as->allowed.n || !wr_list_empty(&as->domains)) {
-		ranges = as->allowed.n ? as->allowed :
-			 (struct wr_ranges){ .n = 1, .r = { { 0, UINT64_MAX } } };
-		limit = UINT64_MAX;
-	}
-	wr_list_for_each(d, &as->domains, link)
-		wr_ranges_intersect(&ranges, &d->ranges);
 	wr_list_for_each(ep, &as->endpoints, link)
 		if (ep->dma_bits < 64 && limit >> ep->dma_bits)
 			limit = (1ull << ep->dma_bits) - 1;
+	return limit;
+}
+
+/* Learn what holds on all domains; -ENOMEM leaves it as it was. */
+static int recompute(struct weir_ioas *as)
+{
+	struct wr_ranges ranges = wr_ranges_default;
+	struct wr_domain *d;
+
+	if (as->allowed.n)
+		ranges = as->allowed;
+	else if (!wr_list_empty(&as->domains))
+		ranges = (struct wr_ranges){ .n = 1, .r = { { 0, UINT64_MAX } } };
+	wr_list_for_each(d, &as->domains, link)
+		wr_ranges_intersect(&ranges, &d->ranges);
 	if (wr_maps_set_ranges(&as->maps, &ranges))
 		return wr_fail(-ENOMEM, "no memory for the free IOVAs");
-	as->limit = limit;
+	as->limit = reach(as);
 	return 0;
 }
 
@@ -363,7 +381,22 @@ int wr_ioas_check_process(const struct weir_ioas *as)
 	return wr_check_process(as->iommu->process);
 }
 
+bool wr_ioas_handed(const struct weir_ioas *as)
+{
+	return wr_iommu_handed(as->iommu) == as;
+}
+
 int wr_ioas_check_change(const struct weir_ioas *as)
+{
+	int ret = wr_ioas_check_close(as);
+
+	if (!ret && wr_ioas_handed(as))
+		ret = wr_fail(-EPERM, "the address space was handed over by weir_ioas_export(), "
+			      "and is another process's: weir_ioas_keep() takes it back");
+	return ret;
+}
+
+int wr_ioas_check_close(const struct weir_ioas *as)
 {
 	int ret = wr_ioas_check_process(as);
 
@@ -396,15 +429,10 @@ static void detach_locked(struct weir_ioas *as, struct wr_endpoint *ep)
 	pthread_mutex_unlock(&as->books);
 }
 
-int wr_ioas_attach(struct weir_ioas *as, struct wr_endpoint *ep)
+static int attach_locked(struct weir_ioas *as, struct wr_endpoint *ep)
 {
 	int ret;
 
-	ret = wr_ioas_check_change(as);
-	if (ret)
-		return ret;
-	pthread_mutex_lock(&as->iommu->attach_lock);
-	pthread_mutex_lock(&as->lock);
 	if (ep->group && ep->group->attached) {
 		ret = follow_group(as, ep);
 	} else {
@@ -412,19 +440,34 @@ int wr_ioas_attach(struct weir_ioas *as, struct wr_endpoint *ep)
 		if (ret == -ENOENT)
 			ret = choose_domain(as, ep);
 	}
-	if (!ret) {
-		if (ep->group) {
-			ep->group->domain = ep->domain;
-			ep->group->attached++;
-		}
-		__atomic_store_n(&ep->as, as, __ATOMIC_RELAXED);
-		pthread_mutex_lock(&as->books);
-		wr_list_add_tail(&as->endpoints, &ep->link);
-		ret = recompute(as);
-		pthread_mutex_unlock(&as->books);
-		if (ret)
-			detach_locked(as, ep);
+	if (ret)
+		return ret;
+	if (ep->group) {
+		ep->group->domain = ep->domain;
+		ep->group->attached++;
 	}
+	__atomic_store_n(&ep->as, as, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&as->books);
+	wr_list_add_tail(&as->endpoints, &ep->link);
+	ret = recompute(as);
+	pthread_mutex_unlock(&as->books);
+	if (ret)
+		detach_locked(as, ep);
+	return ret;
+}
+
+int wr_ioas_attach(struct weir_ioas *as, struct wr_endpoint *ep)
+{
+	struct wr_parcel *parcel;
+	int ret;
+
+	ret = wr_ioas_check_change(as);
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&as->iommu->attach_lock);
+	pthread_mutex_lock(&as->lock);
+	parcel = wr_ioas_parcel_for(as, ep);
+	ret = parcel ? wr_ioas_claim(as, ep, parcel) : attach_locked(as, ep);
 	pthread_mutex_unlock(&as->lock);
 	pthread_mutex_unlock(&as->iommu->attach_lock);
 	return ret ? wr_fail_in(ret, "%s", ep->name) : 0;
@@ -436,9 +479,21 @@ void wr_ioas_detach(struct wr_endpoint *ep)
 
 	pthread_mutex_lock(&as->iommu->attach_lock);
 	pthread_mutex_lock(&as->lock);
-	detach_locked(as, ep);
+	if (ep->parcel && !ep->unclaimed)
+		wr_ioas_unclaim(as, ep);
+	else
+		detach_locked(as, ep);
 	pthread_mutex_unlock(&as->lock);
 	pthread_mutex_unlock(&as->iommu->attach_lock);
+}
+
+void wr_ioas_replace(struct weir_ioas *as, struct wr_endpoint *old, struct wr_endpoint *ep)
+{
+	pthread_mutex_lock(&as->books);
+	wr_list_del(&old->link);
+	wr_list_add_tail(&as->endpoints, &ep->link);
+	as->limit = reach(as);
+	pthread_mutex_unlock(&as->books);
 }
 
 /* ---- from one address space to another ---- */
@@ -469,7 +524,7 @@ static int domain_for(struct weir_ioas *as, struct wr_endpoint *ep, struct wr_do
 	return ret;
 }
 
-static void enter(struct weir_ioas *as, struct wr_domain *d, struct wr_endpoint *ep)
+void wr_ioas_enter(struct weir_ioas *as, struct wr_domain *d, struct wr_endpoint *ep)
 {
 	pthread_mutex_lock(&as->books);
 	if (!d->endpoints++)
@@ -513,7 +568,7 @@ static int go_to(struct weir_ioas *to, struct wr_domain *d, struct wr_endpoint *
 	if (ret)
 		return ret;
 	leave(from, old, ep);
-	enter(to, d, ep);
+	wr_ioas_enter(to, d, ep);
 	ret = wr_ioas_recompute(to);
 	if (!ret) {
 		if (!old->endpoints)
@@ -526,7 +581,7 @@ static int go_to(struct weir_ioas *to, struct wr_domain *d, struct wr_endpoint *
 	if (old->ops->take(old, ep))
 		return wr_fail(ret, "%s; and it can't go back: %s", cause, weir_errmsg());
 	leave(to, d, ep);
-	enter(from, old, ep);
+	wr_ioas_enter(from, old, ep);
 	return wr_fail(ret, "%s", cause);
 }
 

@@ -18,7 +18,7 @@ struct weir_ioas {
 	pthread_mutex_t lock, books;
 	struct wr_maps maps;
 	struct wr_list domains;
-	struct wr_list endpoints;
+	struct wr_list endpoints;	/* unclaimed ones among them */
 	weir_iova limit;		/* of automatic IOVAs: as far as all devices reach */
 	struct wr_ranges allowed;	/* where IOVAs are to lie; none: wherever they can */
 	bool small_pages;		/* and no others */
@@ -27,14 +27,22 @@ struct weir_ioas {
 	unsigned int placed;		/* units where a domain said that they are */
 	bool tracking;			/* dirty tracking is on */
 	bool degraded;			/* a domain differs from the maps: see the log */
+	int record;			/* what says it all, while it is handed over; -1 */
 };
 
 /*
- * Attach a device: to a domain that is there, or to a new one, on which the mappings are replayed.
- * Returns 0, or -errno with all as it was.
+ * Attach a device: one that came with the address space as it is; to a domain that is there, or to
+ * a new one, on which the mappings are replayed. Returns 0, or -errno with all as it was.
  */
 int wr_ioas_attach(struct weir_ioas *as, struct wr_endpoint *ep);
 void wr_ioas_detach(struct wr_endpoint *ep);
+
+/* With the locks held: a device more, and maybe the first, of a domain; one in another's place. */
+void wr_ioas_enter(struct weir_ioas *as, struct wr_domain *d, struct wr_endpoint *ep);
+void wr_ioas_replace(struct weir_ioas *as, struct wr_endpoint *old, struct wr_endpoint *ep);
+
+/* Whether it was handed over: then nothing here comes to the kernel any more. */
+bool wr_ioas_handed(const struct weir_ioas *as);
 
 /* As weir_device_move(). */
 int wr_ioas_move(struct wr_endpoint *ep, struct weir_ioas *to);
@@ -54,6 +62,9 @@ int wr_ioas_recompute(struct weir_ioas *as);
 
 /* Let a new domain have what is wanted of the address space (limits.c); or, if not, a reason. */
 int wr_ioas_impose(const struct weir_ioas *as, struct wr_domain *d);
+
+/* What may be allowed: ranges of pages, one behind the other. */
+int wr_ioas_check_allowed(const struct weir_iova_range *ranges, size_t n, struct wr_ranges *out);
 
 /* Whether what is allowed can be had on a domain, which may have got a device more. */
 int wr_ioas_check_served(const struct weir_ioas *as, const struct wr_domain *d);
@@ -81,7 +92,11 @@ int wr_ioas_in_use(struct weir_ioas *as, const char *name);
 /* Whether it is this process's: 0, or -EPERM. */
 int wr_ioas_check_process(const struct weir_ioas *as);
 
-/* The same, and what would wait for this thread's own bracket is refused, with -EDEADLK. */
+/*
+ * The same, and what would wait for this thread's own bracket is refused, with -EDEADLK. The second
+ * refuses what was handed over as well, with -EPERM.
+ */
+int wr_ioas_check_close(const struct weir_ioas *as);
 int wr_ioas_check_change(const struct weir_ioas *as);
 
 /* Whether [start, start + len) is made of pages of the system; @what it is said to be. */
@@ -95,6 +110,10 @@ int wr_ioas_check_range(uint64_t start, uint64_t len, const char *what);
 int wr_ioas_map_mem(struct weir_ioas *as, void *vaddr, size_t len, int fd,
 		    const struct weir_map_opts *opts, weir_iova *iova);
 int wr_ioas_unmap_mem(struct weir_ioas *as, weir_iova iova, size_t len);
+
+/* As weir_ioas_map_fd(); @write: this process may write, too. In the books alone if handed over. */
+int wr_ioas_map_file(struct weir_ioas *as, int fd, uint64_t offset, size_t len, bool write,
+		     const struct weir_map_opts *opts, weir_iova *iova);
 
 /* A bar that lends its registers: it can't be closed while one of these mappings is of them. */
 struct wr_lender {

@@ -64,21 +64,17 @@ static int choose_soft_bits(struct weir_iommu *iommu, unsigned int bits)
 	return 0;
 }
 
-/* The caller's /dev/iommu: another fd of it, kept until the context is closed. */
-static int use_iommufd(struct weir_iommu *iommu, int fd)
+/* Another fd for a /dev/iommu from outside, held until it is put. @how it is to count. */
+static int use_iommufd(struct weir_iommu *iommu, int fd, enum weir_accounting how)
 {
 	int copy, ret;
 
-	if (iommu->forced == &wr_domain_compat)
-		return wr_fail(-EINVAL, "weir_iommu_opts.iommufd isn't for \"compat\", which needs "
-			       "a %s for each address space", WR_IOMMUFD_NODE);
 	if (!wr_iommufd_is(fd))
-		return wr_fail(-EINVAL, "weir_iommu_opts.iommufd: fd %d isn't a %s", fd,
-			       WR_IOMMUFD_NODE);
+		return wr_fail(-EINVAL, "fd %d isn't a %s", fd, WR_IOMMUFD_NODE);
 	copy = wr_sys->dup(fd);
 	if (copy < 0)
-		return wr_fail(copy, "weir_iommu_opts.iommufd: fd %d: %s", fd, strerror(-copy));
-	ret = wr_iommufd_account(copy, iommu->accounting);
+		return wr_fail(copy, "fd %d: %s", fd, strerror(-copy));
+	ret = wr_iommufd_account(copy, how);
 	if (ret) {
 		wr_close(copy);
 		return ret;
@@ -87,6 +83,18 @@ static int use_iommufd(struct weir_iommu *iommu, int fd)
 	iommu->iommufd_users = 1;
 	iommu->memlock = wr_iommufd_memlock(copy);
 	return 0;
+}
+
+/* The caller's: never put, and so kept until the context is closed. */
+static int use_given(struct weir_iommu *iommu, int fd)
+{
+	int ret;
+
+	if (iommu->forced == &wr_domain_compat)
+		return wr_fail(-EINVAL, "weir_iommu_opts.iommufd isn't for \"compat\", which needs "
+			       "a %s for each address space", WR_IOMMUFD_NODE);
+	ret = use_iommufd(iommu, fd, iommu->accounting);
+	return ret ? wr_fail_in(ret, "weir_iommu_opts.iommufd") : 0;
 }
 
 int weir_iommu_open(const struct weir_iommu_opts *opts, struct weir_iommu **out)
@@ -111,7 +119,7 @@ int weir_iommu_open(const struct weir_iommu_opts *opts, struct weir_iommu **out)
 	iommu->iommufd = -1;
 	iommu->accounting = opts->accounting;
 	if (!ret && opts->use_iommufd)
-		ret = use_iommufd(iommu, opts->iommufd);
+		ret = use_given(iommu, opts->iommufd);
 	if (ret) {
 		free(iommu);
 		return ret;
@@ -238,10 +246,33 @@ int wr_iommu_iommufd_get(struct weir_iommu *iommu)
 	int ret = 0;
 
 	pthread_mutex_lock(&iommu->lock);
-	if (!iommu->iommufd_users)
+	if (wr_iommu_handed(iommu))
+		ret = wr_fail(-EPERM, "the context's %s was handed over with an address space",
+			      WR_IOMMUFD_NODE);
+	else if (!iommu->iommufd_users)
 		ret = open_iommufd(iommu);
 	if (!ret)
 		iommu->iommufd_users++;
+	pthread_mutex_unlock(&iommu->lock);
+	return ret;
+}
+
+int wr_iommu_iommufd_adopt(struct weir_iommu *iommu, int fd)
+{
+	int ret;
+
+	pthread_mutex_lock(&iommu->lock);
+	if (iommu->iommufd_users)
+		ret = wr_fail(-EBUSY, "the context has a %s of its own already: take another one",
+			      WR_IOMMUFD_NODE);
+	else if (iommu->forced && iommu->forced != &wr_domain_iommufd)
+		ret = wr_fail(-EINVAL, "%s is asked for, and it comes by iommufd",
+			      iommu->forced->name);
+	else if (iommu->accounting == WEIR_ACCOUNTING_PROCESS)
+		ret = wr_fail(-EINVAL, "weir_iommu_opts.accounting demands that what is pinned is "
+			      "counted by process, and what comes from another one counts by user");
+	else
+		ret = use_iommufd(iommu, fd, WEIR_ACCOUNTING_AUTO);
 	pthread_mutex_unlock(&iommu->lock);
 	return ret;
 }

@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "kernel/memlock.h"
 
+struct weir_ioas;
 struct wr_group;
 
 struct weir_iommu {
@@ -24,6 +25,11 @@ struct weir_iommu {
 	 * by devices that may go to different address spaces.
 	 */
 	pthread_mutex_t attach_lock;
+	/*
+	 * Which of its address spaces was handed over to another process, with the /dev/iommu; NULL
+	 * for none. Atomic: others ask for it at any time.
+	 */
+	struct weir_ioas *handed;
 	/* under the lock */
 	unsigned int spaces;			/* address spaces made from it */
 	struct wr_list groups;			/* IOMMU groups of its devices */
@@ -39,8 +45,17 @@ void wr_iommu_group_put(struct weir_iommu *iommu, struct wr_group *group);
 /* The same for a group that is open already; NULL: it isn't. */
 struct wr_group *wr_iommu_group_find(struct weir_iommu *iommu, int number);
 
-/* Hold the context's /dev/iommu: 0 with .iommufd and .memlock to be read, or -errno. */
+/*
+ * Hold the context's /dev/iommu: 0 with .iommufd and .memlock to be read, or -errno. The second
+ * makes it that of @fd, which stays the caller's: -EBUSY when it has one.
+ */
 int wr_iommu_iommufd_get(struct weir_iommu *iommu);
+int wr_iommu_iommufd_adopt(struct weir_iommu *iommu, int fd);
 void wr_iommu_iommufd_put(struct weir_iommu *iommu);
+
+static inline struct weir_ioas *wr_iommu_handed(const struct weir_iommu *iommu)
+{
+	return __atomic_load_n(&iommu->handed, __ATOMIC_RELAXED);
+}
 
 #endif

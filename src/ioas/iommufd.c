@@ -72,10 +72,17 @@ static int new_table(struct iommufd *i, const struct wr_endpoint *ep, bool dirty
 	return 0;
 }
 
+/* What was handed over goes on in another process. */
+static void destroy_object(struct iommufd *i, uint32_t id)
+{
+	if (!wr_iommu_handed(i->iommu))
+		wr_iommufd_destroy(i->fd, id);
+}
+
 static void drop_table(struct iommufd *i, struct wr_table *table)
 {
 	wr_list_del(&table->link);
-	wr_iommufd_destroy(i->fd, table->id);
+	destroy_object(i, table->id);
 	free(table);
 }
 
@@ -148,7 +155,7 @@ static void iommufd_destroy(struct wr_domain *d)
 		table = wr_container_of(i->tables.next, struct wr_table, link);
 		drop_table(i, table);
 	}
-	wr_iommufd_destroy(i->fd, i->ioas);
+	destroy_object(i, i->ioas);
 	wr_iommu_iommufd_put(i->iommu);
 	free(i);
 }
@@ -165,17 +172,14 @@ static int prepare_to_take(struct iommufd *i, const struct wr_endpoint *ep)
 	return ret ? ret : refresh(i);
 }
 
-static int iommufd_create(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out)
+/* In the context's /dev/iommu, which is held. */
+static struct iommufd *new_domain(struct weir_iommu *iommu)
 {
-	struct iommufd *i;
-	int ret = wr_iommu_iommufd_get(iommu);
+	struct iommufd *i = calloc(1, sizeof(*i));
 
-	if (ret)
-		return ret;
-	i = calloc(1, sizeof(*i));
 	if (!i) {
-		ret = wr_fail(-ENOMEM, "no memory");
-		goto put_iommufd;
+		wr_fail(-ENOMEM, "no memory");
+		return NULL;
 	}
 	i->base.ops = &wr_domain_iommufd;
 	i->base.isolation = true;
@@ -184,6 +188,21 @@ static int iommufd_create(struct weir_iommu *iommu, struct wr_endpoint *ep, stru
 	wr_list_init(&i->tables);
 	i->iommu = iommu;
 	i->fd = iommu->iommufd;
+	return i;
+}
+
+static int iommufd_create(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out)
+{
+	struct iommufd *i;
+	int ret = wr_iommu_iommufd_get(iommu);
+
+	if (ret)
+		return ret;
+	i = new_domain(iommu);
+	if (!i) {
+		ret = -ENOMEM;
+		goto put_iommufd;
+	}
 	ret = wr_iommufd_ioas_alloc(i->fd, &i->ioas);
 	if (ret)
 		goto free_domain;
@@ -233,7 +252,8 @@ static void iommufd_leave(struct wr_domain *d, struct wr_endpoint *ep)
 {
 	struct iommufd *i = iommufd_of(d);
 
-	wr_cdev_detach(ep->fd);
+	if (!wr_iommu_handed(i->iommu))
+		wr_cdev_detach(ep->fd);
 	wr_close(ep->fd);
 	leave_table(i, ep->table);
 	/* Its ranges may have grown; where they can't be read, the old ones still hold. */
@@ -264,6 +284,87 @@ static int iommufd_take(struct wr_domain *d, struct wr_endpoint *ep)
 	ep->table = table;
 	refresh(from);
 	return 0;
+}
+
+/* ---- from one process to another ---- */
+
+static uint32_t iommufd_tell(struct wr_domain *d, const struct wr_endpoint *ep,
+			     struct wr_numbers *n)
+{
+	*n = (struct wr_numbers){
+		.devid = ep->devid,
+		.table = ep->table->id,
+		.dirty = ep->table->dirty,
+	};
+	return iommufd_of(d)->ioas;
+}
+
+static int iommufd_adopt(struct weir_iommu *iommu, uint32_t number, bool tracking,
+			 struct wr_domain **out)
+{
+	struct iommufd *i = new_domain(iommu);
+	int ret;
+
+	if (!i)
+		return -ENOMEM;
+	i->ioas = number;
+	i->tracking = tracking;
+	ret = refresh(i);
+	if (ret)
+		free(i);
+	else
+		*out = &i->base;
+	return ret;
+}
+
+/* The page table of that number, which other devices of the domain may use, too. */
+static struct wr_table *known_table(struct iommufd *i, const struct wr_numbers *n)
+{
+	struct wr_table *table;
+
+	wr_list_for_each(table, &i->tables, link)
+		if (table->id == n->table)
+			return table;
+	table = calloc(1, sizeof(*table));
+	if (!table) {
+		wr_fail(-ENOMEM, "no memory");
+		return NULL;
+	}
+	table->id = n->table;
+	table->dirty = n->dirty;
+	wr_list_init(&table->link);
+	wr_list_add_tail(&i->tables, &table->link);
+	return table;
+}
+
+static int iommufd_rejoin(struct wr_domain *d, struct wr_endpoint *ep, const struct wr_numbers *n)
+{
+	struct iommufd *i = iommufd_of(d);
+	int ret = wr_iommufd_tells_dirty(i->fd, n->devid);
+
+	if (ret < 0)
+		return wr_fail_in(ret, "device %u of this %s", n->devid, WR_IOMMUFD_NODE);
+	ep->table = known_table(i, n);
+	if (!ep->table)
+		return -ENOMEM;
+	ep->devid = n->devid;
+	ep->table->users++;
+	ret = refresh(i);
+	if (ret)
+		leave_table(i, ep->table);
+	return ret;
+}
+
+static int iommufd_charge(struct wr_domain *d)
+{
+	struct iommufd *i = iommufd_of(d);
+
+	/* It can't be taken from a process that is gone (update_mm_locked_vm(), with a warning). */
+	if (i->iommu->memlock == WR_MEMLOCK_PROCESS)
+		return wr_fail(-ENOTSUP, "this %s counts what is pinned by process "
+			       "(IOMMU_OPTION_RLIMIT_MODE), which can't go to another process: let "
+			       "it count by user", WR_IOMMUFD_NODE);
+	return wr_iommufd_change_process(i->fd);
 }
 
 /* ---- mappings ---- */
@@ -387,6 +488,10 @@ const struct wr_domain_ops wr_domain_iommufd = {
 	.join = iommufd_join,
 	.leave = iommufd_leave,
 	.take = iommufd_take,
+	.tell = iommufd_tell,
+	.adopt = iommufd_adopt,
+	.rejoin = iommufd_rejoin,
+	.charge = iommufd_charge,
 	.map = iommufd_map,
 	.copy = iommufd_copy,
 	.unmap = iommufd_unmap,

@@ -97,7 +97,7 @@ tell_old:
 	return ret;
 }
 
-static int check_ranges(const struct weir_iova_range *ranges, size_t n)
+int wr_ioas_check_allowed(const struct weir_iova_range *ranges, size_t n, struct wr_ranges *out)
 {
 	uint64_t page = wr_page_size();
 
@@ -114,20 +114,21 @@ static int check_ranges(const struct weir_iova_range *ranges, size_t n)
 			return wr_fail(-EINVAL, "range %zu, from 0x%" PRIx64 " on, doesn't begin "
 				       "behind the one before it", i, r->first);
 	}
+	*out = (struct wr_ranges){ 0 };
+	for (size_t i = 0; i < n; i++)
+		wr_ranges_add(out, ranges[i].first, ranges[i].last);
 	return 0;
 }
 
 int weir_ioas_allow(struct weir_ioas *as, const struct weir_iova_range *ranges, size_t n)
 {
-	struct wr_ranges allowed = { 0 };
-	int ret = check_ranges(ranges, n);
+	struct wr_ranges allowed;
+	int ret = wr_ioas_check_allowed(ranges, n, &allowed);
 
 	if (!ret)
 		ret = wr_ioas_check_change(as);
 	if (ret)
 		return ret;
-	for (size_t i = 0; i < n; i++)
-		wr_ranges_add(&allowed, ranges[i].first, ranges[i].last);
 	pthread_mutex_lock(&as->lock);
 	ret = allow_locked(as, &allowed);
 	pthread_mutex_unlock(&as->lock);

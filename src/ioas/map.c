@@ -76,7 +76,10 @@ static void undo_failed(struct weir_ioas *as, const struct wr_domain *d, const s
 		   d->ops->name, weir_errmsg());
 }
 
-/* On every domain or on none. Returns 0, -errno, or -EIO with no way back. */
+/*
+ * On every domain or on none; of what was handed over, in the books. Returns 0, -errno, or -EIO
+ * with no way back.
+ */
 static int on_all_domains(struct weir_ioas *as, const struct change *c, change_fn change,
 			  change_fn revert)
 {
@@ -84,6 +87,8 @@ static int on_all_domains(struct weir_ioas *as, const struct change *c, change_f
 	char cause[512];
 	int ret = 0, gone = 0;
 
+	if (wr_ioas_handed(as))
+		return 0;
 	wr_list_for_each(d, &as->domains, link) {
 		ret = change(as, d, c);
 		if (ret > 0) {
@@ -218,8 +223,7 @@ int wr_ioas_check_range(uint64_t start, uint64_t len, const char *what)
 	return 0;
 }
 
-int wr_map_check(const struct weir_ioas *as, const struct weir_map_opts *opts, weir_iova iova,
-		 uint64_t len)
+int wr_map_check(const struct weir_map_opts *opts, weir_iova iova, uint64_t len)
 {
 	int ret = WR_RESERVED(opts, "weir_map_opts");
 
@@ -234,7 +238,7 @@ int wr_map_check(const struct weir_ioas *as, const struct weir_map_opts *opts, w
 	if (len > WR_RADIX_LEN_MAX)
 		return wr_fail(-EFAULT, "%" PRIu64 " bytes: a process hasn't that much memory",
 			       len);
-	return wr_ioas_check_change(as);
+	return 0;
 }
 
 static int check_fixed(struct weir_ioas *as, weir_iova iova, uint64_t len)
@@ -475,7 +479,9 @@ int weir_ioas_map(struct weir_ioas *as, void *vaddr, size_t len, const struct we
 		m.iova = *iova;
 	ret = wr_ioas_check_range((uintptr_t)vaddr, len, "address");
 	if (!ret)
-		ret = wr_map_check(as, opts, m.iova, len);
+		ret = wr_map_check(opts, m.iova, len);
+	if (!ret)
+		ret = wr_ioas_check_change(as);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&as->lock);
@@ -537,7 +543,7 @@ int wr_map_batch_locked(struct weir_ioas *as, struct wr_batch *batch,
 int wr_map_batch(struct weir_ioas *as, struct wr_batch *batch, const struct weir_map_opts *opts,
 		 weir_iova *iova)
 {
-	int ret = wr_map_check(as, opts, opts->fixed ? *iova : 0, batch->len);
+	int ret = wr_map_check(opts, opts->fixed ? *iova : 0, batch->len);
 
 	if (ret) {
 		wr_batch_free(batch);
@@ -553,7 +559,10 @@ int weir_ioas_mapv(struct weir_ioas *as, const struct iovec *iov, size_t n,
 		   const struct weir_map_opts *opts, weir_iova *iova)
 {
 	struct wr_batch *batch;
+	int ret = wr_ioas_check_change(as);
 
+	if (ret)
+		return ret;
 	if (!n || n > INT_MAX)
 		return wr_fail(-EINVAL, "%zu pieces of memory to be mapped: at least 1, and at "
 			       "most %d", n, INT_MAX);
@@ -562,8 +571,8 @@ int weir_ioas_mapv(struct weir_ioas *as, const struct iovec *iov, size_t n,
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
 		uint64_t len = iov[i].iov_len;
-		int ret = wr_ioas_check_range((uintptr_t)iov[i].iov_base, len, "address");
 
+		ret = wr_ioas_check_range((uintptr_t)iov[i].iov_base, len, "address");
 		if (!ret && len > WR_RADIX_LEN_MAX - batch->len)
 			ret = wr_fail(-EFAULT, "more than %" PRIu64 " bytes in all: a process "
 				      "hasn't that much memory", (uint64_t)WR_RADIX_LEN_MAX);
@@ -581,7 +590,7 @@ int weir_ioas_mapv(struct weir_ioas *as, const struct iovec *iov, size_t n,
 int wr_ioas_map_mem(struct weir_ioas *as, void *vaddr, size_t len, int fd,
 		    const struct weir_map_opts *opts, weir_iova *iova)
 {
-	struct wr_batch *batch = wr_batch_of(vaddr, len, fd, 0);
+	struct wr_batch *batch = wr_batch_of(vaddr, len, (struct wr_file){ fd, 0, true });
 
 	if (!batch)
 		return -ENOMEM;
@@ -637,11 +646,36 @@ static int unmap_batch(struct weir_ioas *as, struct wr_batch *batch)
 	return ret;
 }
 
+/*
+ * The copies of a weir_mem in its own address space: their number or -errno. When that was handed
+ * over nobody can unmap them; but the books are all that is left of them, and they go with it.
+ */
+static int copies_here(struct weir_ioas *as, const struct wr_batch *mem, bool forget)
+{
+	struct wr_mapping m;
+	weir_iova at = 0;
+	int ret = 0, n = 0;
+
+	while (!ret && wr_ioas_next(as, at, UINT64_MAX, &m)) {
+		struct wr_batch *batch = m.part ? wr_batch_at(as, m.iova) : NULL;
+
+		if (batch && batch != mem && batch->memory == mem->memory) {
+			ret = forget ? unmap_batch(as, batch) : 0;
+			n++;
+		}
+		at = m.iova + m.len;
+		if (!at)
+			break;
+	}
+	return ret ? ret : n;
+}
+
 /* @mem: it is weir_mem_free() that asks. */
 static int unmap_unit(struct weir_ioas *as, weir_iova iova, uint64_t len, bool mem)
 {
 	struct wr_batch *batch;
 	struct wr_mapping m;
+	unsigned int here = 0;
 	int ret = wr_map_find_unit(as, iova, len, &m);
 
 	if (ret)
@@ -652,16 +686,19 @@ static int unmap_unit(struct weir_ioas *as, weir_iova iova, uint64_t len, bool m
 	if (batch->mem && !mem)
 		return wr_fail(-EBUSY, "IOVA 0x%" PRIx64 ": what is mapped there is memory from "
 			       "weir_mem_alloc(): weir_mem_free() unmaps it", iova);
+	if (mem && wr_ioas_handed(as))
+		here = (unsigned int)copies_here(as, batch, false);
 	/* A copy is made from it, under this lock, or from another copy. */
-	if (mem && __atomic_load_n(&batch->memory->units, __ATOMIC_ACQUIRE) > 1)
+	if (mem && __atomic_load_n(&batch->memory->units, __ATOMIC_ACQUIRE) > 1 + here)
 		return wr_fail(-EBUSY, "the memory at IOVA 0x%" PRIx64 " is mapped elsewhere, too, "
 			       "by weir_ioas_copy(): unmap the copies first", iova);
-	return unmap_batch(as, batch);
+	ret = here ? copies_here(as, batch, true) : 0;
+	return ret < 0 ? ret : unmap_batch(as, batch);
 }
 
 static int unmap(struct weir_ioas *as, weir_iova iova, size_t len, bool mem)
 {
-	int ret = wr_ioas_check_change(as);
+	int ret = mem ? wr_ioas_check_close(as) : wr_ioas_check_change(as);
 
 	if (ret)
 		return ret;

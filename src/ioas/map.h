@@ -11,9 +11,8 @@ struct wr_source {
 	weir_iova iova;
 };
 
-/* What can be checked without the lock. @iova: with opts->fixed. */
-int wr_map_check(const struct weir_ioas *as, const struct weir_map_opts *opts, weir_iova iova,
-		 uint64_t len);
+/* Of what is to be mapped, what can be checked without the lock. @iova: with opts->fixed. */
+int wr_map_check(const struct weir_map_opts *opts, weir_iova iova, uint64_t len);
 
 /*
  * Map a batch whose parts have their memory. It is the address space's then, or else freed. With

@@ -10,7 +10,7 @@ int wr_ioas_map_bar(struct weir_ioas *as, void *vaddr, size_t len, int fd,
 		    struct wr_lender *lender, const struct weir_map_opts *opts, weir_iova *iova)
 {
 	static const struct weir_map_opts automatic;
-	struct wr_batch *batch = wr_batch_of(vaddr, len, fd, 0);
+	struct wr_batch *batch = wr_batch_of(vaddr, len, (struct wr_file){ fd, 0, true });
 
 	if (!batch) {
 		if (fd >= 0)

@@ -23,19 +23,14 @@ static int check_file(int fd, uint64_t offset, uint64_t len)
 	return 0;
 }
 
-int weir_ioas_map_fd(struct weir_ioas *as, int fd, uint64_t offset, size_t len,
+int wr_ioas_map_file(struct weir_ioas *as, int fd, uint64_t offset, size_t len, bool write,
 		     const struct weir_map_opts *opts, weir_iova *iova)
 {
-	static const struct weir_map_opts automatic;
 	struct wr_batch *batch;
 	void *mapped;
 	int ret, copy;
 
-	if (!opts)
-		opts = &automatic;
-	ret = wr_ioas_check_change(as);
-	if (!ret)
-		ret = wr_ioas_check_range(offset, len, "offset");
+	ret = wr_ioas_check_range(offset, len, "offset");
 	if (!ret)
 		ret = check_file(fd, offset, len);
 	if (ret)
@@ -44,10 +39,10 @@ int weir_ioas_map_fd(struct weir_ioas *as, int fd, uint64_t offset, size_t len,
 	copy = wr_sys->dup(fd);
 	if (copy < 0)
 		return wr_fail(copy, "fd %d: %s", fd, strerror(-copy));
-	ret = wr_pages_map(fd, offset, len, opts->dir != WEIR_DMA_TO_DEVICE, &mapped);
+	ret = wr_pages_map(fd, offset, len, write, &mapped);
 	if (ret)
 		goto close_copy;
-	batch = wr_batch_of(mapped, len, copy, offset);
+	batch = wr_batch_of(mapped, len, (struct wr_file){ copy, offset, write });
 	if (batch) {
 		batch->memory->mapped = mapped;
 		return wr_map_batch(as, batch, opts, iova);
@@ -57,4 +52,16 @@ int weir_ioas_map_fd(struct weir_ioas *as, int fd, uint64_t offset, size_t len,
 close_copy:
 	wr_close(copy);
 	return ret;
+}
+
+int weir_ioas_map_fd(struct weir_ioas *as, int fd, uint64_t offset, size_t len,
+		     const struct weir_map_opts *opts, weir_iova *iova)
+{
+	static const struct weir_map_opts automatic;
+	int ret = wr_ioas_check_change(as);
+
+	if (!opts)
+		opts = &automatic;
+	return ret ? ret : wr_ioas_map_file(as, fd, offset, len, opts->dir != WEIR_DMA_TO_DEVICE,
+					    opts, iova);
 }

@@ -16,6 +16,7 @@
 struct wr_file {
 	int fd;
 	uint64_t offset;
+	bool write;			/* this process may write to it, too */
 };
 
 /* One mapping: memory that is contiguous both ways. It is unmapped as it was made. */

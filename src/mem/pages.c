@@ -166,8 +166,7 @@ static unsigned int size_flag(uint64_t page_size)
 	return (unsigned int)__builtin_ctzll(page_size) << MAP_HUGE_SHIFT;
 }
 
-/* A file of that length, which stays so. The three below return -errno without a message. */
-static int make_file(size_t len, uint64_t page_size)
+int wr_pages_file(size_t len, uint64_t page_size)
 {
 	unsigned int flags = MFD_ALLOW_SEALING;
 	int fd, ret;
@@ -190,7 +189,7 @@ static int make_file(size_t len, uint64_t page_size)
 	return ret;
 }
 
-/* Map more, and give back what lies outside the aligned part. */
+/* Map more, and give back what lies outside the aligned part. -errno without a message. */
 static int map_aligned(size_t len, int prot, void **out)
 {
 	char *start, *aligned;
@@ -296,7 +295,7 @@ int wr_pages_alloc(size_t len, const struct weir_mem_opts *opts, struct wr_pages
 	p.len = (len + unit - 1) & ~(unit - 1);
 
 	if (opts->shared) {
-		p.fd = make_file(p.len, opts->page_size);
+		p.fd = wr_pages_file(p.len, opts->page_size);
 		if (p.fd < 0)
 			return not_mapped(p.fd, p.len, opts);
 	}

@@ -20,6 +20,12 @@ int wr_pages_alloc(size_t len, const struct weir_mem_opts *opts, struct wr_pages
 void wr_pages_free(const struct wr_pages *pages);
 
 /*
+ * A file of memory of that length, which stays so; of hugetlb pages unless their size is 0. Returns
+ * its fd, or -errno without a message.
+ */
+int wr_pages_file(size_t len, uint64_t page_size);
+
+/*
  * A part of a file, which has its own pages and isn't inherited by a child either. Returns 0 or
  * -errno with a message.
  */

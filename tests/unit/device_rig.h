@@ -98,7 +98,7 @@ static int start(void **state)
 	return 0;
 }
 
-static void open_device(void)
+static inline void open_device(void)
 {
 	assert_int_equal(weir_device_open(NULL, NAME, NULL, &dev), 0);
 	mapped_open = fake.mapped;
@@ -112,7 +112,7 @@ static inline int setup(void **state)
 }
 
 /* Nothing is left: no fd, no memory, no mapping. */
-static int teardown(void **state)
+static inline int teardown(void **state)
 {
 	(void)state;
 	assert_int_equal(weir_device_close(dev), 0);

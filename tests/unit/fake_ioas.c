@@ -315,6 +315,7 @@ int fake_map(struct object *ioas, const struct wr_iommu_map *map, ino_t file)
 	const struct area area = {
 		.map = *map, .file = file, .pages = ++pages,
 		.writable = map->flags & WR_IOMMU_MAP_WRITE,
+		.process = fake.iommufd.process,
 	};
 
 	return add_area(ioas, &area);
@@ -358,6 +359,42 @@ int fake_map_file(struct fake_context *ctx, const struct wr_iommu_map_file *arg)
 		return -EINVAL;
 	}
 	return fake_map(ioas, &address, st.st_ino);
+}
+
+/*
+ * iommufd_ioas_change_process(): of all the address spaces of a context, and charged to the new
+ * process while the old one still is.
+ */
+int fake_change_process(struct fake_context *ctx, const struct wr_iommu_change_process *arg)
+{
+	uint64_t bytes = 0;
+
+	if (fake.iommufd.no_change_process)
+		return -ENOTTY;
+	if (arg->reserved)
+		return -EOPNOTSUPP;
+	for (unsigned int i = 0; i < OBJECTS; i++) {
+		const struct object *o = &fake_object_table[i];
+
+		if (o->type != IOAS || o->ctx != ctx)
+			continue;
+		for (const struct area *a = o->areas; a; a = a->next) {
+			if (!a->file)
+				return -EINVAL;
+			if (a->process != fake.iommufd.process && first_with(a->pages) == a)
+				bytes += a->map.length;
+		}
+	}
+	if (bytes > fake.memlock)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < OBJECTS; i++) {
+		const struct object *o = &fake_object_table[i];
+
+		for (struct area *a = o->type == IOAS && o->ctx == ctx ? o->areas : NULL; a;
+		     a = a->next)
+			a->process = fake.iommufd.process;
+	}
+	return 0;
 }
 
 static void drop(struct area **at)

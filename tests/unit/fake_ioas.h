@@ -15,6 +15,7 @@ struct area {
 	ino_t file;			/* of what was mapped by MAP_FILE; 0: an address */
 	unsigned long pages;		/* what is pinned: the same for copies */
 	bool writable;			/* it is pinned so */
+	unsigned int process;		/* that is charged */
 };
 
 enum type { FREE, DEVICE, IOAS, HWPT };
@@ -69,6 +70,7 @@ int fake_ioas_map(struct fake_context *ctx, const struct wr_iommu_map *arg);
 int fake_map_file(struct fake_context *ctx, const struct wr_iommu_map_file *arg);
 int fake_copy(struct fake_context *ctx, const struct wr_iommu_copy *arg);
 int fake_huge_pages(struct fake_context *ctx, struct wr_iommu_option *arg);
+int fake_change_process(struct fake_context *ctx, const struct wr_iommu_change_process *arg);
 int fake_unmap(struct object *ioas, uint64_t iova, uint64_t *length);
 int fake_ioas_unmap(struct fake_context *ctx, struct wr_iommu_unmap *arg);
 

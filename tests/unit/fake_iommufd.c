@@ -469,14 +469,14 @@ static int vfio_ioas(struct fake_context *ctx, struct wr_iommu_vfio_ioas *arg)
 /* The smallest structures that the kernel takes (iommufd_ioctl_ops[]). */
 static int context_ioctl(struct fake_context *ctx, unsigned long request, void *arg)
 {
-	static const uint32_t least[16] = {
-		8, 12, 24, 40, 32, 40, 24, 24, 12, 24, 32, 16, 48, 32, 16, 40,
+	static const uint32_t least[] = {
+		8, 12, 24, 40, 32, 40, 24, 24, 12, 24, 32, 16, 48, 32, 16, 40, 36, 24, 8,
 	};
 	uint32_t size;
 
 	if (request == WR_IOMMU_IOAS_GET_PA)
 		return *(uint32_t *)arg < 40 ? -EINVAL : get_pa(ctx, arg);
-	if (request < WR_IOMMU_DESTROY || request > WR_IOMMU_IOAS_MAP_FILE)
+	if (request < WR_IOMMU_DESTROY || request > WR_IOMMU_IOAS_CHANGE_PROCESS)
 		return compat_ioctl(ctx, request, arg);
 	memcpy(&size, arg, sizeof(size));
 	if (size < least[request - WR_IOMMU_DESTROY])
@@ -496,6 +496,8 @@ static int context_ioctl(struct fake_context *ctx, unsigned long request, void *
 		return fake_ioas_map(ctx, arg);
 	case WR_IOMMU_IOAS_MAP_FILE:
 		return fake_map_file(ctx, arg);
+	case WR_IOMMU_IOAS_CHANGE_PROCESS:
+		return fake_change_process(ctx, arg);
 	case WR_IOMMU_IOAS_UNMAP:
 		return fake_ioas_unmap(ctx, arg);
 	case WR_IOMMU_OPTION:
@@ -718,6 +720,17 @@ unsigned int fake_objects(void)
 	for (unsigned int i = 0; i < OBJECTS; i++)
 		n += fake_object_table[i].type != FREE;
 	return n;
+}
+
+uint64_t fake_charged(unsigned int process)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		if (fake_object_table[i].type == IOAS)
+			for (struct area *a = fake_object_table[i].areas; a; a = a->next)
+				bytes += a->process == process ? a->map.length : 0;
+	return bytes;
 }
 
 void fake_written(unsigned int group, uint64_t iova)

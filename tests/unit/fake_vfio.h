@@ -51,7 +51,7 @@ struct fake_iommufd {
 	bool no_dev;			/* built without them: no "dev" in sysfs */
 	bool other_node;		/* sysfs has another number than the node */
 	bool unprivileged;
-	bool no_map_file, no_hw_info;
+	bool no_map_file, no_change_process, no_hw_info;
 	uint64_t (*phys)(const void *vaddr);	/* NULL: before Linux 7.3, it doesn't tell */
 	int phys_error;
 	const struct wr_iommu_get_pa *phys_answer;	/* said instead of the truth */
@@ -59,6 +59,7 @@ struct fake_iommufd {
 	int bind_error;
 	int allow_error;
 	unsigned int attaches, detaches, copies;
+	unsigned int process;		/* the calling one; any number */
 };
 
 #define FAKE_VECTORS	16
@@ -171,6 +172,9 @@ bool fake_same_table(unsigned int a, unsigned int b);
 bool fake_same_ioas(unsigned int a, unsigned int b);
 unsigned int fake_objects(void);
 void fake_written(unsigned int group, uint64_t iova);
+
+/* Bytes that IOMMUFD has pinned and that count as a process's, by its number. */
+uint64_t fake_charged(unsigned int process);
 
 /* fake_iommufd.c */
 void fake_iommufd_start(void);

@@ -55,6 +55,7 @@ static int uses_address_space(struct rig *rig)
 	struct weir_ioas *as;
 	weir_iova iova = 0;
 	uint64_t bits = 0;
+	int fds[3] = { 0 };
 
 	REFUSED(weir_ioas_map(rig->as, rig->memory, page, NULL, &iova));
 	REFUSED(weir_ioas_mapv(rig->as, &iov, 1, NULL, &iova));
@@ -75,6 +76,9 @@ static int uses_address_space(struct rig *rig)
 	REFUSED(weir_mem_alloc(rig->as, page, NULL, &other));
 	REFUSED(weir_mem_free(mem));
 	REFUSED(weir_ioas_open(rig->iommu, &as));
+	REFUSED(weir_ioas_export(rig->as, fds, 3));
+	REFUSED(weir_ioas_keep(rig->as));
+	REFUSED(weir_ioas_import(rig->iommu, fds, 3, &as));
 	REFUSED(weir_iommu_fd(rig->iommu));
 	REFUSED(weir_iommu_close(rig->iommu));
 	/* Look-ups take no lock and change nothing. */

@@ -337,6 +337,32 @@ static void device_is_closed_first(void **state)
 	assert_backend("iommufd-noiommu");
 }
 
+static void it_isnt_handed_over(void **state)
+{
+	struct weir_device_opts opts = { 0 };
+	struct weir_device *other;
+	struct weir_ioas *with;
+	int fds[8];
+
+	(void)state;
+	assert_int_equal(weir_ioas_export(as, fds, 8), -ENOTSUP);
+	assert_says("by iommufd-noiommu can't go to another process");
+	/* Nor what is in the same /dev/iommu, with which it would go. */
+	assert_int_equal(weir_ioas_open(iommu, &with), 0);
+	opts.ioas = with;
+	assert_int_equal(weir_device_open(NULL, WITH, &opts, &other), 0);
+	assert_int_equal(weir_ioas_export(with, fds, 8), -EBUSY);
+	assert_says("group 10 is attached to another address space");
+	assert_int_equal(weir_device_close(dev), 0);
+	dev = NULL;
+	assert_int_equal(weir_ioas_export(with, fds, 8), 3);
+	assert_int_equal(open_device(0), 0);
+	assert_backend("noiommu");
+	assert_int_equal(weir_ioas_keep(with), 0);
+	assert_int_equal(weir_device_close(other), 0);
+	assert_int_equal(weir_ioas_close(with), 0);
+}
+
 static void any_call_may_fail(void **state)
 {
 	(void)state;
@@ -364,6 +390,7 @@ int main(void)
 		TEST(kernel_is_not_believed),
 		TEST(memory_that_cant_be_let_go_of),
 		TEST(device_is_closed_first),
+		TEST(it_isnt_handed_over),
 		TEST_CLOSED(any_call_may_fail),
 	};
 

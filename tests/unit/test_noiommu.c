@@ -236,6 +236,15 @@ static void none_moves_in_or_out(void **state)
 	assert_int_equal(weir_ioas_close(other), 0);
 }
 
+static void it_isnt_handed_over(void **state)
+{
+	int fds[8];
+
+	(void)state;
+	assert_int_equal(weir_ioas_export(as, fds, 8), -ENOTSUP);
+	assert_says("by noiommu can't go to another process");
+}
+
 /* ---- memory ---- */
 
 static void iova_is_the_physical_address(void **state)
@@ -625,6 +634,7 @@ int main(void)
 		TEST(no_other_joins_it),
 		TEST(what_it_leaves_behind_keeps_others_out),
 		TEST(none_moves_in_or_out),
+		TEST(it_isnt_handed_over),
 		TEST(iova_is_the_physical_address),
 		TEST(memory_that_moves_to_be_held_is_found),
 		TEST(small_parts_of_huge_pages),

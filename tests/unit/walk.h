@@ -30,6 +30,7 @@ struct world {
 	weir_iova iova;
 	uint64_t bitmap[WALK_PAGES];
 	int fd;				/* -1: none */
+	int fds[8];			/* of an address space that was handed over */
 };
 
 /*

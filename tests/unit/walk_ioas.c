@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/sys.h"
+#include "fake_vfio.h"
 #include "ioas/ioas.h"
 #include "walk.h"
 
@@ -374,6 +375,89 @@ static void has_mem(struct world *w)
 	assert_int_equal(mem_alloc(w), 0);
 }
 
+/* ---- to another process ---- */
+
+/* With an IOMMUFD, and with files' memory alone. */
+static void can_go(struct world *w)
+{
+	const struct weir_device_opts opts = { .ioas = w->as };
+
+	fake.iommufd.exists = true;
+	assert_int_equal(weir_ioas_unmap_all(w->as), 0);
+	has_file(w);
+	assert_int_equal(map_fd(w), 0);
+	assert_int_equal(weir_device_open(NULL, "0000:01:00.0", &opts, &w->dev), 0);
+	assert_int_equal(weir_irq_enable(w->dev, WEIR_IRQ_MSIX, 2), 0);
+}
+
+#define MOST_FDS 8
+
+static int export(struct world *w)
+{
+	return weir_ioas_export(w->as, w->fds, MOST_FDS);
+}
+
+static int keep(struct world *w)
+{
+	return weir_ioas_keep(w->as);
+}
+
+static void take_back(struct world *w)
+{
+	assert_int_equal(keep(w), 0);
+}
+
+static void has_gone(struct world *w)
+{
+	can_go(w);
+	assert_int_equal(export(w), 6);
+}
+
+static int import(struct world *w)
+{
+	return weir_ioas_import(NULL, w->fds, 6, &w->new_as);
+}
+
+static int import_here(struct world *w)
+{
+	return weir_ioas_import(w->new_iommu, w->fds, 6, &w->new_as);
+}
+
+static void has_gone_to_context(struct world *w)
+{
+	has_gone(w);
+	has_iommu(w);
+}
+
+static void has_come(struct world *w)
+{
+	has_gone(w);
+	assert_int_equal(import(w), 0);
+}
+
+/* The last to have it, so that what isn't destroyed goes with the fds. */
+static void is_here_alone(struct world *w)
+{
+	has_come(w);
+	assert_int_equal(weir_device_close(w->dev), 0);
+	w->dev = NULL;
+}
+
+static int open_what_came(struct world *w)
+{
+	const struct weir_device_opts opts = { .ioas = w->new_as };
+
+	return weir_device_open(NULL, "0000:01:00.0", &opts, &w->new_dev);
+}
+
+static int close_what_went(struct world *w)
+{
+	int ret = weir_device_close(w->dev);
+
+	w->dev = NULL;
+	return ret;
+}
+
 const struct operation walk_ioas[] = {
 	{ "weir_iommu_open", .run = iommu_open, .undo = close_iommu },
 	{ "weir_iommu_close", .setup = has_iommu, .run = iommu_close, .must = true,
@@ -454,5 +538,17 @@ const struct operation walk_ioas[] = {
 	  .undo = free_mem, .says = -EFAULT },
 	{ "weir_mem_alloc", "shared, huge", .run = mem_alloc_shared_huge, .undo = free_mem },
 	{ "weir_mem_free", .with = WITH_BOTH, .setup = has_mem, .run = mem_free },
+
+	{ "weir_ioas_export", .setup = can_go, .run = export, .undo = take_back },
+	{ "weir_ioas_keep", .setup = has_gone, .run = keep },
+	{ "weir_ioas_import", "private", .setup = has_gone, .run = import, .undo = close_ioas,
+	  .says = -EINVAL },
+	{ "weir_ioas_import", "context", .setup = has_gone_to_context, .run = import_here,
+	  .undo = close_ioas, .says = -EINVAL },
+	{ "weir_ioas_close", "unclaimed", .setup = is_here_alone, .run = ioas_close, .must = true,
+	  .keeps_ranges = true },
+	{ "weir_device_open", "came", .setup = has_come, .run = open_what_came },
+	{ "weir_device_close", "went", .setup = has_gone, .run = close_what_went, .must = true,
+	  .keeps_ranges = true },
 	{ 0 }
 };
