@@ -144,7 +144,7 @@ SLOT_NAMES = {"WEIR_TEST_SLOT_PORT": "0000:00:0a.0",
 SLOT_SETTLE = {"0000:00:0a.0": "pcieport", "0000:02:00.0": "e1000e", "0000:02:00.1": "e1000e"}
 
 BUILT_PROGRAMS = {"vfio": ("EDU", "PAIR0", "PAIR1", "NVME"), "iommufd": ("EDU", "PAIR0", "PAIR1"),
-                  "peer": ("EDU", "SHARED")}
+                  "handover": ("EDU",), "peer": ("EDU", "SHARED")}
 
 
 def _built(name, unit=(), append="", **more):
