@@ -611,7 +611,11 @@ const struct wr_ranges wr_ranges_default = {
 
 void wr_ranges_add(struct wr_ranges *ranges, weir_iova first, weir_iova last)
 {
-	if (ranges->n < WR_RANGES_MAX)
+	struct weir_iova_range *before = ranges->n ? &ranges->r[ranges->n - 1] : NULL;
+
+	if (before && before->last == first - 1)
+		before->last = last;
+	else if (ranges->n < WR_RANGES_MAX)
 		ranges->r[ranges->n++] = (struct weir_iova_range){ first, last };
 }
 

@@ -120,7 +120,10 @@ static inline bool wr_maps_try(const struct wr_radix *r, uint64_t key, uint64_t 
 /* Everything but the interrupt windows of x86 and Arm, which no domain has told us of yet. */
 extern const struct wr_ranges wr_ranges_default;
 
-/* Append a range; beyond WR_RANGES_MAX it is dropped, which loses room but no safety. */
+/*
+ * Append a range, to the last one if it goes on there. Beyond WR_RANGES_MAX it is dropped, which
+ * loses room but no safety.
+ */
 void wr_ranges_add(struct wr_ranges *ranges, weir_iova first, weir_iova last);
 
 /* Keep of @ranges what @other has too. */

@@ -77,6 +77,24 @@ static void mappings_keep_to_them(void **state)
 	assert_int_equal(iova, page);
 }
 
+/* What lies in both of them lies in what is allowed. */
+static void neighbours_are_one(void **state)
+{
+	static const struct weir_iova_range halves[] = { LOW, { 2 * MIB, 3 * MIB - 1 } };
+	struct rig *rig = *state;
+	struct wr_iommu_iova_range first;
+
+	assert_int_equal(map_at(rig, 2 * MIB - page, rig->memory, 2 * page), 0);
+	assert_int_equal(weir_ioas_allow(rig->as, halves, 2), 0);
+	assert_ranges(rig, ARRAY({ MIB, 3 * MIB - 1 }), 1);
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+	assert_int_equal(map_at(rig, 2 * MIB - page, rig->memory, 2 * page), 0);
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(fake_ioas_allowed(0, &first), 1);
+	assert_true(first.start == MIB && first.last == 3 * MIB - 1);
+	detach(rig, 0);
+}
+
 static void kernel_is_told(void **state)
 {
 	struct rig *rig = *state;
@@ -272,6 +290,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(bad_ranges_are_refused),
 		TEST(mappings_keep_to_them),
+		TEST(neighbours_are_one),
 		TEST(kernel_is_told),
 		TEST(devices_that_cant_are_refused),
 		TEST(soft_devices_are_no_exception),
