@@ -74,7 +74,11 @@ void wr_cdev(const char *root, const char *address, char node[64])
 
 	node[0] = '\0';
 	if (snprintf(folder, sizeof(folder), "%s/sys/bus/pci/devices/%s/vfio-dev", root, address) >=
-	    (int)sizeof(folder) || wr_sys->find(folder, "vfio", name, sizeof(name)))
+	    (int)sizeof(folder))
+		return;
+	/* vfio_device_set_noiommu_and_name() */
+	if (wr_sys->find(folder, "vfio", name, sizeof(name)) &&
+	    wr_sys->find(folder, "noiommu-vfio", name, sizeof(name)))
 		return;
 	/* Without CONFIG_VFIO_DEVICE_CDEV it has no number, and no node. */
 	snprintf(path, sizeof(path), "%s/%s/dev", folder, name);

@@ -24,7 +24,7 @@ int wr_use_block(const char *root, const struct weir_host_function *fn, char use
 int wr_use_net(const char *root, const struct weir_host_function *fn, char use[WR_USE_MAX]);
 int wr_use_vfio(const char *root, const struct weir_host_function *fn, char use[WR_USE_MAX]);
 
-/* The node under /dev/vfio/devices ("/dev/vfio/devices/vfio0"), if it has one; else "". */
+/* The node under /dev/vfio/devices (vfio0, or noiommu-vfio0 without an IOMMU), or "". */
 void wr_cdev(const char *root, const char *address, char node[64]);
 
 /*

@@ -90,13 +90,14 @@ static void remove_node(const char *path)
 /* The group's node is there while a member is; each function's own has the number of its slot. */
 static void nodes(const char *address, bool come)
 {
+	const char *kind = fake_sysfs->noiommu ? "noiommu-" : "";
 	char group[16], node[64], cdev[64], users[64], target[256];
 
 	link_of(address, "iommu_group", group, sizeof(group));
 	if (!group[0])
 		return;
-	snprintf(node, sizeof(node), "/dev/vfio/%s", group);
-	snprintf(cdev, sizeof(cdev), "/dev/vfio/devices/vfio%c", address[11]);
+	snprintf(node, sizeof(node), "/dev/vfio/%s%s", kind, group);
+	snprintf(cdev, sizeof(cdev), "/dev/vfio/devices/%svfio%c", kind, address[11]);
 	snprintf(users, sizeof(users), "users/%.15s/%s", group, address);
 	if (come) {
 		tree_text(fake_sysfs->root, users, "");
@@ -104,7 +105,7 @@ static void nodes(const char *address, bool come)
 			tree_text(fake_sysfs->root, node + 1, "");
 		if (!fake_sysfs->no_cdev)
 			tree_text(fake_sysfs->root, cdev + 1, "");
-		snprintf(target, sizeof(target), "vfio-dev/%.8s/%s", strrchr(cdev, '/') + 1,
+		snprintf(target, sizeof(target), "vfio-dev/%.16s/%s", strrchr(cdev, '/') + 1,
 			 fake_sysfs->no_cdev ? "power" : "dev");
 		tree_attr(fake_sysfs->root, address, target, "");
 		return;

@@ -22,6 +22,7 @@ struct fake_sysfs {
 	int kill_at;		/* at that one the process ends with FAKE_KILLED; 0: none */
 	const char *busy;	/* opening a path that ends so is -EBUSY */
 	bool no_cdev;		/* built without CONFIG_VFIO_DEVICE_CDEV */
+	bool noiommu;		/* what nodes there are is said to be without an IOMMU */
 	bool stubborn;		/* drivers/vfio-pci/bind answers -EINVAL */
 	bool deaf;		/* drivers/vfio-pci/bind does nothing, and says that all is well */
 	int loads;

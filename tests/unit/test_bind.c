@@ -669,6 +669,27 @@ static void test_open_elsewhere(void **state)
 	assert_int_equal(release(NVME), 0);
 }
 
+/* Their nodes have other names. */
+static void test_nodes_without_iommu(void **state)
+{
+	struct weir_host_bind_opts opts = { .set_owner = true, .uid = 1000, .gid = (gid_t)-1 };
+	char path[PATH_MAX];
+	int fd;
+
+	fake_sysfs->noiommu = true;
+	assert_int_equal(bind_with(&opts, NVME), 0);
+	assert_owner("/dev/vfio/noiommu-5", 1000, 0, 0600);
+	assert_owner("/dev/vfio/devices/noiommu-vfio0", 1000, 0, 0600);
+	snprintf(path, sizeof(path), "%s/dev/vfio/devices/noiommu-vfio0", (char *)*state);
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(release(NVME), -EBUSY);
+	assert_says("/dev/vfio/devices/noiommu-vfio0");
+	close(fd);
+	assert_int_equal(release(NVME), 0);
+	assert_false(is_there("dev/vfio/devices/noiommu-vfio0"));
+}
+
 static void test_two_at_once(void **state)
 {
 	char path[PATH_MAX];
@@ -723,6 +744,7 @@ int main(void)
 		TEST(test_restarted),
 		TEST(test_replaced),
 		TEST(test_open_elsewhere),
+		TEST(test_nodes_without_iommu),
 		TEST(test_two_at_once),
 	};
 
