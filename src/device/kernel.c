@@ -420,8 +420,11 @@ static int kernel_has(struct weir_device *dev, enum weir_feature feature)
 			 (get ? WR_VFIO_FEATURE_GET : WR_VFIO_FEATURE_SET);
 	int ret = wr_vdev_feature(((struct kernel *)dev->t)->fd, flags, NULL, 0);
 
-	/* Before Linux 5.7 there are no features at all, and other ways to say so. */
-	if (ret == -ENOTTY || ret == -EINVAL)
+	/*
+	 * Before Linux 5.7 there are no features at all, and other ways to say so. Drivers beside
+	 * vfio-pci (mlx5-vfio-pci, say) don't all export BARs (vfio_pci_core_feature_dma_buf()).
+	 */
+	if (ret == -ENOTTY || ret == -EINVAL || ret == -EOPNOTSUPP)
 		return 0;
 	return ret < 0 ? wr_fail(ret, "asking for feature %d: %s", (int)feature, strerror(-ret))
 		       : 1;

@@ -86,6 +86,7 @@ struct fake_device {
 	struct wr_vfio_dma_buf exported;
 	struct wr_vfio_dma_range exported_range;
 	ino_t exported_file;
+	bool no_exports;	/* its driver is another one than vfio-pci */
 	unsigned int exports;
 	/* its registers: a file, in which a region lies at its offset */
 	int memory;

@@ -414,6 +414,8 @@ static int feature(const struct wr_vfio_feature *f)
 		return -EINVAL;
 	if (id >= 32 || !(d->features >> id & 1))
 		return -ENOTTY;
+	if (id == WR_VFIO_FEATURE_DMA_BUF && d->no_exports)
+		return -EOPNOTSUPP;
 	if (!(f->flags & op))
 		return -EINVAL;
 	if (f->flags & WR_VFIO_FEATURE_PROBE)

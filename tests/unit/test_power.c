@@ -167,6 +167,8 @@ static void features_are_probed(void **state)
 	assert_int_equal(weir_device_has(dev, WEIR_FEATURE_DMA_BUF), 1);
 	assert_int_equal(weir_device_has(dev, WEIR_FEATURE_MIGRATION), 1);
 	assert_int_equal(weir_device_has(dev, WEIR_FEATURE_LOW_POWER_WAKEUP), 0);
+	fake.device.no_exports = true;
+	assert_int_equal(weir_device_has(dev, WEIR_FEATURE_DMA_BUF), 0);
 	assert_false(fake.device.low_power);
 	assert_int_equal(weir_device_has(dev, (enum weir_feature)5), -EINVAL);
 	assert_says("5 is no weir_feature");
