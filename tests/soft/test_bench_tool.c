@@ -89,6 +89,7 @@ static void test_bad_input(void **state)
 		{ "bench --count", "--count goes with a device" },
 		{ "bench map --count", "--count goes with a device" },
 		{ "bench map --memory 2M", "--memory goes with a device" },
+		{ "bench --unsafe-noiommu", "--unsafe-noiommu goes with a device" },
 		{ "bench map --memory", "--memory needs a value" },
 		{ "bench map --memory much soft:edu", "--memory much: that isn't a number" },
 		{ "bench map --memory 3M soft:edu", "a power of two, from 2M to 1G" },

@@ -46,6 +46,14 @@ exit $status
 """
 
 
+# Without an IOMMU: what memory each interface takes. To count what is done for each page, of
+# which none may lie beside another, would take minutes.
+BARE_KINDS = {"iommufd-noiommu": tuple(KINDS), "noiommu": ("2 MiB pages",)}
+BARE_SCRIPT = """
+taken $WEIR_TEST_EDU -- weir bench --json --memory 4M --unsafe-noiommu map $WEIR_TEST_EDU
+"""
+
+
 def rows_of(interface):
     """(case, mapped, by its file) of each row that must be there."""
     return [(f"{interface}{file}, {kind}, {mapped}", mapped, bool(file))
@@ -94,6 +102,23 @@ def check_little(_machine, outcome):
     return ""
 
 
+def check_bare(_machine, outcome):
+    """By both interfaces: hugepages, and by one of them others; none without consent."""
+    value, why = parsed(outcome)
+    if why:
+        return why
+    for interface, kinds in BARE_KINDS.items():
+        for kind, sizes in KINDS.items():
+            for size in sizes:
+                rows = [row for row in value if row["case"] == f"{interface}, {kind}, {size}"]
+                if kind not in kinds:
+                    if [row["value"] for row in rows] != [None] or "hugetlb" not in rows[0]["note"]:
+                        return f"{interface}, {kind}, {size}: {rows}"
+                elif [row["value"] is None for row in rows] != [False]:
+                    return f"{interface}, {kind}, {size}: {rows}"
+    return ""
+
+
 BAD_BENCH_CASES = [
     bad_input("bench-address", "unchanged weir bench map 00:zz", r"00:zz"),
     bad_input("bench-absent", "unchanged weir bench map --count 0000:7f:1f.7", r"0000:7f:1f\.7"),
@@ -106,9 +131,17 @@ BAD_BENCH_CASES = [
 ]
 
 
+BARE_BENCH_CASES = [
+    Case("bench-map-bare", BARE_SCRIPT, check_bare, limit=240),
+    bad_input("bench-consent", "taken $WEIR_TEST_EDU -- unchanged weir bench map $WEIR_TEST_EDU",
+              "WEIR_TEST_EDU", "--unsafe-noiommu"),
+]
+
+
 def bench_cases(machine):
     """What is counted; and, where all is tried that doesn't depend on the IOMMU, bad input."""
     return [Case(f"bench-map-{interface}", SCRIPT.format(interface=interface),
                  functools.partial(check_counts, interface), limit=240)
             for interface in INTERFACES if interface in machine.interfaces
-            ] + (BAD_BENCH_CASES if machine.thorough else [])
+            ] + (BAD_BENCH_CASES if machine.thorough else []
+                 ) + ([] if machine.iommu else BARE_BENCH_CASES)

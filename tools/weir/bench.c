@@ -28,7 +28,7 @@
 
 static const char usage[] =
 	"usage: weir bench [--json] [NAME...]\n"
-	"       weir bench [--json] [--count] [--memory SIZE] map DEVICE\n"
+	"       weir bench [--json] [--count] [--memory SIZE] [--unsafe-noiommu] map DEVICE\n"
 	"\n"
 	"Measures weir's own cost, each case beside the limit of the machine in the same run.\n"
 	"Without a NAME, all of these:\n"
@@ -49,6 +49,7 @@ static const char usage[] =
 	"      --memory SIZE\n"
 	"                  map so much at once at most, and scale that to a GiB (default: 1G, or\n"
 	"                  half of the memory that is available)\n"
+	UNSAFE_USAGE
 	"      --json      for programs\n"
 	"  -h, --help      this text\n"
 	"\n"
@@ -295,20 +296,22 @@ int cmd_bench(int argc, char **argv)
 	const struct own_option own[] = {
 		{ .name = "count", .flag = &count },
 		{ .name = "memory", .value = &memory_text },
+		{ .name = "unsafe-noiommu", .flag = &options.unsafe_noiommu },
 	};
-	int status = read_own_options(argc, argv, own, 2, usage, &options);
+	int status = read_own_options(argc, argv, own, 3, usage, &options);
 
 	if (status != GO_ON)
 		return status;
 	if (memory_text && !read_number("bench", "memory", memory_text, &memory))
 		return EXIT_UNKNOWN;
 	device = device_of_map(argc, argv);
-	if (!device && (count || memory_text))
+	if (!device && (count || memory_text || options.unsafe_noiommu))
 		return fail("bench: --%s goes with a device: weir bench map DEVICE",
-			    count ? "count" : "memory");
+			    count ? "count" : memory_text ? "memory" : "unsafe-noiommu");
 	if (memory < 2 * MB || memory > GB || memory & (memory - 1))
 		return fail("bench: --memory is a power of two, from 2M to 1G");
-	status = device ? bench_device(device, count, memory) : run_families(argc, argv);
+	status = !device ? run_families(argc, argv) :
+		 bench_device(device, count, memory, options.unsafe_noiommu);
 	if (status != GO_ON)
 		return status;
 	if (options.json)

@@ -73,6 +73,6 @@ void bench_dma(void);
  * Map and unmap on the IOMMU of a device, with at most @memory bytes at once: times, or with @count
  * what is done. Returns GO_ON, or the exit status when there is nothing more to do.
  */
-int bench_device(const char *device, bool count, size_t memory);
+int bench_device(const char *device, bool count, size_t memory, bool unsafe_noiommu);
 
 #endif

@@ -23,6 +23,7 @@ struct place {
 	const char *interface;
 	struct weir_ioas *as;
 	struct weir_ioas *store;	/* keeps memory, and has no device */
+	bool unsafe_noiommu;		/* the device needn't have an IOMMU */
 	bool by_hand;			/* there are calls of the kernel's for it */
 	struct hand hand;
 	bool count;			/* in place of time */
@@ -41,8 +42,10 @@ struct piece {
 
 static int map(struct piece *p)
 {
-	return p->fd < 0 ? weir_ioas_map(p->place->as, p->start, p->len, NULL, &p->iova) :
-	       weir_ioas_map_fd(p->place->as, p->fd, 0, p->len, NULL, &p->iova);
+	static const struct weir_map_opts opts = { .scattered = true };
+
+	return p->fd < 0 ? weir_ioas_map(p->place->as, p->start, p->len, &opts, &p->iova) :
+	       weir_ioas_map_fd(p->place->as, p->fd, 0, p->len, &opts, &p->iova);
 }
 
 static void by_weir(void *arg)
@@ -203,33 +206,38 @@ static void add_kind(const struct place *place, enum kind kind, bool file)
 	pages_free(&pages);
 }
 
-/* The interface that a device is attached by. Returns 0, or -errno with a message. */
-static int open_device(const char *name, struct weir_iommu *iommu, struct weir_device **dev,
-		       const char **interface)
+/* @interface: NULL: as weir does by itself, or WEIR_IOMMU says. Returns 0, or -errno. */
+static int open_device(const struct place *place, const char *interface, const char *name,
+		       struct weir_iommu **iommu, struct weir_device **dev)
 {
-	struct weir_device_info info;
-	int ret = weir_device_open(iommu, name, NULL, dev);
+	const struct weir_iommu_opts opts = {
+		.interface = interface, .unsafe_noiommu = place->unsafe_noiommu,
+	};
+	int ret = weir_iommu_open(&opts, iommu);
 
 	if (ret)
 		return ret;
-	bench_must(weir_device_info(*dev, &info));
-	*interface = info.backend;
-	return 0;
+	ret = weir_device_open(*iommu, name, NULL, dev);
+	if (ret)
+		weir_iommu_close(*iommu);
+	return ret;
+}
+
+static void close_device(struct weir_iommu *iommu, struct weir_device *dev)
+{
+	bench_must(weir_device_close(dev));
+	bench_must(weir_iommu_close(iommu));
 }
 
 static void add_interface(struct place *place, const char *device)
 {
-	const struct weir_iommu_opts opts = {
-		.interface = place->by_hand ? place->interface : NULL,
-	};
+	const char *by_choice = strcmp(place->interface, "soft") ? place->interface : NULL;
 	struct weir_iommu *iommu;
 	struct weir_device *dev;
 	int ret;
 
-	bench_must(weir_iommu_open(&opts, &iommu));
-	if (open_device(device, iommu, &dev, &place->interface)) {
+	if (open_device(place, by_choice, device, &iommu, &dev)) {
 		bench_row("map", place->interface, NULL, NAN, NAN, weir_errmsg());
-		bench_must(weir_iommu_close(iommu));
 		return;
 	}
 	place->as = weir_device_ioas(dev);
@@ -242,45 +250,51 @@ static void add_interface(struct place *place, const char *device)
 	if (!strcmp(place->interface, "iommufd"))
 		for (enum kind kind = 0; kind < KINDS; kind++)
 			add_kind(place, kind, true);
-	bench_must(weir_device_close(dev));
-	bench_must(weir_iommu_close(iommu));
+	close_device(iommu, dev);
 }
 
-/* All of them, unless the device's @own is none that has calls to map by, or is asked for. */
+/* All that are of the kind of the device's @own, unless one is asked for. */
 static void add_interfaces(struct place *place, const char *device, const char *own)
 {
-	static const char *const names[] = { "iommufd", "type1v2", "type1", "compat" };
-	const size_t n = sizeof(names) / sizeof(names[0]);
+	static const char *const with_iommu[] = { "iommufd", "type1v2", "type1", "compat", NULL };
+	static const char *const without[] = { "iommufd-noiommu", "noiommu", NULL };
+	static const char *const soft[] = { "soft", NULL };
+	const char *const *const kinds[] = { with_iommu, without, soft };
 
-	for (size_t i = 0; i < n; i++)
-		place->by_hand = place->by_hand || !strcmp(own, names[i]);
-	if (!place->by_hand || getenv("WEIR_IOMMU")) {
-		place->interface = own;
-		add_interface(place, device);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		place->interface = names[i];
-		add_interface(place, device);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		bool its_own = false;
+
+		for (const char *const *name = kinds[i]; *name; name++)
+			its_own |= !strcmp(*name, own);
+		place->by_hand = kinds[i] == with_iommu;
+		for (const char *const *name = kinds[i]; its_own && *name; name++) {
+			place->interface = *name;
+			if (!getenv("WEIR_IOMMU") || !strcmp(*name, own))
+				add_interface(place, device);
+		}
 	}
 }
 
-int bench_device(const char *device, bool count, size_t memory)
+int bench_device(const char *device, bool count, size_t memory, bool unsafe_noiommu)
 {
-	struct place place = { .count = count, .memory = memory };
+	struct place place = {
+		.count = count, .memory = memory, .unsafe_noiommu = unsafe_noiommu,
+	};
+	struct weir_device_info info;
+	struct weir_iommu *iommu;
 	struct weir_device *dev;
-	const char *own;
 	int status;
 
-	/* As weir does by itself, or WEIR_IOMMU says: if that fails, why is said at once. */
-	if (open_device(device, NULL, &dev, &own))
+	/* If that fails, why is said at once. */
+	if (open_device(&place, NULL, device, &iommu, &dev))
 		return fail("%s", weir_errmsg());
-	bench_must(weir_device_close(dev));
+	bench_must(weir_device_info(dev, &info));
+	close_device(iommu, dev);
 	status = count ? count_start() : GO_ON;
 	if (status != GO_ON)
 		return status;
 	bench_must(weir_ioas_open(NULL, &place.store));
-	add_interfaces(&place, device, own);
+	add_interfaces(&place, device, info.backend);
 	bench_must(weir_ioas_close(place.store));
 	if (count)
 		count_end();
