@@ -7,39 +7,30 @@ cases must all be there: tests/vm/run.py runs them. Machines rarely differ, sinc
 isn't in the kernel; where they do, the table has the least and the most.
 """
 
-import argparse
 import json
 import re
 import sys
-from pathlib import Path
 
 import cases
 from cases_bench import rows_of
-from frames import Reader
 from machines import MACHINES
+from results import TOP, Missing, generate, read
 
-PERFORMANCE = Path(__file__).parents[2] / "docs/performance.md"
+PERFORMANCE = TOP / "docs/performance.md"
 TABLE = re.compile(r"(?ms)^<!-- python3 tests/vm/bench\.py .*?^```\n.*?^```\n")
 WAYS = ("type1v2", "iommufd", "iommufd file")
 
 
-class Missing(Exception):
-    """A machine that hasn't run; the text says which."""
-
-
-def results(build, name):
+def counted(build, name):
     """(kernel release, [row]) of one machine."""
     wanted = {case.name for case in cases.of_machine(MACHINES[name])
               if case.name in ("bench-map-iommufd", "bench-map-type1v2")}
-    reader = Reader({case.name for case in cases.of_machine(MACHINES[name])})
-    log = build / "vm" / name / "results.log"
-    if log.exists():
-        reader.feed(log.read_bytes())
+    reader = read(build, name)
     rows = []
     for case in sorted(wanted):
         outcome = reader.outcomes.get(case)
         if not outcome or outcome.status:
-            raise Missing(f"{log} has no result of {case}: "
+            raise Missing(f"{name} has no result of {case}: "
                           f"run python3 tests/vm/run.py '{name}/bench-map-*'")
         rows += json.loads(outcome.stdout)
     return reader.release, rows
@@ -83,36 +74,16 @@ def table(rows):
     return "\n".join([ways, *map(" ".join, rows)])
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=Path, default=Path("build"), metavar="DIR",
-                        help="meson's build folder (default: build)")
-    parser.add_argument("--write", action="store_true",
-                        help="put the table into docs/performance.md")
-    options = parser.parse_args()
+def text(build):
+    """The table with what says where it is from."""
     names = [name for name, machine in MACHINES.items()
              if any(case.name.startswith("bench-map-") for case in cases.of_machine(machine))]
-    try:
-        runs = {name: results(options.build, name) for name in names}
-    except Missing as missing:
-        print(f"tests/vm/bench.py: {missing}", file=sys.stderr)
-        return 2
+    runs = {name: counted(build, name) for name in names}
     kernels = sorted({release for release, _ in runs.values()})
-    text = ("<!-- python3 tests/vm/bench.py --write, on Linux "
+    return ("<!-- python3 tests/vm/bench.py --write, on Linux "
             f"{', '.join(kernels)}:\n     {', '.join(names)} -->\n```\n"
             f"{table([row for _, rows in runs.values() for row in rows])}\n```\n")
-    if not options.write:
-        print(text, end="")
-        return 0
-    before = PERFORMANCE.read_text()
-    after, n = TABLE.subn(lambda _: text, before)
-    if n != 1:
-        print(f"tests/vm/bench.py: {PERFORMANCE} has no place for it", file=sys.stderr)
-        return 2
-    PERFORMANCE.write_text(after)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generate(__doc__, PERFORMANCE, TABLE, text))

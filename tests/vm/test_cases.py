@@ -13,6 +13,7 @@ import cases
 import cases_bench
 import expected
 import frames
+import results
 import tap
 import verdicts
 from machines import MACHINES
@@ -200,8 +201,8 @@ class Bench(unittest.TestCase):
         self.assertIn(" 3000-3100 ", bench.table(both + other).splitlines()[2])
 
     def test_machine_that_did_not_run(self):
-        with tempfile.TemporaryDirectory() as folder, self.assertRaises(bench.Missing):
-            bench.results(Path(folder), "vtd")
+        with tempfile.TemporaryDirectory() as folder, self.assertRaises(results.Missing):
+            bench.counted(Path(folder), "vtd")
 
     def test_place(self):
         self.assertEqual(len(bench.TABLE.findall(bench.PERFORMANCE.read_text())), 1)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""What the machines said when they ran last, and documents that are made of it."""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+import cases
+from frames import Reader
+from machines import MACHINES
+
+TOP = Path(__file__).parents[2]
+
+
+class Missing(Exception):
+    """A result that isn't there; the text says which, and what to do."""
+
+
+def read(build, name):
+    """All that a machine has said; what the host was asked for was done then, or the case says."""
+    reader = Reader({case.name for case in cases.of_machine(MACHINES[name])}, lambda _action: "")
+    log = build / "vm" / name / "results.log"
+    if log.exists():
+        reader.feed(log.read_bytes())
+        reader.close()
+    return reader
+
+
+def generate(about, path, place, make):
+    """A generator's whole command: `make(build)` gives the text, which with --write takes the
+    place in the document that the pattern `place` matches. 0: done; 2: it could not be."""
+    parser = argparse.ArgumentParser(description=about,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=Path, default=Path("build"), metavar="DIR",
+                        help="meson's build folder (default: build)")
+    parser.add_argument("--write", action="store_true",
+                        help=f"put it into {path.relative_to(TOP)}, instead of printing it")
+    options = parser.parse_args()
+    try:
+        text = make(options.build)
+    except Missing as missing:
+        print(f"{parser.prog}: {missing}", file=sys.stderr)
+        return 2
+    if not options.write:
+        print(text, end="")
+        return 0
+    after, n = re.subn(place, lambda _: text, path.read_text())
+    if n != 1:
+        print(f"{parser.prog}: {path} has no place for it", file=sys.stderr)
+        return 2
+    path.write_text(after)
+    return 0
