@@ -127,6 +127,16 @@ class Cache:
             self._held[want] = self._obtain(want)
         return self._held[want][0]
 
+    def package(self, want):
+        """The name and the version of the package that a tree is there for."""
+        tree = self.tree(want)
+        marker = json.loads((tree.parent / "marker.json").read_text())
+        for name, _, version in re.findall(r"(?m)^(.*):(.*)=(.*)$", "\n".join(marker["packages"])):
+            if want.only or name == want.packages[0]:
+                return f"{name} {version}"
+        raise PackageError(f"{want.name}: {want.packages[0]} isn't among its packages: run with "
+                           "--refresh")
+
     def _obtain(self, want):
         """(the tree, the lock that keeps it there)."""
         (self.folder / want.name).mkdir(parents=True, exist_ok=True)

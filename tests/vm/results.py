@@ -2,6 +2,7 @@
 """What the machines said when they ran last, and documents that are made of it."""
 
 import argparse
+import json
 import re
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from frames import Reader
 from machines import MACHINES
 
 TOP = Path(__file__).parents[2]
+VERSIONS = "versions.json"
 
 
 class Missing(Exception):
@@ -25,6 +27,15 @@ def read(build, name):
         reader.feed(log.read_bytes())
         reader.close()
     return reader
+
+
+def versions(build, name):
+    """The packages that a machine was made of: {"qemu": "NAME VERSION", "kernel": …}."""
+    try:
+        return json.loads((build / "vm" / name / VERSIONS).read_text())
+    except (FileNotFoundError, ValueError) as error:
+        raise Missing(f"it isn't known which packages {name} was made of: "
+                      f"run python3 tests/vm/run.py {name}") from error
 
 
 def generate(about, path, place, make):

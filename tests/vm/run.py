@@ -26,6 +26,7 @@ import initramfs
 import kernels
 import kmodules
 import qemu
+import results
 import soak
 import verdicts
 from machines import MACHINES, QEMU
@@ -114,9 +115,17 @@ class Parts:
     def start(self, machine, cases, extra=""):
         """QEMU's arguments and environment for these cases."""
         tree = self.cache.tree(QEMU)
+        if cases:
+            versions = folder_of(self.build, machine) / results.VERSIONS
+            versions.write_text(json.dumps(self.versions(machine)) + "\n")
         return (qemu.command(tree, machine)
                 + qemu.boot_arguments(self.kernel(machine), self.initrd(machine, cases), machine,
                                       extra), qemu.environment(tree))
+
+    def versions(self, machine):
+        """The packages that the machine is made of, for who reads its results."""
+        source = kernels.SOURCE if self.built(machine) else machine.kernel
+        return {"qemu": self.cache.package(QEMU), "kernel": self.cache.package(source)}
 
     def kernel(self, machine):
         """The kernel's image."""

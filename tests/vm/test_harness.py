@@ -7,6 +7,7 @@ one verdict, and only a case that ran and was right passes.
 
 import base64
 import contextlib
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -538,6 +539,15 @@ class Packages(unittest.TestCase):
         self.content()
         (self.folder / "vm/thing/marker.json").write_text("{")
         self.assertEqual(self.content(), "thing:all=1")
+
+    def test_version(self):
+        self.apt.version = "1:2.0-1"
+        for more in {}, {"only": "^th"}:
+            with packages.Cache(self.folder) as cache:
+                self.assertEqual(cache.package(dataclasses.replace(self.WANT, **more)),
+                                 "thing 1:2.0-1")
+        with packages.Cache(self.folder) as cache, self.assertRaises(packages.PackageError):
+            cache.package(dataclasses.replace(self.WANT, packages=("other", "thing")))
 
     def test_race(self):
         got = []
