@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import cases
+import verdicts
 from frames import Reader
 from machines import MACHINES
 
@@ -16,7 +17,7 @@ VERSIONS = "versions.json"
 
 
 class Missing(Exception):
-    """A result that isn't there; the text says which, and what to do."""
+    """A result that isn't there, or isn't good; the text says which, and what to do."""
 
 
 def read(build, name):
@@ -27,6 +28,26 @@ def read(build, name):
         reader.feed(log.read_bytes())
         reader.close()
     return reader
+
+
+def passed(build, name):
+    """(all that a machine has said, the names of its tests); each that is due in it has passed."""
+    machine, reader = MACHINES[name], read(build, name)
+    again = f"run python3 tests/vm/run.py {name}"
+    if not reader.release:
+        raise Missing(f"{name} hasn't run: {again}")
+    found = [verdicts.of_boot(machine, reader.outcomes["boot"])]
+    for case in cases.of_machine(machine):
+        outcome = reader.outcomes.get(case.name)
+        if not outcome or not outcome.ended:
+            raise Missing(f"{name} has no result of {case.name}: {again}")
+        found += verdicts.of_case(machine, case, outcome)
+    bad = [verdict for verdict in found if verdict.result != "pass"]
+    if bad:
+        raise Missing(f"{name}/{bad[0].test} didn't pass ({bad[0].why or bad[0].result}): {again}")
+    if reader.stray or not reader.done:
+        raise Missing(f"{name} didn't come to its end: {again}")
+    return reader, [verdict.test for verdict in found]
 
 
 def versions(build, name):
