@@ -126,7 +126,8 @@ WEIR_API volatile void *weir_bar_ptr(const struct weir_bar *bar, uint64_t offset
  * weir_bar_sigbus() - for the caller's handler of SIGBUS: if @addr (siginfo_t.si_addr) is in mapped
  * registers of this bar, put memory that reads all ones in place of their page, so that the access
  * goes on and reads ones, or writes into the void. That page stays ones, whatever becomes of the
- * device, until the bar is closed and opened again. Other pages of the bar are as they were.
+ * device, until the bar is closed and opened again. Other pages of the bar are as they were. Don't
+ * map such a page for other devices afterwards: by type1 they would reach it, not the device.
  *
  *	static void on_sigbus(int sig, siginfo_t *info, void *context)
  *	{

@@ -200,7 +200,8 @@ WEIR_API int weir_device_hot_reset_info(struct weir_device *dev, struct weir_dep
  * weir_device_hot_reset() - reset the function's slot or bus, and so all functions on it, which
  * must all be bound to vfio-pci and in groups that this context has open (VFIO_DEVICE_PCI_HOT_RESET
  * in linux/vfio.h). Mappings, interrupt set-up and what the kernel keeps of config space stay, the
- * devices' own state goes; mapped registers are taken away for the moment, see weir/bar.h.
+ * devices' own state goes; mapped registers are taken away for the moment, see weir/bar.h. What of
+ * their bars is mapped for other devices may have to be mapped anew: weir_ioas_map_bar().
  *
  * Returns 0; -EPERM when a function isn't this context's, which the message names; -ENOTSUP as
  * above; -EAGAIN or -EBUSY when the kernel is busy with one of them: try again; -EINVAL when it
@@ -228,7 +229,7 @@ WEIR_API int weir_device_has(struct weir_device *dev, enum weir_feature feature)
  * weir_device_low_power() - let the kernel put the device into a low-power state while it isn't
  * used (runtime power management, down to D3cold), or no longer. Mapped registers are taken away
  * until it is off again; calls wake the device for their duration. The device must be idle: it
- * loses its state.
+ * loses its state. For its bars that are mapped for other devices it is as a reset.
  * @wakeup: with @on, an eventfd that is signalled when the device or the host wakes it, which ends
  *	low power; it stays the caller's. -1: none.
  *

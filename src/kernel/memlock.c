@@ -32,13 +32,13 @@ static void explain_user(uint64_t more, uint64_t most)
 {
 	uint64_t pinned = kib_of("VmPin");
 
-	wr_message("mapping %" PRIu64 " KiB: the kernel may not pin that much: the limit of locked "
-		   "memory is %" PRIu64 " KiB, and all that the processes of user %u have pinned "
-		   "through IOMMUFD or io_uring counts together: this one has %" PRIu64 ", and "
-		   "needs %" PRIu64 " besides what others have; raise it (ulimit -l, "
-		   "LimitMEMLOCK=), or have each process counted by itself, which takes "
-		   "CAP_SYS_RESOURCE (weir_iommu_opts.accounting)", more, most, getuid(), pinned,
-		   pinned + more);
+	wr_message("mapping %" PRIu64 " KiB: the kernel has no memory for it, or may not pin that "
+		   "much: the limit of locked memory is %" PRIu64 " KiB, and all that the "
+		   "processes of user %u have pinned through IOMMUFD or io_uring counts together: "
+		   "this one has %" PRIu64 ", and needs %" PRIu64 " besides what others have; "
+		   "raise it (ulimit -l, LimitMEMLOCK=), or have each process counted by itself, "
+		   "which takes CAP_SYS_RESOURCE (weir_iommu_opts.accounting)", more, most,
+		   getuid(), pinned, pinned + more);
 }
 
 /* By process: vfio_lock_acct() of vfio_iommu_type1.c, update_mm_locked_vm() of iommufd/pages.c. */

@@ -280,7 +280,8 @@ void info_print_interface(const struct info *info)
 		   itf->caps.dirty == WEIR_DIRTY_ALL ? "reports every mapped page" :
 		   dirty_name(itf->caps.dirty));
 	table_cell(pair(table, "faults"), VALUE, "%s",
-		   itf->caps.faults ? "told" : "in the kernel's log only");
+		   itf->caps.faults ? "told" : itf->caps.isolation ?
+		   "in the kernel's log only" : "none, since nothing is blocked");
 	table_cell(pair(table, "reset by weir"), VALUE, "%s", itf->can_reset ? "yes" : "no");
 	features_text(itf, text, sizeof(text));
 	table_cell(pair(table, "features"), VALUE, "%s", *text ? text : "none");
