@@ -70,6 +70,9 @@ PROVED = {
          "guest/iommufd/copy_*", "guest/iommufd/copies_*"),
         ("Memory mapped by its file", "guest/iommufd/files_are_reached"),
         ("File descriptors that the caller has opened", "guest/iommufd/given_fds_are_used"),
+        ("An address space goes to another process while its device is in the middle of a "
+         "transfer: by a socket, from a process that is killed, to what it executes, and back",
+         "guest/handover/*"),
         ("A device reads and writes another's memory BAR: the contents, both ways; what is mapped "
          "for one direction is closed for the other", "guest/peer/*"),
         ("The last page that the IOMMU translates works, the next is refused; direction, sizes, "
