@@ -18,13 +18,14 @@ from results import TOP, Missing, generate, read
 
 PERFORMANCE = TOP / "docs/performance.md"
 TABLE = re.compile(r"(?ms)^<!-- python3 tests/vm/bench\.py .*?^```\n.*?^```\n")
+CASES = ("bench-map-iommufd", "bench-map-type1v2")
 WAYS = ("type1v2", "iommufd", "iommufd file")
 
 
 def counted(build, name):
     """(kernel release, [row]) of one machine."""
     wanted = {case.name for case in cases.of_machine(MACHINES[name])
-              if case.name in ("bench-map-iommufd", "bench-map-type1v2")}
+              if case.name in CASES}
     reader = read(build, name)
     rows = []
     for case in sorted(wanted):
@@ -77,7 +78,7 @@ def table(rows):
 def text(build):
     """The table with what says where it is from."""
     names = [name for name, machine in MACHINES.items()
-             if any(case.name.startswith("bench-map-") for case in cases.of_machine(machine))]
+             if any(case.name in CASES for case in cases.of_machine(machine))]
     runs = {name: counted(build, name) for name in names}
     kernels = sorted({release for release, _ in runs.values()})
     return ("<!-- python3 tests/vm/bench.py --write, on Linux "
