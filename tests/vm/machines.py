@@ -245,8 +245,7 @@ def _vtd(name, bits, options="", thorough=False):
     )
 
 
-# Root ports with native hotplug (pciehp), and what can be unplugged, break or vanish below them;
-# and two NUMA nodes, each with hugepages of both sizes from the start.
+# Root ports with native hotplug (pciehp), and what can be unplugged, break or vanish below them.
 HOT_DEVICES = (
     "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
     "-device", f"{EDU},addr=4",
@@ -261,9 +260,35 @@ HOT_DEVICES = (
 )
 
 
+# What the machines have in common that have these.
+HOT = {
+    "devices": {"WEIR_TEST_EDU": "0000:00:04.0",
+                "WEIR_TEST_HOT_PORT": "0000:00:05.0",
+                "WEIR_TEST_LOST_PORT": "0000:00:06.0",
+                "WEIR_TEST_NET_PORT": "0000:00:07.0",
+                "WEIR_TEST_IGB_PORT": "0000:00:08.0",
+                "WEIR_TEST_HOT": "0000:01:00.0",
+                "WEIR_TEST_LOST": "0000:02:00.0",
+                "WEIR_TEST_NET": "0000:03:00.0",
+                "WEIR_TEST_IGB": "0000:04:00.0"},
+    "settle": {"0000:00:05.0": "pcieport", "0000:00:06.0": "pcieport", "0000:00:07.0": "pcieport",
+               "0000:00:08.0": "pcieport", "0000:03:00.0": "virtio-pci"},
+    "programs": {"hotplug": ("HOT", "LOST", "NET", "EDU"), "irq": ("IGB", "EDU")},
+    "command": False,
+    "host": {"unplug": {"execute": "device_del", "arguments": {"id": "hot"}},
+             "plug": {"execute": "device_add", "arguments": {
+                 "driver": "edu", "dma_mask": (1 << 64) - 1, "id": "hot", "bus": "port0"}},
+             "plug-lost": {"execute": "device_add", "arguments": {
+                 "driver": "e1000e", "id": "lost", "bus": "port1"}},
+             "error": {"execute": "human-monitor-command",
+                       "arguments": {"command-line": "pcie_aer_inject_error net COMP_ABORT"}}},
+}
+
+
 def _hot():
-    """The machine for what happens to devices while they are in use, and for memory."""
-    return Machine(
+    """The machine for what happens to devices while they are in use, and for memory: two NUMA
+    nodes, each with hugepages of both sizes from the start."""
+    return Machine(**{**HOT, **dict(
         name="vtd-hot",
         kernel=LINUX_DEBIAN,
         program="qemu-system-x86_64",
@@ -278,27 +303,7 @@ def _hot():
         append=f"console=ttyS0 {EMULATED} intel_iommu=on nokaslr hugepagesz=1G hugepages=0:1,1:1 "
                "hugepagesz=2M hugepages=0:4,1:4",
         modules=("vfio-pci", "vfio_iommu_type1"),
-        devices={"WEIR_TEST_EDU": "0000:00:04.0",
-                 "WEIR_TEST_HOT_PORT": "0000:00:05.0",
-                 "WEIR_TEST_LOST_PORT": "0000:00:06.0",
-                 "WEIR_TEST_HOT": "0000:01:00.0",
-                 "WEIR_TEST_LOST": "0000:02:00.0",
-                 "WEIR_TEST_NET": "0000:03:00.0",
-                 "WEIR_TEST_IGB": "0000:04:00.0"},
-        settle={"0000:00:05.0": "pcieport", "0000:00:06.0": "pcieport",
-                "0000:03:00.0": "virtio-pci"},
-        programs={"memory": ("EDU",),
-                  "hotplug": ("HOT", "LOST", "NET"),
-                  "irq": ("IGB", "EDU")},
-        command=False,
-        host={"unplug": {"execute": "device_del", "arguments": {"id": "hot"}},
-              "plug": {"execute": "device_add", "arguments": {
-                  "driver": "edu", "dma_mask": (1 << 64) - 1, "id": "hot", "bus": "port0"}},
-              "plug-lost": {"execute": "device_add", "arguments": {
-                  "driver": "e1000e", "id": "lost", "bus": "port1"}},
-              "error": {"execute": "human-monitor-command",
-                        "arguments": {"command-line": "pcie_aer_inject_error net COMP_ABORT"}}},
-    )
+        programs={"memory": ("EDU",), **HOT["programs"]})})
 
 
 def _bind():
@@ -355,6 +360,9 @@ MACHINES = {machine.name: machine for machine in (
            devices={**X86_NAMES, **SLOT_NAMES}, settle={**X86_SETTLE, **SLOT_SETTLE},
            programs={**BUILT_PROGRAMS, "reset": ("SLOT0", "SLOT1")}, thorough=True),
     _built("soak-iommufd", _intel(",caching-mode=on"), "hugepages=16", soak="iommufd", **SOAK),
+    _built("hot-iommufd", arguments=("-M", "q35,kernel-irqchip=split", "-cpu", "max", "-smp", "2",
+                                     "-m", "2G", *_intel(",caching-mode=on"), *HOT_DEVICES),
+           **{**HOT, "settle": {**HOT["settle"], "0000:02:00.0": "e1000e", "0000:04:00.0": "igb"}}),
     _built("vtd-second", _intel(",scalable-mode=on,device-iotlb=on")),
     _built("vtd-first", _intel(",scalable-mode=on,fsts=on"), iova_last=(1 << 47) - 1),
     _built("amd", ("-device", "amd-iommu,intremap=on,dma-remap=on", *SOUTHBRIDGE),

@@ -47,6 +47,7 @@ IOMMUS = {
     "vtd-bind": "VT-d, 48 bits; what a kernel uses: disks, a network, a screen",
     "vtd-legacy": "VT-d, legacy mode",
     "soak-iommufd": "VT-d, legacy mode",
+    "hot-iommufd": "VT-d, legacy mode; root ports with hotplug",
     "vtd-second": "VT-d, scalable mode, second-stage tables, device IOTLB",
     "vtd-first": "VT-d, scalable mode, first-stage tables",
     "amd": "AMD-Vi",
@@ -104,7 +105,8 @@ PROVED = {
          "nothing that stays pinned or grows, no warning of the kernel", "guest/soak/*"),
     ),
     "Devices and memory in trouble": (
-        ("The host asks for a device, and it is given back; one is pulled out while in use",
+        ("The host asks for a device, and it is given back; one is pulled out while in use; another "
+         "one in its address space goes on",
          "guest/hotplug/given_back_on_request", "guest/hotplug/pulled_out"),
         ("An uncorrectable error (AER) is reported, and survived",
          "guest/hotplug/reports_an_error"),

@@ -2,7 +2,7 @@
 /*
  * What happens to a device while it is in use: the host wants it back, it reports an error, it is
  * pulled out. Each has a root port of its own: HOT is an edu, LOST an e1000e, NET a virtio-net
- * with error reporting.
+ * with error reporting. EDU shares their address spaces and stays.
  */
 #include <glob.h>
 #include <linux/pci_regs.h>
@@ -107,18 +107,32 @@ static bool pciehp_is_idle(void)
 	return idle;
 }
 
-/* Hand a device to vfio-pci, unless it is too early: the kernel shows it before drivers get it. */
+/* As write_text(), but that nobody is there to read it, or the device isn't ready, is no failure. */
+static void offer(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0)
+		assert_int_equal(errno, ENOENT);
+	else if (write(fd, text, strlen(text)) < 0)
+		assert_true(errno == EINVAL || errno == ENODEV);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Hand a device to vfio-pci: from a driver of the kernel's own, which may have been quicker, and
+ * unless it is too early: the kernel shows a device before drivers get it. */
 static bool taken(const char *which)
 {
 	char path[128], driver[128] = "";
-	int fd = open("/sys/bus/pci/drivers_probe", O_WRONLY);
 
-	assert_true(fd >= 0);
-	if (write(fd, device(which), strlen(device(which))) < 0)
-		assert_int_equal(errno, EINVAL);
-	close(fd);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", device(which));
-	return readlink(path, driver, sizeof(driver) - 1) > 0 && strstr(driver, "/vfio-pci");
+	if (readlink(path, driver, sizeof(driver) - 1) > 0 && strstr(driver, "/vfio-pci"))
+		return true;
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver/unbind", device(which));
+	offer(path, device(which));
+	offer("/sys/bus/pci/drivers_probe", device(which));
+	return false;
 }
 
 /* Put a device back by the host's action, and take it for vfio-pci. */
@@ -137,17 +151,63 @@ static void plug(const char *which, struct port port, const char *action)
 	close(port.fd);
 }
 
+/* An address space that a device which leaves has in common with one that stays. */
+struct common {
+	struct weir_iommu *iommu;
+	struct weir_ioas *as;
+	struct opened stays;
+	struct weir_mem *mem;
+};
+
+/* With the interface that weir takes by itself where it is there: a node for each device. */
+static struct common common_open(void)
+{
+	bool nodes = !access("/dev/vfio/devices", F_OK);
+	struct weir_device_info info;
+	struct common c;
+
+	MUST(weir_iommu_open(NULL, &c.iommu));
+	MUST(weir_ioas_open(c.iommu, &c.as));
+	c.stays = open_edu(c.iommu, device("WEIR_TEST_EDU"), c.as);
+	MUST(weir_device_info(c.stays.dev, &info));
+	assert_string_equal(info.backend, nodes ? "iommufd" : "type1v2");
+	MUST(weir_mem_alloc(c.as, 2 * PAGE, NULL, &c.mem));
+	return c;
+}
+
+/* Both what was mapped before and what is mapped now, and nothing after that. */
+static void common_works(struct common *c, unsigned char byte)
+{
+	unsigned char *page = page_of(byte, 2);
+	weir_iova iova;
+
+	round_trip(c->stays.edu, weir_mem_ptr(c->mem), byte);
+	MUST(weir_ioas_map(c->as, page, 2 * PAGE, NULL, &iova));
+	round_trip(c->stays.edu, page, (unsigned char)~byte);
+	MUST(weir_ioas_unmap(c->as, iova, 2 * PAGE));
+	must_be_blocked(c->stays.edu, iova, page);
+	munmap(page, 2 * PAGE);
+}
+
+static void common_close(struct common *c)
+{
+	MUST(weir_mem_free(c->mem));
+	close_edu(c->stays);
+	MUST(weir_ioas_close(c->as));
+	MUST(weir_iommu_close(c->iommu));
+}
+
 /* The host asks for the device, and waits; what the device is used for can be brought to its end.
- * When it is closed it goes, and another one in its place is a device like any other. */
+ * When it is closed it goes, and another one in its place is a device like any other, in the
+ * address space that the first one was in. */
 static void given_back_on_request(void **state)
 {
 	struct port port = port_open("WEIR_TEST_HOT_PORT");
-	struct opened a = open_edu(NULL, device("WEIR_TEST_HOT"), NULL);
+	struct common c = common_open();
+	struct opened a = open_edu(c.iommu, device("WEIR_TEST_HOT"), c.as);
 	struct weir_irq_info info;
-	struct weir_mem *mem;
 
 	(void)state;
-	MUST(weir_mem_alloc(weir_device_ioas(a.dev), 2 * PAGE, NULL, &mem));
 	MUST(weir_irq_info(a.dev, WEIR_IRQ_REQ, &info));
 	assert_int_equal(info.count, 1);
 	MUST(weir_irq_enable(a.dev, WEIR_IRQ_REQ, 1));
@@ -155,17 +215,18 @@ static void given_back_on_request(void **state)
 	host("unplug");
 	MUST(weir_irq_wait(a.dev, WEIR_IRQ_REQ, 0, 20000));
 	assert_int_equal(MUST(weir_device_gone(a.dev)), 0);
-	round_trip(a.edu, weir_mem_ptr(mem), 0x5a);
+	round_trip(a.edu, weir_mem_ptr(c.mem), 0x5a);
 	assert_true(present("WEIR_TEST_HOT"));
-	MUST(weir_mem_free(mem));
+	common_works(&c, 0x11);
 	close_edu(a);
 
 	plug("WEIR_TEST_HOT", port, "plug");
-	a = open_edu(NULL, device("WEIR_TEST_HOT"), NULL);
-	MUST(weir_mem_alloc(weir_device_ioas(a.dev), 2 * PAGE, NULL, &mem));
-	round_trip(a.edu, weir_mem_ptr(mem), 0xa5);
-	MUST(weir_mem_free(mem));
+	common_works(&c, 0x22);
+	a = open_edu(c.iommu, device("WEIR_TEST_HOT"), c.as);
+	round_trip(a.edu, weir_mem_ptr(c.mem), 0xa5);
+	common_works(&c, 0x33);
 	close_edu(a);
+	common_close(&c);
 }
 
 /* The bar that the handler below is for. */
@@ -203,13 +264,15 @@ static void pulled_out(void **state)
 {
 	struct port port = port_open("WEIR_TEST_LOST_PORT");
 	struct sigaction action = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO };
+	struct common c = common_open();
+	struct weir_device_opts opts = { .ioas = c.as };
 	struct sigaction before;
 	struct weir_bar *mapped, *calls;
 	struct weir_device *dev;
 	unsigned int power;
 
 	(void)state;
-	MUST(weir_device_open(NULL, device("WEIR_TEST_LOST"), NULL, &dev));
+	MUST(weir_device_open(c.iommu, device("WEIR_TEST_LOST"), &opts, &dev));
 	MUST(weir_bar_open(dev, WEIR_REGION_BAR0, WEIR_BAR_MAPPED, &mapped));
 	MUST(weir_bar_open(dev, WEIR_REGION_BAR0, WEIR_BAR_CALLS, &calls));
 	MUST(weir_irq_enable(dev, WEIR_IRQ_REQ, 1));
@@ -233,17 +296,20 @@ static void pulled_out(void **state)
 	assert_int_equal(sigaction(SIGBUS, &before, NULL), 0);
 	assert_true(bus_errors > 0);
 	assert_int_equal(MUST(weir_device_gone(dev)), 1);
+	common_works(&c, 0x44);
 	MUST(weir_bar_close(calls));
 	MUST(weir_bar_close(mapped));
 	MUST(weir_device_close(dev));
 
 	plug("WEIR_TEST_LOST", port, "plug-lost");
-	MUST(weir_device_open(NULL, device("WEIR_TEST_LOST"), NULL, &dev));
+	common_works(&c, 0x55);
+	MUST(weir_device_open(c.iommu, device("WEIR_TEST_LOST"), &opts, &dev));
 	MUST(weir_bar_open(dev, WEIR_REGION_BAR0, WEIR_BAR_MAPPED, &mapped));
 	assert_int_equal(MUST(weir_device_gone(dev)), 0);
 	assert_int_equal(weir_read32(mapped, E1000E_VET), E1000E_VET_RESET);
 	MUST(weir_bar_close(mapped));
 	MUST(weir_device_close(dev));
+	common_close(&c);
 }
 
 /* The slot's reset takes the register back; bus mastering and interrupts stay. */
