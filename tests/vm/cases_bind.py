@@ -47,6 +47,26 @@ def check_owned(_machine, outcome):
     return why or ("" if value["weir"]["opened"] else f"not opened: {value['weir']['why']}")
 
 
+def check_contended(machine, outcome):
+    """Each call succeeded or said in one sentence why not, and some waited for others. Who uses
+    the function meanwhile isn't disturbed, but may find it gone when it opens it (again)."""
+    calls = re.findall(r"^call (\d+): (.*)$", outcome.stdout, re.M)
+    if len(calls) != 60:
+        return f"{len(calls)} calls ended, not 60"
+    waited = r"weir: another process binds or releases \(it holds /var/lib/weir/lock\): waiting\|"
+    for status, said in calls:
+        said = re.sub(f"^{waited}", "", said)
+        if not re.fullmatch(r"0|1weir: [^|]+ is in use: [^|]+ has it open [^|]+\|", status + said):
+            return f"a call ended with {status} and said '{said}'"
+    if not re.search(waited, outcome.stdout):
+        return "no call met another one"
+    address = re.escape(machine.devices["WEIR_TEST_EDU"])
+    for status, said in re.findall(r"^test (\d+): (.*)$", outcome.stdout, re.M):
+        if not re.fullmatch(rf"0|(1release +fail +|2weir: ){address}: [^|]+\|", status + said):
+            return f"a selftest ended with {status} and said '{said}'"
+    return ended_well(machine, outcome)
+
+
 # With a file system or swap on the disk; whatever came of it, that is ended again.
 BUSY_DISK = """
 disk=$(ls -d $PCI/$WEIR_TEST_NVME/nvme/nvme*/nvme*n1) && disk=/dev/${disk##*/}
@@ -179,6 +199,39 @@ for round in 1 2 3; do
 	[ "$(driver_of $WEIR_TEST_EDU)$(driver_of $WEIR_TEST_NVME)" = nvme ]
 done
 """),
+    Case("bind-contended", """
+# told WHO ARGUMENT…   how a call of weir ends and what it says
+told() {
+	said=/tmp/said-$1
+	shift
+	weir "$@" > /dev/null 2> $said
+	echo "call $?: $(tr '\\n' '|' < $said)"
+}
+contended() {
+	for round in $(seq 10); do
+		told 1 -v bind $WEIR_TEST_EDU $WEIR_TEST_NVME
+		told 1 -v release $WEIR_TEST_EDU $WEIR_TEST_NVME
+	done &
+	for round in $(seq 10); do
+		told 2 -v bind $WEIR_TEST_NVME $WEIR_TEST_EDU
+		told 2 -v release $WEIR_TEST_NVME
+	done &
+	for round in $(seq 10); do
+		told 3 -v bind --group $WEIR_TEST_MIXED_EDU
+		told 3 -v release --all
+	done &
+	binders=$(jobs -p)
+	while [ ! -e /tmp/contended ]; do
+		weir selftest $WEIR_TEST_EDU > /tmp/tested 2>&1
+		echo "test $?: $(grep -e '^weir: ' -e ' fail  ' /tmp/tested | tr '\\n' '|')"
+	done &
+	wait $binders
+	touch /tmp/contended
+	wait
+	weir release --all && [ ! -e /var/lib/weir/journal ]
+}
+unchanged contended
+""", check_contended, limit=120),
     refused("open", """
 weir bind $WEIR_TEST_EDU > /dev/null || exit 96
 sleep 1000 3<> /dev/vfio/$(group_of $WEIR_TEST_EDU) &

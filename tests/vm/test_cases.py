@@ -11,6 +11,7 @@ import bench
 import case
 import cases
 import cases_bench
+import cases_bind
 import expected
 import frames
 import results
@@ -135,6 +136,34 @@ class Choice(unittest.TestCase):
         self.assertIn("IOMMUFD's", self.check("type1v2", True, "vtd-container", *lines))
         self.assertEqual(self.check("type1v2", True, "vtd-container", *lines,
                                     "weir: /dev/vfio/vfio is IOMMUFD's, which"), "")
+
+
+class Contended(unittest.TestCase):
+    """Many that bind and release at once, and one that uses what they bind."""
+
+    WAITED = "weir: another process binds or releases (it holds /var/lib/weir/lock): waiting|"
+    BUSY = "weir: 0000:00:04.0 is in use: process 9 (weir) has it open (/dev/vfio/2); end that first|"
+    UNBOUND = "0000:00:04.0: no driver is bound to it|"
+
+    def check(self, *lines, calls=60, status=0, waited=WAITED):
+        lines = [*lines, *[f"call 0: {waited}"] * (calls - sum("call" in line for line in lines))]
+        outcome = frames.Outcome("x", status=status, streams={"out": "\n".join(lines)})
+        return cases_bind.check_contended(MACHINES["vtd-bind"], outcome)
+
+    def test_clear_ends(self):
+        self.assertEqual(self.check(
+            "call 0: ", f"call 1: {self.BUSY}", f"call 1: {self.WAITED}{self.BUSY}", "test 0: ",
+            f"test 2: weir: {self.UNBOUND}", f"test 1: release    fail  {self.UNBOUND}"), "")
+        for line in ("call 1: ", f"call 1: {self.WAITED}", f"call 2: {self.BUSY}",
+                     f"call 0: {self.BUSY}", f"call 1: {self.BUSY}{self.BUSY}", "test 1: ",
+                     "test 139: ", f"test 2: weir: {self.UNBOUND}weir: {self.UNBOUND}",
+                     f"test 1: verify  fail  {self.UNBOUND}"):
+            self.assertIn("ended with", self.check(line), line)
+
+    def test_all_of_it(self):
+        self.assertIn("59 calls", self.check(calls=59))
+        self.assertIn("no call met", self.check(waited=""))
+        self.assertIn("exit status 1", self.check(status=1))
 
 
 class Bench(unittest.TestCase):
