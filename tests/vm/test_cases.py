@@ -142,7 +142,8 @@ class Contended(unittest.TestCase):
     """Many that bind and release at once, and one that uses what they bind."""
 
     WAITED = "weir: another process binds or releases (it holds /var/lib/weir/lock): waiting|"
-    BUSY = "weir: 0000:00:04.0 is in use: process 9 (weir) has it open (/dev/vfio/2); end that first|"
+    BUSY = ("weir: 0000:00:04.0 is in use: process 9 (weir) has it open (/dev/vfio/2); end that "
+            "first|")
     UNBOUND = "0000:00:04.0: no driver is bound to it|"
 
     def check(self, *lines, calls=60, status=0, waited=WAITED):

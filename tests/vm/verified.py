@@ -105,8 +105,8 @@ PROVED = {
          "nothing that stays pinned or grows, no warning of the kernel", "guest/soak/*"),
     ),
     "Devices and memory in trouble": (
-        ("The host asks for a device, and it is given back; one is pulled out while in use; another "
-         "one in its address space goes on",
+        ("The host asks for a device, and it is given back; one is pulled out while in use; "
+         "another one in its address space goes on",
          "guest/hotplug/given_back_on_request", "guest/hotplug/pulled_out"),
         ("An uncorrectable error (AER) is reported, and survived",
          "guest/hotplug/reports_an_error"),

@@ -107,7 +107,7 @@ static bool pciehp_is_idle(void)
 	return idle;
 }
 
-/* As write_text(), but that nobody is there to read it, or the device isn't ready, is no failure. */
+/* As write_text(), but without a driver there, or before the device is ready, it's no failure. */
 static void offer(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY);
