@@ -169,16 +169,6 @@ static void add_domain(struct weir_ioas *as, struct wr_domain *d)
 	pthread_mutex_unlock(&as->books);
 }
 
-struct wr_domain *wr_ioas_placing(struct weir_ioas *as)
-{
-	struct wr_domain *d;
-
-	wr_list_for_each(d, &as->domains, link)
-		if (d->ops->place)
-			return d;
-	return NULL;
-}
-
 bool wr_ioas_needs_huge(struct weir_ioas *as)
 {
 	bool needs;
@@ -381,21 +371,6 @@ int wr_ioas_check_process(const struct weir_ioas *as)
 	return wr_check_process(as->iommu->process);
 }
 
-bool wr_ioas_handed(const struct weir_ioas *as)
-{
-	return wr_iommu_handed(as->iommu) == as;
-}
-
-int wr_ioas_check_change(const struct weir_ioas *as)
-{
-	int ret = wr_ioas_check_close(as);
-
-	if (!ret && wr_ioas_handed(as))
-		ret = wr_fail(-EPERM, "the address space was handed over by weir_ioas_export(), "
-			      "and is another process's: weir_ioas_keep() takes it back");
-	return ret;
-}
-
 int wr_ioas_check_close(const struct weir_ioas *as)
 {
 	int ret = wr_ioas_check_process(as);
@@ -404,6 +379,16 @@ int wr_ioas_check_close(const struct weir_ioas *as)
 		return ret;
 	return wr_fail(-EDEADLK, "a device model changes mappings between weir_model_dma_begin() "
 		       "and _end(), which the change would wait for");
+}
+
+int wr_ioas_check_change(const struct weir_ioas *as)
+{
+	int ret = wr_ioas_check_close(as);
+
+	if (ret || !wr_ioas_handed(as))
+		return ret;
+	return wr_fail(-EPERM, "the address space was handed over by weir_ioas_export(), and is "
+		       "another process's: weir_ioas_keep() takes it back");
 }
 
 static void detach_locked(struct weir_ioas *as, struct wr_endpoint *ep)

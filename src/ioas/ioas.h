@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "ioas/domain.h"
+#include "ioas/iommu.h"
 
 struct weir_ioas {
 	struct weir_iommu *iommu;
@@ -42,13 +43,24 @@ void wr_ioas_enter(struct weir_ioas *as, struct wr_domain *d, struct wr_endpoint
 void wr_ioas_replace(struct weir_ioas *as, struct wr_endpoint *old, struct wr_endpoint *ep);
 
 /* Whether it was handed over: then nothing here comes to the kernel any more. */
-bool wr_ioas_handed(const struct weir_ioas *as);
+static inline bool wr_ioas_handed(const struct weir_ioas *as)
+{
+	return wr_iommu_handed(as->iommu) == as;
+}
 
 /* As weir_device_move(). */
 int wr_ioas_move(struct wr_endpoint *ep, struct weir_ioas *to);
 
 /* The domain that doesn't translate, but says where memory is; NULL: none. Under a lock. */
-struct wr_domain *wr_ioas_placing(struct weir_ioas *as);
+static inline struct wr_domain *wr_ioas_placing(struct weir_ioas *as)
+{
+	struct wr_domain *d;
+
+	wr_list_for_each(d, &as->domains, link)
+		if (d->ops->place)
+			return d;
+	return NULL;
+}
 
 /* Whether memory must be hugetlb's, since no IOMMU joins small pages. Takes a lock. */
 bool wr_ioas_needs_huge(struct weir_ioas *as);

@@ -26,8 +26,8 @@ struct wr_mapping {
 	char *vaddr;
 	enum weir_dma_dir dir;		/* unless it is a part */
 	bool part;			/* of something larger, whose book the map's owner has */
-	const struct wr_file *file;	/* that the memory is of; NULL: none, or unless a part */
 	bool bar;			/* a device's registers, the file being their dma-buf */
+	const struct wr_file *file;	/* that the memory is of; NULL: none, or unless a part */
 };
 
 /* Ranges in which IOVAs are usable: ascending, apart. */
