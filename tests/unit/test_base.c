@@ -282,12 +282,13 @@ static void seam_returns_errors(void **state)
 {
 	void *out = &out;
 	char byte = 0;
+	int number;
 
 	(void)state;
 	errno = 0;
 	assert_int_equal(wr_sys->open("/nonexistent/node", O_RDWR), -ENOENT);
 	assert_int_equal(wr_sys->close(-1), -EBADF);
-	assert_int_equal(wr_sys->ioctl(-1, FIONREAD, NULL), -EBADF);
+	assert_int_equal(wr_sys->ioctl(-1, FIONREAD, &number), -EBADF);
 	assert_int_equal(wr_sys->pread(-1, &byte, 1, 0), -EBADF);
 	assert_int_equal(wr_sys->pwrite(-1, &byte, 1, 0), -EBADF);
 	assert_int_equal(wr_sys->mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &out),

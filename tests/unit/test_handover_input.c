@@ -95,7 +95,7 @@ static int file_of(const void *bytes, size_t len)
 
 static void every_byte_counts(void **state)
 {
-	unsigned char bytes[1024];
+	unsigned char bytes[1024] = { 0 };
 	int list[FDS];
 	size_t len;
 
