@@ -8,6 +8,7 @@
 #include "kernel/container.h"
 #include "kernel/info.h"
 #include "kernel/iommufd.h"
+#include "kernel/refused.h"
 #include "kernel/uapi.h"
 
 #define CONTAINER "/dev/vfio/vfio"
@@ -217,28 +218,13 @@ bool wr_container_has(int fd, unsigned long extension)
 
 static int map_failed(const struct wr_mapping *m, int err, enum wr_memlock whose)
 {
-	switch (err) {
-	case -ENOMEM:
-		if (wr_memlock_explains(m, whose))
-			return err;
-		break;
-	case -EFAULT:
-		if (m->bar)
-			return wr_fail(err, "mapping %" PRIu64 " bytes of registers: the device "
-				       "doesn't decode them: its memory space is off, or it is in "
-				       "a low-power state", m->len);
-		return wr_fail(err, "mapping %" PRIu64 " bytes at %p: not all of it is memory that "
-			       "can be %s", m->len, (void *)m->vaddr,
-			       m->dir == WEIR_DMA_TO_DEVICE ? "read" : "written");
-	case -ENOSPC:
+	if (err == -EFAULT && m->bar)
+		return wr_bar_refused(m, err);
+	if (err == -ENOSPC)
 		return wr_fail(err, "mapping at IOVA 0x%" PRIx64 ": the container's limit of "
 			       "mappings is reached (dma_entry_limit of vfio_iommu_type1): map "
 			       "fewer, larger pieces", m->iova);
-	default:
-		break;
-	}
-	return wr_fail(err, "mapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s", m->len, m->iova,
-		       strerror(-err));
+	return wr_map_refused(m, err, whose);
 }
 
 int wr_container_map(int fd, const struct wr_mapping *m, enum wr_memlock whose)
@@ -281,14 +267,8 @@ int wr_container_unmap(int fd, weir_iova iova, uint64_t len)
 	uint64_t done = len;
 	int ret = unmap(fd, 0, iova, &done);
 
-	if (ret < 0)
-		return wr_fail(ret, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s", len,
-			       iova, strerror(-ret));
 	/* Success with nothing done is how the kernel says that nothing was mapped there. */
-	if (done != len)
-		return wr_fail(-EIO, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the "
-			       "kernel unmapped %" PRIu64, len, iova, done);
-	return 0;
+	return wr_unmap_answered(ret, iova, len, done);
 }
 
 /* Kernels before 5.12 take all there is in two halves: 2^64 bytes can't be said. */

@@ -6,6 +6,7 @@
 #include "base/holder.h"
 #include "base/sys.h"
 #include "kernel/iommufd.h"
+#include "kernel/refused.h"
 #include "kernel/uapi.h"
 
 /* ---- options ---- */
@@ -226,19 +227,8 @@ static uint32_t map_flags(const struct wr_mapping *m)
 
 static int map_failed(const struct wr_mapping *m, int err, enum wr_memlock whose)
 {
-	if (err == -ENOMEM && wr_memlock_explains(m, whose))
-		return err;
-	if (err == -EFAULT)
-		return wr_fail(err, "mapping %" PRIu64 " bytes at %p: not all of it is memory that "
-			       "can be %s", m->len, (void *)m->vaddr,
-			       m->dir == WEIR_DMA_TO_DEVICE ? "read" : "written");
 	/* vfio_pci_dma_buf_attach() */
-	if (err == -ENODEV && m->bar)
-		return wr_fail(err, "mapping %" PRIu64 " bytes of registers: the device doesn't "
-			       "decode them: its memory space is off, or it is in a low-power "
-			       "state", m->len);
-	return wr_fail(err, "mapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s", m->len, m->iova,
-		       strerror(-err));
+	return err == -ENODEV && m->bar ? wr_bar_refused(m, err) : wr_map_refused(m, err, whose);
 }
 
 int wr_iommufd_map(int fd, uint32_t ioas, const struct wr_mapping *m, enum wr_memlock whose)
@@ -329,13 +319,7 @@ int wr_iommufd_unmap(int fd, uint32_t ioas, weir_iova iova, uint64_t len, size_t
 		return wr_fail(-EIO, "unmapping %zu mappings, %" PRIu64 " bytes at IOVA 0x%" PRIx64
 			       ": %s; the first of them may be unmapped", n, len, iova,
 			       strerror(-ret));
-	if (ret < 0)
-		return wr_fail(ret, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s", len,
-			       iova, strerror(-ret));
-	if (done != len)
-		return wr_fail(-EIO, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the "
-			       "kernel unmapped %" PRIu64, len, iova, done);
-	return 0;
+	return wr_unmap_answered(ret, iova, len, done);
 }
 
 int wr_iommufd_unmap_all(int fd, uint32_t ioas)
