@@ -252,19 +252,28 @@ static void goes_on(const struct taken *t, const struct parcel *parcel)
 	munmap(page, 2 * PAGE);
 }
 
+/* From a process that has it until then, and waits. */
+static pid_t receive_from_another(struct parcel *parcel)
+{
+	int ends[2];
+	pid_t pid;
+
+	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
+	pid = exporter(ends[1]);
+	close(ends[1]);
+	receive_parcel(ends[0], parcel);
+	close(ends[0]);
+	return pid;
+}
+
 static void passed_on_while_it_runs(void **state)
 {
 	struct parcel parcel;
 	struct taken t;
-	int ends[2];
 	pid_t pid;
 
 	(void)state;
-	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
-	pid = exporter(ends[1]);
-	close(ends[1]);
-	receive_parcel(ends[0], &parcel);
-	close(ends[0]);
+	pid = receive_from_another(&parcel);
 	assert_int_equal(pinned(pid), PINNED_KIB);
 	assert_int_equal(pinned(getpid()), 0);
 	t = take(&parcel);
@@ -280,16 +289,9 @@ static void exporter_was_killed(void **state)
 {
 	struct parcel parcel;
 	struct taken t;
-	int ends[2];
-	pid_t pid;
 
 	(void)state;
-	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
-	pid = exporter(ends[1]);
-	close(ends[1]);
-	receive_parcel(ends[0], &parcel);
-	close(ends[0]);
-	end(pid);
+	end(receive_from_another(&parcel));
 	/* While nobody has it but as fds, the device goes on. */
 	usleep(300000);
 	t = take(&parcel);
