@@ -23,9 +23,22 @@
 #define WR_VFIO_IOMMU_UNMAP_DMA		WR_VFIO_IO(14)
 #define WR_VFIO_IOMMU_DIRTY_PAGES	WR_VFIO_IO(17)
 
+/* On one with POWER's IOMMU, where 13 and 14 are the same, and 17 isn't */
+#define WR_VFIO_SPAPR_GET_INFO		WR_VFIO_IO(12)
+#define WR_VFIO_SPAPR_ENABLE		WR_VFIO_IO(15)
+#define WR_VFIO_SPAPR_DISABLE		WR_VFIO_IO(16)
+#define WR_VFIO_SPAPR_REGISTER		WR_VFIO_IO(17)
+#define WR_VFIO_SPAPR_UNREGISTER	WR_VFIO_IO(18)
+#define WR_VFIO_SPAPR_CREATE		WR_VFIO_IO(19)
+#define WR_VFIO_SPAPR_REMOVE		WR_VFIO_IO(20)
+#define WR_VFIO_EEH_PE_OP		WR_VFIO_IO(21)
+
 #define WR_VFIO_API_VERSION		0
 #define WR_VFIO_TYPE1			1
+#define WR_VFIO_SPAPR			2
 #define WR_VFIO_TYPE1v2			3
+#define WR_VFIO_EEH			5
+#define WR_VFIO_SPAPRv2			7
 #define WR_VFIO_NOIOMMU			8
 #define WR_VFIO_UNMAP_ALL		9	/* what the flag _ALL needs */
 #define WR_VFIO_UPDATE_VADDR		10	/* what the flags _VADDR need */
@@ -278,6 +291,74 @@ struct wr_vfio_dirty_get {
 	uint64_t size;
 	struct wr_vfio_bitmap bitmap;
 };
+
+/* The dynamic windows are told by version 2 alone, with its flag. */
+struct wr_vfio_spapr_info {
+	uint32_t argsz;
+	uint32_t flags;
+	uint32_t dma32_start;
+	uint32_t dma32_size;
+	uint64_t pgsizes;	/* that a dynamic window can have */
+	uint32_t max_windows;	/* the default one counts, too */
+	uint32_t levels;
+};
+
+#define WR_VFIO_SPAPR_DDW		(1u << 0)
+
+/* To register it, and back. */
+struct wr_vfio_spapr_memory {
+	uint32_t argsz;
+	uint32_t flags;
+	uint64_t vaddr;
+	uint64_t size;
+};
+
+struct wr_vfio_spapr_create {
+	uint32_t argsz;
+	uint32_t flags;
+	uint32_t page_shift;
+	uint32_t reserved;
+	uint64_t window_size;
+	uint32_t levels;
+	uint32_t reserved2;
+	uint64_t start;		/* out */
+};
+
+struct wr_vfio_spapr_remove {
+	uint32_t argsz;
+	uint32_t flags;
+	uint64_t start;
+};
+
+struct wr_vfio_eeh {
+	uint32_t argsz;
+	uint32_t flags;
+	uint32_t op;
+	uint32_t pad;
+	/* of an error to be injected */
+	uint32_t type;
+	uint32_t func;
+	uint64_t addr;
+	uint64_t mask;
+};
+
+#define WR_VFIO_EEH_DISABLE		0
+#define WR_VFIO_EEH_ENABLE		1
+#define WR_VFIO_EEH_UNFREEZE_IO		2
+#define WR_VFIO_EEH_UNFREEZE_DMA	3
+#define WR_VFIO_EEH_GET_STATE		4
+#define WR_VFIO_EEH_RESET_DEACTIVATE	5
+#define WR_VFIO_EEH_RESET_HOT		6
+#define WR_VFIO_EEH_RESET_FUNDAMENTAL	7
+#define WR_VFIO_EEH_CONFIGURE		8
+#define WR_VFIO_EEH_INJECT_ERR		9
+
+/* What _GET_STATE returns. */
+#define WR_VFIO_EEH_NORMAL		0
+#define WR_VFIO_EEH_RESET		1
+#define WR_VFIO_EEH_STOPPED		2
+#define WR_VFIO_EEH_STOPPED_DMA		4
+#define WR_VFIO_EEH_UNAVAIL		5
 
 /* Without a token as long as up to the token, for kernels before 6.17. */
 struct wr_vfio_bind {

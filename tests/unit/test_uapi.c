@@ -275,6 +275,77 @@ static void iommu_layouts(void **state)
 
 #define UPDATE(field, other) FIELD(wr_uring_update, field, io_uring_rsrc_update2, other)
 
+#define SPAPR_INFO(field, other) FIELD(wr_vfio_spapr_info, field, vfio_iommu_spapr_tce_info, other)
+#define MEMORY(field)                                                                              \
+	FIELD(wr_vfio_spapr_memory, field, vfio_iommu_spapr_register_memory, field)
+#define CREATE(field, other)                                                                       \
+	FIELD(wr_vfio_spapr_create, field, vfio_iommu_spapr_tce_create, other)
+#define REMOVE(field, other)                                                                       \
+	FIELD(wr_vfio_spapr_remove, field, vfio_iommu_spapr_tce_remove, other)
+#define EEH(field, other) FIELD(wr_vfio_eeh, field, vfio_eeh_pe_op, other)
+
+static void spapr_numbers(void **state)
+{
+	static const struct pair pairs[] = {
+		SAME(WR_VFIO_SPAPR_GET_INFO, VFIO_IOMMU_SPAPR_TCE_GET_INFO),
+		SAME(WR_VFIO_SPAPR_ENABLE, VFIO_IOMMU_ENABLE),
+		SAME(WR_VFIO_SPAPR_DISABLE, VFIO_IOMMU_DISABLE),
+		SAME(WR_VFIO_SPAPR_REGISTER, VFIO_IOMMU_SPAPR_REGISTER_MEMORY),
+		SAME(WR_VFIO_SPAPR_UNREGISTER, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY),
+		SAME(WR_VFIO_SPAPR_CREATE, VFIO_IOMMU_SPAPR_TCE_CREATE),
+		SAME(WR_VFIO_SPAPR_REMOVE, VFIO_IOMMU_SPAPR_TCE_REMOVE),
+		SAME(WR_VFIO_SPAPR, VFIO_SPAPR_TCE_IOMMU),
+		SAME(WR_VFIO_SPAPRv2, VFIO_SPAPR_TCE_v2_IOMMU),
+		SAME(WR_VFIO_SPAPR_DDW, VFIO_IOMMU_SPAPR_INFO_DDW),
+		SAME(WR_VFIO_EEH, VFIO_EEH),
+		SAME(WR_VFIO_EEH_PE_OP, VFIO_EEH_PE_OP),
+		SAME(WR_VFIO_EEH_DISABLE, VFIO_EEH_PE_DISABLE),
+		SAME(WR_VFIO_EEH_ENABLE, VFIO_EEH_PE_ENABLE),
+		SAME(WR_VFIO_EEH_UNFREEZE_IO, VFIO_EEH_PE_UNFREEZE_IO),
+		SAME(WR_VFIO_EEH_UNFREEZE_DMA, VFIO_EEH_PE_UNFREEZE_DMA),
+		SAME(WR_VFIO_EEH_GET_STATE, VFIO_EEH_PE_GET_STATE),
+		SAME(WR_VFIO_EEH_RESET_DEACTIVATE, VFIO_EEH_PE_RESET_DEACTIVATE),
+		SAME(WR_VFIO_EEH_RESET_HOT, VFIO_EEH_PE_RESET_HOT),
+		SAME(WR_VFIO_EEH_RESET_FUNDAMENTAL, VFIO_EEH_PE_RESET_FUNDAMENTAL),
+		SAME(WR_VFIO_EEH_CONFIGURE, VFIO_EEH_PE_CONFIGURE),
+		SAME(WR_VFIO_EEH_INJECT_ERR, VFIO_EEH_PE_INJECT_ERR),
+		SAME(WR_VFIO_EEH_NORMAL, VFIO_EEH_PE_STATE_NORMAL),
+		SAME(WR_VFIO_EEH_RESET, VFIO_EEH_PE_STATE_RESET),
+		SAME(WR_VFIO_EEH_STOPPED, VFIO_EEH_PE_STATE_STOPPED),
+		SAME(WR_VFIO_EEH_STOPPED_DMA, VFIO_EEH_PE_STATE_STOPPED_DMA),
+		SAME(WR_VFIO_EEH_UNAVAIL, VFIO_EEH_PE_STATE_UNAVAIL),
+	};
+
+	(void)state;
+	check(pairs, ARRAY_SIZE(pairs));
+}
+
+static void spapr_layouts(void **state)
+{
+	static const struct pair pairs[] = {
+		SIZE(wr_vfio_spapr_info, sizeof(struct vfio_iommu_spapr_tce_info)),
+		SPAPR_INFO(argsz, argsz), SPAPR_INFO(flags, flags),
+		SPAPR_INFO(dma32_start, dma32_window_start),
+		SPAPR_INFO(dma32_size, dma32_window_size), SPAPR_INFO(pgsizes, ddw.pgsizes),
+		SPAPR_INFO(max_windows, ddw.max_dynamic_windows_supported),
+		SPAPR_INFO(levels, ddw.levels),
+		SIZE(wr_vfio_spapr_memory, sizeof(struct vfio_iommu_spapr_register_memory)),
+		MEMORY(argsz), MEMORY(flags), MEMORY(vaddr), MEMORY(size),
+		SIZE(wr_vfio_spapr_create, sizeof(struct vfio_iommu_spapr_tce_create)),
+		CREATE(argsz, argsz), CREATE(flags, flags), CREATE(page_shift, page_shift),
+		CREATE(reserved, __resv1), CREATE(window_size, window_size),
+		CREATE(levels, levels), CREATE(reserved2, __resv2), CREATE(start, start_addr),
+		SIZE(wr_vfio_spapr_remove, sizeof(struct vfio_iommu_spapr_tce_remove)),
+		REMOVE(argsz, argsz), REMOVE(flags, flags), REMOVE(start, start_addr),
+		SIZE(wr_vfio_eeh, sizeof(struct vfio_eeh_pe_op)),
+		EEH(argsz, argsz), EEH(flags, flags), EEH(op, op), EEH(type, err.type),
+		EEH(func, err.func), EEH(addr, err.addr), EEH(mask, err.mask),
+	};
+
+	(void)state;
+	check(pairs, ARRAY_SIZE(pairs));
+}
+
 static void uring(void **state)
 {
 	static const struct pair pairs[] = {
@@ -448,6 +519,8 @@ int main(void)
 		cmocka_unit_test(public_numbers),
 		cmocka_unit_test(device_layouts),
 		cmocka_unit_test(iommu_layouts),
+		cmocka_unit_test(spapr_numbers),
+		cmocka_unit_test(spapr_layouts),
 		cmocka_unit_test(uring),
 #ifdef VFIO_DEVICE_FEATURE_DMA_BUF
 		cmocka_unit_test(dma_buf),
