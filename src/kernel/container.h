@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A VFIO container with a type1 IOMMU (drivers/vfio/vfio_iommu_type1.c): /dev/vfio/vfio; or with
- * none (drivers/vfio/container.c). Calls return -errno; those that say nothing else leave a
- * message.
+ * none (drivers/vfio/container.c). What one with POWER's IOMMU has of its own is in spapr.h. Calls
+ * return -errno; those that say nothing else leave a message.
  */
 #ifndef WR_KERNEL_CONTAINER_H
 #define WR_KERNEL_CONTAINER_H
@@ -17,8 +17,8 @@
 #define WR_NOIOMMU_SWITCH "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 
 /*
- * Open a container for @type (WR_VFIO_TYPE1v2 or WR_VFIO_TYPE1). Returns its fd; -ENOTSUP when the
- * kernel hasn't got it.
+ * Open a container for @type (WR_VFIO_TYPE1v2, WR_VFIO_TYPE1, WR_VFIO_SPAPRv2 or WR_VFIO_SPAPR).
+ * Returns its fd; -ENOTSUP when the kernel hasn't got it.
  */
 int wr_container_open(unsigned long type);
 

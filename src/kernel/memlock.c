@@ -41,31 +41,49 @@ static void explain_user(uint64_t more, uint64_t most)
 		   getuid(), pinned, pinned + more);
 }
 
-/* By process: vfio_lock_acct() of vfio_iommu_type1.c, update_mm_locked_vm() of iommufd/pages.c. */
-static bool explain_process(uint64_t more, uint64_t most)
+/*
+ * By process: vfio_lock_acct() of vfio_iommu_type1.c, update_mm_locked_vm() of iommufd/pages.c,
+ * account_locked_vm() for POWER's containers.
+ */
+static bool explain_process(const char *what, uint64_t more, uint64_t most)
 {
 	uint64_t locked = kib_of("VmLck");
 
 	if (locked + more <= most)
 		return false;
-	wr_message("mapping %" PRIu64 " KiB: the kernel may not pin that much: the limit of locked "
+	wr_message("%s %" PRIu64 " KiB: the kernel may not pin that much: the limit of locked "
 		   "memory is %" PRIu64 " KiB in all, this process has %" PRIu64 " locked or "
-		   "pinned, and needs %" PRIu64 "; raise it (ulimit -l, LimitMEMLOCK=)", more,
+		   "pinned, and needs %" PRIu64 "; raise it (ulimit -l, LimitMEMLOCK=)", what, more,
 		   most, locked, locked + more);
 	return true;
 }
 
-/* Who has CAP_IPC_LOCK has no limit. */
-bool wr_memlock_explains(const struct wr_mapping *m, enum wr_memlock whose)
+/* In KiB; false: there is none. Who has CAP_IPC_LOCK has none either, which isn't seen here. */
+static bool read_limit(uint64_t *most)
 {
-	uint64_t more = m->len >> 10, most;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY)
 		return false;
-	most = limit.rlim_cur >> 10;
+	*most = limit.rlim_cur >> 10;
+	return true;
+}
+
+bool wr_memlock_explains(const struct wr_mapping *m, enum wr_memlock whose)
+{
+	uint64_t more = m->len >> 10, most;
+
+	if (!read_limit(&most))
+		return false;
 	if (whose == WR_MEMLOCK_PROCESS)
-		return explain_process(more, most);
+		return explain_process("mapping", more, most);
 	explain_user(more, most);
 	return true;
+}
+
+bool wr_memlock_explains_bytes(const char *what, uint64_t bytes)
+{
+	uint64_t most;
+
+	return read_limit(&most) && explain_process(what, bytes >> 10, most);
 }

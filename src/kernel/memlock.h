@@ -17,4 +17,7 @@ enum wr_memlock {
  */
 bool wr_memlock_explains(const struct wr_mapping *m, enum wr_memlock whose);
 
+/* The same for what a process does that counts so much as its own locked memory. */
+bool wr_memlock_explains_bytes(const char *what, uint64_t bytes);
+
 #endif

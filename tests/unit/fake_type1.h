@@ -3,6 +3,7 @@
 #ifndef FAKE_TYPE1_H
 #define FAKE_TYPE1_H
 
+#include "fake_spapr.h"
 #include "fake_vfio.h"
 
 struct mapping {
@@ -19,6 +20,7 @@ struct fake_container {
 	unsigned int entries_left;
 	struct mapping *mappings;	/* by IOVA */
 	bool tracking;
+	struct fake_windows spapr;	/* where the type is one of POWER's */
 };
 
 struct mapping **fake_find_mapping(struct fake_container *c, uint64_t iova, uint64_t last);

@@ -39,6 +39,8 @@ static int attach_group(struct fake_container *c, const struct fake_group *g)
 {
 	if (g->attach_error)
 		return g->attach_error;
+	if (fake_is_spapr(c->type))
+		return fake_spapr_attach(c, c->type);
 	if (g->alone && c->groups > (g->in == c))
 		return -EINVAL;
 	for (const struct mapping *m = c->mappings; m; m = m->next)
@@ -51,6 +53,12 @@ static int set_iommu(struct fake_container *c, unsigned long type)
 {
 	if (!c->groups || c->type)
 		return -EINVAL;
+	if (fake_has_spapr(type)) {
+		int ret = fake_spapr_attach(c, type);
+
+		c->type = ret ? 0 : type;
+		return ret;
+	}
 	if (fake.no_type1 || (type != WR_VFIO_TYPE1 && (type != WR_VFIO_TYPE1v2 || fake.no_v2)))
 		return -ENODEV;
 	for (unsigned int i = 0; i < FAKE_GROUPS; i++) {
@@ -69,6 +77,7 @@ static void container_drop(struct fake_container *c)
 	if (!c->groups) {
 		while (c->mappings)
 			fake_drop(c, &c->mappings);
+		fake_spapr_drop(c);
 		c->type = 0;
 		c->tracking = false;
 	}
@@ -214,7 +223,9 @@ static int container_ioctl(struct fake_container *c, unsigned long request, void
 		return fake.api_version;
 	case WR_VFIO_CHECK_EXTENSION:
 		if ((uintptr_t)arg == WR_VFIO_UNMAP_ALL || (uintptr_t)arg == WR_VFIO_UPDATE_VADDR)
-			return c->type && !fake.no_ranges;
+			return c->type && !fake.no_ranges && !fake_is_spapr(c->type);
+		if (fake_has_spapr((uintptr_t)arg))
+			return 1;
 		return !fake.no_type1 && ((uintptr_t)arg == WR_VFIO_TYPE1 ||
 					  ((uintptr_t)arg == WR_VFIO_TYPE1v2 && !fake.no_v2));
 	case WR_VFIO_SET_IOMMU:
@@ -224,6 +235,8 @@ static int container_ioctl(struct fake_container *c, unsigned long request, void
 	}
 	if (!c->type)
 		return -EINVAL;
+	if (fake_is_spapr(c->type))
+		return fake_spapr_ioctl(c, request, arg);
 	switch (request) {
 	case WR_VFIO_IOMMU_GET_INFO:
 		return fake_iommu_info(c, arg);
@@ -466,6 +479,13 @@ void fake_start(void)
 		.memlock = UINT64_MAX,
 		.page_sizes = (uint64_t)wr_page_size() | 1ull << 21 | 1ull << 30,
 		.fail_with = -EIO,
+		.spapr = {
+			.low_size = 1u << 30,
+			.page_sizes = 0x1211000,
+			.levels = 1,
+			.backing = (unsigned int)__builtin_ctzl(wr_page_size()),
+			.memlock = UINT64_MAX,
+		},
 		.device = {
 			.info = { .flags = WR_VFIO_DEVICE_PCI, .num_regions = 9, .num_irqs = 5 },
 			.vectors_free = 8,

@@ -62,6 +62,24 @@ struct fake_iommufd {
 	unsigned int process;		/* the calling one; any number */
 };
 
+/* POWER: drivers/vfio/vfio_iommu_spapr_tce.c */
+struct fake_spapr {
+	bool exists;			/* and type1 doesn't, which is the test's to say */
+	uint32_t low_size;		/* of the default window */
+	uint64_t page_sizes;		/* of those that can be made; 0: none, and no version 2 */
+	uint32_t levels;
+	bool one_more;			/* pSeries: never a second one beside the default one */
+	bool blacklisted;		/* pSeries: one couldn't be made */
+	unsigned int backing;		/* log2 of the memory's pages, for all windows */
+	uint64_t memlock, locked;	/* bytes that count, at most and now */
+	int create_error, register_error, unregister_error, map_error, unmap_error;
+	unsigned int creates;
+	uint32_t last_shift;		/* as it was last asked to create */
+	int eeh;			/* what GET_STATE says; or -errno */
+	/* what a caller must never do, but the kernel lets it */
+	unsigned int replaced, overrun;
+};
+
 #define FAKE_VECTORS	16
 #define FAKE_IOEVENTFDS	3
 
@@ -132,6 +150,7 @@ struct fake {
 	unsigned int vaddr_errors;	/* times that it takes no new address */
 	unsigned int dirty_calls;
 	struct fake_iommufd iommufd;
+	struct fake_spapr spapr;
 	/* failing */
 	unsigned long calls;		/* made so far */
 	unsigned long fail_at;		/* the call that fails, 1 for the first; 0: none */

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+
+#include "base/err.h"
+#include "base/sys.h"
+#include "kernel/memlock.h"
+#include "kernel/spapr.h"
+#include "kernel/uapi.h"
+
+/* tce_iommu_create_default_window() */
+#define LOW_PAGE_SHIFT 12
+
+/*
+ * Answers of the hypervisor (arch/powerpc/include/asm/hvcall.h) that come out of MAP and UNMAP as
+ * if they were errnos. Of these the kernel itself has none there; H_HARDWARE, which is -EPERM, it
+ * has.
+ */
+static const struct {
+	int code, err;
+	const char *name;
+} hcalls[] = {
+	{ -2, -ENOTSUP, "H_FUNCTION" },
+	{ -4, -EINVAL, "H_PARAMETER" },
+	{ -11, -EACCES, "H_PERMISSION" },
+	{ -16, -ENOMEM, "H_RESOURCE" },
+	{ -44, -ENOMEM, "H_NOT_ENOUGH_RESOURCES" },
+	{ -55, -EINVAL, "H_P2" },
+	{ -56, -EINVAL, "H_P3" },
+	{ -57, -EINVAL, "H_P4" },
+};
+
+/*
+ * What MAP or UNMAP said, if it is no errno: an errno with a message, else 0. A boolean comes from
+ * iommu_tce_check_ioba(), and H_BUSY and its like are positive, too.
+ */
+static int no_errno(int ret, const char *what, weir_iova iova, uint64_t len)
+{
+	if (ret > 0)
+		return wr_fail(-EREMOTEIO, "%s %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the kernel "
+			       "refuses it with %d, which is no error number: the IOVA isn't one "
+			       "of the window, or the hypervisor is busy", what, len, iova, ret);
+	for (size_t i = 0; i < sizeof(hcalls) / sizeof(hcalls[0]); i++)
+		if (ret == hcalls[i].code)
+			return wr_fail(hcalls[i].err, "%s %" PRIu64 " bytes at IOVA 0x%" PRIx64
+				       ": the hypervisor refuses it (%s)", what, len, iova,
+				       hcalls[i].name);
+	return 0;
+}
+
+/* -EIO means here that half of a change is done. A kernel that says so has done none of it. */
+static int refusal(int err)
+{
+	return err == -EIO ? -EREMOTEIO : err;
+}
+
+int wr_spapr_info(int fd, struct wr_spapr_info *out)
+{
+	struct wr_vfio_spapr_info info = { .argsz = sizeof(info) };
+	int ret = wr_sys->ioctl(fd, WR_VFIO_SPAPR_GET_INFO, &info);
+
+	if (ret < 0)
+		return wr_fail(ret, "reading the container's windows: %s", strerror(-ret));
+	if (!info.dma32_size)
+		return wr_fail(-ENODEV, "the platform has no default window for the device");
+	*out = (struct wr_spapr_info){
+		.low = {
+			.first = info.dma32_start,
+			.last = info.dma32_start + (uint64_t)(info.dma32_size - 1),
+			.page_shift = LOW_PAGE_SHIFT,
+		},
+		.windows = 1,
+		.levels = 1,
+	};
+	if (info.flags & WR_VFIO_SPAPR_DDW) {
+		out->page_sizes = info.pgsizes;
+		out->windows = info.max_windows;
+		out->levels = info.levels;
+	}
+	return 0;
+}
+
+int wr_spapr_enable(int fd, const struct wr_window *low)
+{
+	int ret = wr_sys->ioctl(fd, WR_VFIO_SPAPR_ENABLE, NULL);
+
+	if (ret == -ENOMEM &&
+	    wr_memlock_explains_bytes("enabling the container, whose whole window counts",
+				      wr_window_size(low)))
+		return ret;
+	return ret < 0 ? wr_fail(ret, "enabling the container: %s", strerror(-ret)) : 0;
+}
+
+void wr_spapr_disable(int fd)
+{
+	int ret = wr_sys->ioctl(fd, WR_VFIO_SPAPR_DISABLE, NULL);
+
+	if (ret < 0)
+		wr_log(WEIR_LOG_WARN, "disabling a container: %s", strerror(-ret));
+}
+
+static int register_failed(uint64_t vaddr, uint64_t len, int err)
+{
+	switch (err) {
+	case -ENOMEM:
+		if (wr_memlock_explains_bytes("registering memory", len))
+			return err;
+		break;
+	case -EFAULT:
+		return wr_fail(err, "registering %" PRIu64 " bytes at 0x%" PRIx64 ": not all of it "
+			       "is memory that can be written and pinned for long, which POWER's "
+			       "container asks for even of what devices only read", len, vaddr);
+	case -EINVAL:
+		return wr_fail(err, "registering %" PRIu64 " bytes at 0x%" PRIx64 ": the kernel "
+			       "refuses it: a part of it is registered in another container of "
+			       "this process: map the same pieces in both", len, vaddr);
+	default:
+		break;
+	}
+	return wr_fail(err, "registering %" PRIu64 " bytes at 0x%" PRIx64 ": %s", len, vaddr,
+		       strerror(-err));
+}
+
+int wr_spapr_register(int fd, uint64_t vaddr, uint64_t len)
+{
+	struct wr_vfio_spapr_memory memory = {
+		.argsz = sizeof(memory),
+		.vaddr = vaddr,
+		.size = len,
+	};
+	int ret = wr_sys->ioctl(fd, WR_VFIO_SPAPR_REGISTER, &memory);
+
+	return ret < 0 ? register_failed(vaddr, len, ret) : 0;
+}
+
+int wr_spapr_unregister(int fd, uint64_t vaddr, uint64_t len)
+{
+	struct wr_vfio_spapr_memory memory = {
+		.argsz = sizeof(memory),
+		.vaddr = vaddr,
+		.size = len,
+	};
+	int ret = wr_sys->ioctl(fd, WR_VFIO_SPAPR_UNREGISTER, &memory);
+
+	return ret < 0 ? wr_fail(refusal(ret), "unregistering %" PRIu64 " bytes at 0x%" PRIx64
+				 ": %s", len, vaddr, ret == -EBUSY ? "a part of it is mapped" :
+				 strerror(-ret)) : 0;
+}
+
+static int check_window(const struct wr_window *w, const char *what, uint64_t vaddr, weir_iova iova,
+			uint64_t len)
+{
+	uint64_t page = 1ull << w->page_shift;
+
+	if (!len || iova < w->first || iova > w->last || len - 1 > w->last - iova)
+		return wr_fail(-EINVAL, "%s %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the window "
+			       "has 0x%" PRIx64 " to 0x%" PRIx64, what, len, iova, w->first,
+			       w->last);
+	if ((vaddr | iova | len) & (page - 1))
+		return wr_fail(-EINVAL, "%s %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the window's "
+			       "pages have %" PRIu64 " KiB: address, IOVA and length must be "
+			       "multiples of that", what, len, iova, page >> 10);
+	return 0;
+}
+
+static int map_failed(const struct wr_window *w, const struct wr_mapping *m, int err)
+{
+	switch (err) {
+	case -EPERM:
+	case -EINVAL:
+		return wr_fail(err, "mapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the memory's "
+			       "pages are smaller than the window's (%" PRIu64 " KiB; take "
+			       "hugetlb memory, or a window of smaller pages), or the hypervisor "
+			       "refuses it: %s", m->len, m->iova,
+			       ((uint64_t)1 << w->page_shift) >> 10, strerror(-err));
+	case -EFAULT:
+		return wr_fail(err, "mapping %" PRIu64 " bytes at %p: not all of it is memory that "
+			       "can be %s", m->len, (void *)m->vaddr,
+			       m->dir == WEIR_DMA_TO_DEVICE ? "read" : "written");
+	default:
+		return wr_fail(refusal(err), "mapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s",
+			       m->len, m->iova, strerror(-err));
+	}
+}
+
+int wr_spapr_map(int fd, const struct wr_window *window, const struct wr_mapping *m)
+{
+	struct wr_vfio_map_dma map = {
+		.argsz = sizeof(map),
+		.flags = (m->dir != WEIR_DMA_FROM_DEVICE ? WR_VFIO_MAP_READ : 0) |
+			 (m->dir != WEIR_DMA_TO_DEVICE ? WR_VFIO_MAP_WRITE : 0),
+		.vaddr = (uintptr_t)m->vaddr,
+		.iova = m->iova,
+		.size = m->len,
+	};
+	int ret = check_window(window, "mapping", map.vaddr, m->iova, m->len), err;
+
+	if (ret)
+		return ret;
+	ret = wr_sys->ioctl(fd, WR_VFIO_IOMMU_MAP_DMA, &map);
+	err = no_errno(ret, "mapping", m->iova, m->len);
+	return err ? err : ret ? map_failed(window, m, ret) : 0;
+}
+
+int wr_spapr_unmap(int fd, const struct wr_window *window, weir_iova iova, uint64_t len)
+{
+	struct wr_vfio_unmap_dma unmap = { .argsz = sizeof(unmap), .iova = iova, .size = len };
+	int ret = check_window(window, "unmapping", 0, iova, len), err;
+
+	if (ret)
+		return ret;
+	ret = wr_sys->ioctl(fd, WR_VFIO_IOMMU_UNMAP_DMA, &unmap);
+	err = no_errno(ret, "unmapping", iova, len);
+	if (err)
+		return err;
+	return ret ? wr_fail(refusal(ret), "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s",
+			     len, iova, strerror(-ret)) : 0;
+}
+
+static int create_failed(const struct wr_vfio_spapr_create *create, int err)
+{
+	uint64_t table = wr_spapr_table_bytes(create->window_size, create->page_shift,
+					      create->levels, wr_page_size());
+
+	if (err == -ENOMEM && wr_memlock_explains_bytes("making a window, whose table counts",
+							table))
+		return err;
+	return wr_fail(refusal(err), "making a window of %" PRIu64 " MiB with pages of %" PRIu64
+		       " KiB: %s", create->window_size >> 20,
+		       (uint64_t)1 << create->page_shift >> 10,
+		       err == -ENOSPC ? "the container has as many as it can have" :
+		       err == -EINVAL ? "the host refuses this size, these pages or the levels of "
+					"its table" :
+		       err == -EPERM ? "the platform makes none, or no other one" :
+		       err == -ENODEV ? "the platform makes none for this device: after one "
+					"failure it doesn't until the machine restarts" :
+		       strerror(-err));
+}
+
+int wr_spapr_create(int fd, unsigned int page_shift, uint64_t size, unsigned int levels,
+		    struct wr_window *out)
+{
+	struct wr_vfio_spapr_create create = {
+		.argsz = sizeof(create),
+		.page_shift = page_shift,
+		.window_size = size,
+		.levels = levels,
+	};
+	int ret = wr_sys->ioctl(fd, WR_VFIO_SPAPR_CREATE, &create);
+
+	if (ret < 0)
+		return create_failed(&create, ret);
+	*out = (struct wr_window){
+		.first = create.start,
+		.last = create.start + (size - 1),
+		.page_shift = page_shift,
+	};
+	return 0;
+}
+
+int wr_spapr_remove(int fd, const struct wr_window *window)
+{
+	struct wr_vfio_spapr_remove remove = { .argsz = sizeof(remove), .start = window->first };
+	int ret = wr_sys->ioctl(fd, WR_VFIO_SPAPR_REMOVE, &remove);
+
+	return ret < 0 ? wr_fail(refusal(ret), "removing the window at IOVA 0x%" PRIx64 ": %s",
+				 window->first, strerror(-ret)) : 0;
+}
+
+int wr_spapr_eeh(int fd, unsigned int op)
+{
+	struct wr_vfio_eeh eeh = { .argsz = sizeof(eeh), .op = op };
+	int ret = wr_sys->ioctl(fd, WR_VFIO_EEH_PE_OP, &eeh);
+
+	if (ret == -ENODEV || ret == -ENOTTY)
+		return wr_fail(-ENOTSUP, "this host has no EEH for the device: %s", strerror(-ret));
+	return ret < 0 ? wr_fail(ret, "EEH operation %u: %s", op, strerror(-ret)) : ret;
+}
+
+static unsigned int log2_of(uint64_t power)
+{
+	return (unsigned int)__builtin_ctzll(power);
+}
+
+uint64_t wr_spapr_table_bytes(uint64_t size, unsigned int page_shift, unsigned int levels,
+			      uint64_t page)
+{
+	unsigned int entries = log2_of(size) - page_shift;
+	unsigned int shift = (entries + levels - 1) / levels + 3;
+	uint64_t table = 8ull << entries, direct, bytes = 0;
+
+	if (table < 0x1000)
+		table = 0x1000;
+	direct = shift < log2_of(page) ? page : 1ull << shift;
+	for (; levels; levels--) {
+		bytes += (table + direct - 1) / direct * direct;
+		table = table / direct * 8;
+		if (table < direct)
+			table = direct;
+	}
+	return 2 * bytes;
+}
+
+uint64_t wr_spapr_locked_v1(const struct wr_window *windows, size_t n, unsigned int containers)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += wr_window_size(&windows[i]);
+	return bytes * containers;
+}
+
+uint64_t wr_spapr_locked_v2(uint64_t memory, const struct wr_window *windows, size_t n,
+			    unsigned int containers, uint64_t page)
+{
+	uint64_t tables = 0;
+
+	for (size_t i = 0; i < n; i++)
+		tables += wr_spapr_table_bytes(wr_window_size(&windows[i]), windows[i].page_shift,
+					       1, page);
+	return memory + tables * containers;
+}

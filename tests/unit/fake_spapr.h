@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* POWER's container of the fake kernel, as drivers/vfio/vfio_iommu_spapr_tce.c has it. */
+#ifndef FAKE_SPAPR_H
+#define FAKE_SPAPR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FAKE_WINDOWS	2
+#define FAKE_REGIONS	64
+
+struct fake_container;
+
+struct fake_windows {
+	bool enabled, pending;		/* the default window comes when it is needed */
+	struct { uint64_t start, size, charged; unsigned int shift; } w[FAKE_WINDOWS];
+	struct { uint64_t vaddr, size; } regions[FAKE_REGIONS];
+	uint64_t charged;		/* version 1 */
+};
+
+bool fake_is_spapr(unsigned long type);
+bool fake_has_spapr(unsigned long type);	/* the kernel has it */
+int fake_spapr_attach(struct fake_container *c, unsigned long type);
+void fake_spapr_drop(struct fake_container *c);
+int fake_spapr_ioctl(struct fake_container *c, unsigned long request, void *arg);
+
+/* How many regions, and windows that aren't pending, the container of a group has. */
+unsigned int fake_regions(unsigned int group);
+unsigned int fake_windows(unsigned int group);
+
+#endif
