@@ -177,6 +177,8 @@ extern const struct wr_domain_ops wr_domain_iommufd;
 extern const struct wr_domain_ops wr_domain_type1v2;
 extern const struct wr_domain_ops wr_domain_type1;
 extern const struct wr_domain_ops wr_domain_compat;
+extern const struct wr_domain_ops wr_domain_spapr_v2;
+extern const struct wr_domain_ops wr_domain_spapr;
 extern const struct wr_domain_ops wr_domain_iommufd_noiommu;
 extern const struct wr_domain_ops wr_domain_noiommu;
 extern const struct wr_domain_ops wr_domain_soft;

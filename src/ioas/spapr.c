@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The domain spapr: a VFIO container on POWER, in its two versions. IOVAs lie in windows, which are
+ * the domain's ranges; a mapping lies in one.
+ *
+ * Version 2 maps what is registered. Each mapping uses the regions that its memory lies in, which
+ * are registered before the first one uses them, and unregistered after the last. Regions don't
+ * overlap, since the kernel refuses that: of memory that is mapped twice in part, a mapping
+ * registers what isn't yet.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/sys.h"
+#include "ioas/domain.h"
+#include "ioas/iommu.h"
+#include "kernel/container.h"
+#include "kernel/spapr.h"
+#include "kernel/uapi.h"
+
+/* Memory that is registered. */
+struct region {
+	struct region *next;	/* by address, apart */
+	uint64_t start, end;	/* addresses */
+	size_t users;		/* mappings; 0: the kernel didn't let go of it, see sweep() */
+};
+
+struct spapr {
+	struct wr_domain base;
+	int fd;			/* the container */
+	bool v2;
+	struct wr_window windows[WR_WINDOWS_MAX];
+	size_t n_windows;
+	struct region *regions;
+};
+
+static struct spapr *spapr_of(struct wr_domain *d)
+{
+	return wr_container_of(d, struct spapr, base);
+}
+
+static bool spapr_fits(const struct wr_endpoint *ep)
+{
+	return ep->group && !ep->use_fd && !ep->group->noiommu;
+}
+
+static unsigned long type_of(const struct spapr *s)
+{
+	return s->v2 ? WR_VFIO_SPAPRv2 : WR_VFIO_SPAPR;
+}
+
+static int create(bool v2, const struct wr_domain_ops *ops, struct wr_domain **out)
+{
+	struct spapr *s = calloc(1, sizeof(*s));
+	int ret;
+
+	if (!s)
+		return wr_fail(-ENOMEM, "no memory");
+	s->base.ops = ops;
+	s->base.isolation = true;
+	s->base.room = UINT64_MAX;
+	wr_list_init(&s->base.link);
+	s->v2 = v2;
+	s->fd = ret = wr_container_open(type_of(s));
+	if (ret < 0) {
+		free(s);
+		return ret;
+	}
+	*out = &s->base;
+	return 0;
+}
+
+static int spapr_v2_create(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out)
+{
+	(void)iommu, (void)ep;
+	return create(true, &wr_domain_spapr_v2, out);
+}
+
+static int spapr_create(struct weir_iommu *iommu, struct wr_endpoint *ep, struct wr_domain **out)
+{
+	(void)iommu, (void)ep;
+	return create(false, &wr_domain_spapr, out);
+}
+
+/* With the container's end the kernel unregisters what is. */
+static void spapr_destroy(struct wr_domain *d)
+{
+	struct spapr *s = spapr_of(d);
+
+	wr_close(s->fd);
+	while (s->regions) {
+		struct region *next = s->regions->next;
+
+		free(s->regions);
+		s->regions = next;
+	}
+	free(s);
+}
+
+/* ---- windows ---- */
+
+/* What the windows are is what IOVAs there are. */
+static void set_windows(struct spapr *s)
+{
+	struct wr_ranges ranges = { 0 };
+	uint64_t sizes = 0;
+
+	for (size_t i = 0; i < s->n_windows; i++) {
+		wr_ranges_add(&ranges, s->windows[i].first, s->windows[i].last);
+		sizes |= 1ull << s->windows[i].page_shift;
+	}
+	s->base.ranges = ranges;
+	__atomic_store_n(&s->base.page_sizes, sizes, __ATOMIC_RELAXED);
+}
+
+/* The window of an IOVA. Where a range's end is one's end, kernel/spapr.c sees to that. */
+static const struct wr_window *window_of(const struct spapr *s, weir_iova iova)
+{
+	for (size_t i = 0; i < s->n_windows; i++)
+		if (s->windows[i].first <= iova && iova <= s->windows[i].last)
+			return &s->windows[i];
+	return NULL;
+}
+
+static int no_window(weir_iova iova)
+{
+	return wr_fail(-EINVAL, "IOVA 0x%" PRIx64 " lies in no window", iova);
+}
+
+/* ---- devices ---- */
+
+static int add_group(struct spapr *s, struct wr_group *group)
+{
+	bool first = !s->base.endpoints;
+	int ret;
+
+	/* tce_iommu_attach_group() */
+	if (!first && !s->v2)
+		return wr_fail(-EINVAL, "group %d: version 1 of POWER's container has one group",
+			       group->number);
+	ret = wr_container_add(s->fd, group, first ? type_of(s) : 0);
+	if (ret == -EINVAL && first && s->v2)
+		return wr_fail(-ENOTSUP, "group %d: the kernel refuses it a container: the "
+			       "platform has no dynamic windows for it, which version 2 needs",
+			       group->number);
+	if (ret == -EPERM && !first)
+		return wr_fail(-EINVAL, "group %d: the kernel refuses it this container: its "
+			       "windows are of another kind", group->number);
+	return ret;
+}
+
+static int first_join(struct spapr *s)
+{
+	struct wr_spapr_info info;
+	int ret = wr_spapr_info(s->fd, &info);
+
+	if (!ret && !s->v2)
+		ret = wr_spapr_enable(s->fd, &info.low);
+	if (ret)
+		return ret;
+	s->windows[0] = info.low;
+	s->n_windows = 1;
+	set_windows(s);
+	return 0;
+}
+
+static int spapr_join(struct wr_domain *d, struct wr_endpoint *ep)
+{
+	struct spapr *s = spapr_of(d);
+	int ret = 0;
+
+	if (!ep->group->attached)
+		ret = add_group(s, ep->group);
+	if (ret)
+		return ret;
+	ret = wr_group_device_fd(ep->group, ep->name, ep->vf_token);
+	if (ret < 0)
+		goto leave_group;
+	ep->fd = ret;
+	ret = d->endpoints ? 0 : first_join(s);
+	if (!ret)
+		return 0;
+	wr_close(ep->fd);
+leave_group:
+	if (!ep->group->attached)
+		wr_container_remove(ep->group);
+	return ret;
+}
+
+static void spapr_leave(struct wr_domain *d, struct wr_endpoint *ep)
+{
+	struct spapr *s = spapr_of(d);
+
+	wr_close(ep->fd);
+	if (!d->endpoints && !s->v2)
+		wr_spapr_disable(s->fd);
+	if (!ep->group->attached)
+		wr_container_remove(ep->group);
+}
+
+/* ---- memory that is registered ---- */
+
+static bool touches(const struct region *r, uint64_t start, uint64_t end)
+{
+	return r->start < end && start < r->end;
+}
+
+static int drop(struct spapr *s, struct region **at)
+{
+	struct region *r = *at;
+	int ret = wr_spapr_unregister(s->fd, r->start, r->end - r->start);
+
+	if (ret)
+		return ret;
+	*at = r->next;
+	free(r);
+	return 0;
+}
+
+/*
+ * Unregister what nobody uses any more. Where the kernel doesn't, its pages stay pinned, and would
+ * be mapped instead of other memory that is at the address now: so nothing is, until it does.
+ */
+static int sweep(struct spapr *s, uint64_t start, uint64_t end)
+{
+	struct region **at = &s->regions;
+	int ret;
+
+	while (*at) {
+		if ((*at)->users || !touches(*at, start, end)) {
+			at = &(*at)->next;
+			continue;
+		}
+		ret = drop(s, at);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* Keeps this thread's last message, which may be why. */
+static void release(struct spapr *s, uint64_t start, uint64_t end)
+{
+	char cause[512];
+
+	snprintf(cause, sizeof(cause), "%s", weir_errmsg());
+	for (struct region *r = s->regions; r; r = r->next)
+		if (touches(r, start, end))
+			r->users--;
+	if (sweep(s, start, end)) {
+		wr_log(WEIR_LOG_WARN, "memory stays pinned: %s", weir_errmsg());
+		wr_message("%s", cause);
+	}
+}
+
+static int add_region(struct spapr *s, struct region **at, uint64_t start, uint64_t end)
+{
+	struct region *r = malloc(sizeof(*r));
+	int ret;
+
+	if (!r)
+		return wr_fail(-ENOMEM, "no memory");
+	ret = wr_spapr_register(s->fd, start, end - start);
+	if (ret) {
+		free(r);
+		return ret;
+	}
+	*r = (struct region){ .next = *at, .start = start, .end = end };
+	*at = r;
+	return 0;
+}
+
+/* Register what isn't yet. */
+static int fill(struct spapr *s, uint64_t start, uint64_t end)
+{
+	struct region **at = &s->regions;
+
+	while (start < end) {
+		uint64_t stop = end;
+		int ret;
+
+		while (*at && (*at)->end <= start)
+			at = &(*at)->next;
+		if (*at && (*at)->start <= start) {
+			start = (*at)->end;
+			continue;
+		}
+		if (*at && (*at)->start < end)
+			stop = (*at)->start;
+		ret = add_region(s, at, start, stop);
+		if (ret)
+			return ret;
+		start = stop;
+	}
+	return 0;
+}
+
+/* Have memory registered, for one more that uses it, until release(). */
+static int hold(struct spapr *s, uint64_t start, uint64_t end)
+{
+	int ret = sweep(s, start, end);
+
+	if (ret)
+		return ret;
+	ret = fill(s, start, end);
+	for (struct region *r = s->regions; r; r = r->next)
+		if (touches(r, start, end))
+			r->users++;
+	if (ret)
+		release(s, start, end);
+	return ret;
+}
+
+/* ---- mappings ---- */
+
+static int spapr_map(struct wr_domain *d, const struct wr_mapping *m)
+{
+	struct spapr *s = spapr_of(d);
+	const struct wr_window *window = window_of(s, m->iova);
+	uint64_t start = (uintptr_t)m->vaddr;
+	int ret;
+
+	if (m->bar)
+		return wr_fail(-ENOTSUP, "POWER's containers map memory alone, no registers");
+	if (!window)
+		return no_window(m->iova);
+	ret = s->v2 ? hold(s, start, start + m->len) : 0;
+	if (ret)
+		return ret;
+	ret = wr_spapr_map(s->fd, window, m);
+	if (ret && s->v2)
+		release(s, start, start + m->len);
+	return ret;
+}
+
+static int spapr_unmap(struct wr_domain *d, const struct wr_mapping *m, size_t n)
+{
+	struct spapr *s = spapr_of(d);
+	const struct wr_window *window = window_of(s, m->iova);
+	int ret;
+
+	if (!window)
+		return no_window(m->iova);
+	ret = wr_spapr_unmap(s->fd, window, m->iova, m[n - 1].iova - m->iova + m[n - 1].len);
+	for (size_t i = 0; !ret && s->v2 && i < n; i++)
+		release(s, (uintptr_t)m[i].vaddr, (uintptr_t)m[i].vaddr + m[i].len);
+	return ret;
+}
+
+static int spapr_unmap_all(struct wr_domain *d)
+{
+	struct spapr *s = spapr_of(d);
+
+	for (size_t i = 0; i < s->n_windows; i++) {
+		const struct wr_window *w = &s->windows[i];
+		int ret = wr_spapr_unmap(s->fd, w, w->first, wr_window_size(w));
+
+		if (ret)
+			return i ? wr_fail_in(-EIO, "only some windows were cleared") : ret;
+	}
+	for (struct region *r = s->regions; r; r = r->next)
+		r->users = 0;
+	if (sweep(s, 0, UINT64_MAX))
+		wr_log(WEIR_LOG_WARN, "memory stays pinned: %s", weir_errmsg());
+	return 0;
+}
+
+static int spapr_move(struct wr_domain *d, const struct wr_mapping *m, void *vaddr)
+{
+	(void)d, (void)m, (void)vaddr;
+	return wr_fail(-ENOTSUP, "POWER's containers can't be told that memory has another "
+		       "address: unmap it and map it again");
+}
+
+const struct wr_domain_ops wr_domain_spapr_v2 = {
+	.name = "spaprv2",
+	.fits = spapr_fits,
+	.create = spapr_v2_create,
+	.destroy = spapr_destroy,
+	.join = spapr_join,
+	.leave = spapr_leave,
+	.map = spapr_map,
+	.unmap = spapr_unmap,
+	.unmap_all = spapr_unmap_all,
+	.move = spapr_move,
+};
+
+const struct wr_domain_ops wr_domain_spapr = {
+	.name = "spapr",
+	.fits = spapr_fits,
+	.create = spapr_create,
+	.destroy = spapr_destroy,
+	.join = spapr_join,
+	.leave = spapr_leave,
+	.map = spapr_map,
+	.unmap = spapr_unmap,
+	.unmap_all = spapr_unmap_all,
+	.move = spapr_move,
+};

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The domains of POWER over a kernel that is made up (fake_spapr.c): windows are the ranges, memory
+ * is registered as long as something maps it, and what the kernel lets pass isn't asked of it.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fake_spapr.h"
+#include "fake_vfio.h"
+#include "ioas/ioas.h"
+#include "rig.h"
+
+#define GIB (1ull << 30)
+#define BOTH (WR_VFIO_MAP_READ | WR_VFIO_MAP_WRITE)
+
+static int setup(void **state)
+{
+	int ret = rig_setup(state);
+
+	fake.no_type1 = true;
+	fake.spapr.exists = true;
+	return ret;
+}
+
+static int teardown(void **state)
+{
+	assert_int_equal(fake.spapr.overrun + fake.spapr.replaced, 0);
+	assert_int_equal(fake.spapr.locked, 0);
+	return rig_teardown(state);
+}
+
+static const char *backend(struct rig *rig)
+{
+	const char *name;
+
+	assert_int_equal(attach(rig, 0), 0);
+	name = rig->eps[0].domain->ops->name;
+	detach(rig, 0);
+	return name;
+}
+
+static void version_2_is_preferred(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_string_equal(backend(rig), "spaprv2");
+	fake.spapr.page_sizes = 0;
+	assert_string_equal(backend(rig), "spapr");
+	fake.spapr.low_size = 0;
+	assert_int_equal(attach(rig, 0), -ENODEV);
+	assert_says("no default window");
+	assert_null(fake.groups[0].in);
+	assert_int_equal(fake.open_fds, 0);
+}
+
+static void forced_version_2_says_what_it_needs(void **state)
+{
+	struct rig rig;
+	void *r = &rig;
+
+	(void)state;
+	rig_setup_for(&rig, "spaprv2");
+	fake.spapr.exists = true;
+	fake.spapr.page_sizes = 0;
+	assert_int_equal(attach(&rig, 0), -ENOTSUP);
+	assert_says("no dynamic windows for it");
+	fake.spapr.exists = false;
+	assert_int_equal(attach(&rig, 0), -ENOTSUP);
+	assert_says("load the module vfio_iommu_spapr_tce");
+	rig_teardown(&r);
+}
+
+static void iovas_are_the_windows(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(caps_of(rig).page_sizes, 4096);
+	assert_int_equal(map_at(rig, GIB - page, rig->memory, 2 * page), -EINVAL);
+	assert_int_equal(map_at(rig, GIB, rig->memory, page), -EINVAL);
+	assert_int_equal(fake_regions(0), 0);
+	assert_int_equal(map_at(rig, GIB - page, rig->memory, page), 0);
+	assert_true(fake_has(0, GIB - page, page, rig->memory, BOTH));
+	assert_int_equal(weir_ioas_unmap(rig->as, GIB - page, page), 0);
+	detach(rig, 0);
+}
+
+/* Memory counts once, however often it is mapped, and goes with the last mapping of it. */
+static void memory_is_registered_while_it_is_mapped(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t locked;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory + 4 * page, 4 * page), 0);
+	locked = fake.spapr.locked;
+	/* Its middle again; and something that reaches over it at both ends. */
+	assert_int_equal(map_at(rig, GIB / 4, rig->memory + 5 * page, page), 0);
+	assert_int_equal(fake.spapr.locked, locked);
+	assert_int_equal(map_at(rig, GIB / 8, rig->memory + 2 * page, 8 * page), 0);
+	assert_int_equal(fake.spapr.locked, locked + 4 * page);
+	assert_int_equal(fake_regions(0), 3);
+	assert_int_equal(weir_ioas_unmap(rig->as, GIB / 2, 4 * page), 0);
+	assert_int_equal(fake_regions(0), 3);
+	assert_int_equal(weir_ioas_unmap(rig->as, GIB / 8, 8 * page), 0);
+	assert_int_equal(fake_regions(0), 1);
+	assert_int_equal(fake.spapr.locked, locked);
+	assert_int_equal(weir_ioas_unmap(rig->as, GIB / 4, page), 0);
+	assert_int_equal(fake_regions(0), 0);
+	assert_int_equal(fake.spapr.locked, locked - 4 * page);
+	detach(rig, 0);
+}
+
+static void what_cannot_be_mapped_leaves_nothing(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t locked;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory + page, page), 0);
+	locked = fake.spapr.locked;
+	fake.spapr.map_error = -44;
+	assert_int_equal(map_at(rig, GIB / 4, rig->memory, 3 * page), -ENOMEM);
+	assert_says("H_NOT_ENOUGH_RESOURCES");
+	fake.spapr.map_error = 1;
+	assert_int_equal(map_at(rig, GIB / 4, rig->memory, 3 * page), -EREMOTEIO);
+	fake.spapr.map_error = 0;
+	/* The second of two regions. */
+	fake.bad_memory = rig->memory + 2 * page;
+	assert_int_equal(map_at(rig, GIB / 4, rig->memory, 3 * page), -EFAULT);
+	fake.bad_memory = NULL;
+	fake.spapr.memlock = locked;
+	assert_int_equal(map_at(rig, GIB / 4, rig->memory, 3 * page), -ENOMEM);
+	fake.spapr.memlock = UINT64_MAX;
+	assert_int_equal(fake.spapr.locked, locked);
+	assert_int_equal(fake_regions(0), 1);
+	assert_int_equal(weir_ioas_unmap(rig->as, GIB / 2, page), 0);
+	detach(rig, 0);
+}
+
+/* Its pages may not be what is at the address by then. */
+static void memory_that_stays_pinned_is_not_mapped_again(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), 0);
+	fake.spapr.unregister_error = -EBUSY;
+	assert_int_equal(weir_ioas_unmap(rig->as, GIB / 2, page), 0);
+	assert_false(is_mapped(rig, GIB / 2));
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), -EBUSY);
+	fake.spapr.unregister_error = 0;
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), 0);
+	assert_int_equal(fake_regions(0), 1);
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+	assert_int_equal(fake_regions(0), 0);
+	assert_int_equal(fake_mappings(0), 0);
+	detach(rig, 0);
+}
+
+static void groups_share_a_container_in_version_2_alone(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(attach(rig, 1), 0);
+	assert_int_equal(caps_of(rig).domains, 1);
+	detach(rig, 1);
+	detach(rig, 0);
+	fake.spapr.page_sizes = 0;
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(attach(rig, 1), 0);
+	assert_int_equal(caps_of(rig).domains, 2);
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), 0);
+	assert_true(fake_has(0, GIB / 2, page, rig->memory, BOTH));
+	assert_true(fake_has(1, GIB / 2, page, rig->memory, BOTH));
+	assert_int_equal(fake.spapr.locked, 2 * GIB + fake_windows(0) * (GIB >> 12 << 3) * 2);
+	assert_int_equal(weir_ioas_unmap(rig->as, GIB / 2, page), 0);
+	detach(rig, 1);
+	detach(rig, 0);
+}
+
+static void version_1_needs_its_window_locked(void **state)
+{
+	struct rig *rig = *state;
+
+	fake.spapr.page_sizes = 0;
+	fake.spapr.memlock = GIB - page;
+	assert_int_equal(attach(rig, 0), -ENOMEM);
+	assert_says("enabling the container");
+	assert_null(fake.groups[0].in);
+}
+
+static void registers_and_moves_are_refused(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), 0);
+	assert_int_equal(weir_ioas_update_vaddr(rig->as, GIB / 2, page, rig->memory + page),
+			 -ENOTSUP);
+	assert_says("unmap it and map it again");
+	assert_int_equal(weir_ioas_unmap(rig->as, GIB / 2, page), 0);
+	detach(rig, 0);
+}
+
+/* Open, map twice, and back: what fails tells its errno, and nothing is left. */
+static bool use(struct rig *rig)
+{
+	bool ok = !attach(rig, 0);
+
+	if (!ok)
+		return false;
+	ok = !map_at(rig, GIB / 2, rig->memory, 2 * page);
+	if (ok && map_at(rig, GIB / 4, rig->memory + page, 2 * page)) {
+		ok = false;
+		assert_int_equal(fake_regions(0), fake.spapr.page_sizes ? 1 : 0);
+	}
+	weir_ioas_unmap_all(rig->as);
+	detach(rig, 0);
+	return ok;
+}
+
+static void any_call_may_fail(void **state)
+{
+	struct rig *rig = *state;
+	unsigned int refused = 0;
+
+	for (unsigned int v = 0; v < 2; v++) {
+		fake.calls = 0;
+		for (unsigned long at = 1; fake.calls < 1000; at++) {
+			fake.calls = 0;
+			fake.fail_at = at;
+			refused += !use(rig);
+			assert_int_equal(fake.open_fds, 0);
+			assert_int_equal(fake.open_fds, 0);
+			assert_int_equal(fake.spapr.locked, 0);
+			if (fake.calls < at)
+				break;
+			weir_ioas_unmap_all(rig->as);
+		}
+		fake.fail_at = 0;
+		assert_true(use(rig));
+		fake.spapr.page_sizes = 0;
+	}
+	assert_true(refused > 15);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(version_2_is_preferred, setup, teardown),
+		cmocka_unit_test(forced_version_2_says_what_it_needs),
+		cmocka_unit_test_setup_teardown(iovas_are_the_windows, setup, teardown),
+		cmocka_unit_test_setup_teardown(memory_is_registered_while_it_is_mapped, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(what_cannot_be_mapped_leaves_nothing, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(memory_that_stays_pinned_is_not_mapped_again,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(groups_share_a_container_in_version_2_alone,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(version_1_needs_its_window_locked, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(any_call_may_fail, setup, teardown),
+		cmocka_unit_test_setup_teardown(registers_and_moves_are_refused, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
