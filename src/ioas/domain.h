@@ -159,6 +159,15 @@ struct wr_domain_ops {
 	int (*small_pages)(struct wr_domain *d, bool small);
 
 	/*
+	 * Make a window more in which IOVAs can lie, of a size that is a power of two, for memory
+	 * whose pages have @page bytes: .ranges has it then. And remove the one that begins at
+	 * @first, in which nothing is mapped. NULL, both: here are none to be made.
+	 */
+	int (*add_window)(struct wr_domain *d, uint64_t size, uint64_t page,
+			  struct weir_iova_range *out);
+	int (*remove_window)(struct wr_domain *d, weir_iova first);
+
+	/*
 	 * The memory of a mapping is at @vaddr now as well, the same pages: use that address from
 	 * now on. -ENOTSUP: it can't. -EIO: it is at neither, as far as the interface knows.
 	 */

@@ -75,6 +75,17 @@ int wr_ioas_recompute(struct weir_ioas *as);
 /* Let a new domain have what is wanted of the address space (limits.c); or, if not, a reason. */
 int wr_ioas_impose(const struct weir_ioas *as, struct wr_domain *d);
 
+/*
+ * Make a window of IOVAs, for memory whose pages have @page bytes, both powers of two. The IOMMU's
+ * pages in it are that large, or as large as the host has below. -ENOTSUP: not with this domain, or
+ * none of such pages; -ENOSPC: there are as many as can be. What is mapped there must be made of
+ * the window's pages. And remove one: -EBUSY while something is mapped there. The default window
+ * can be removed, too, but not be had back on every host.
+ */
+int wr_ioas_add_window(struct weir_ioas *as, uint64_t size, uint64_t page,
+		       struct weir_iova_range *out);
+int wr_ioas_remove_window(struct weir_ioas *as, const struct weir_iova_range *window);
+
 /* What may be allowed: ranges of pages, one behind the other. */
 int wr_ioas_check_allowed(const struct weir_iova_range *ranges, size_t n, struct wr_ranges *out);
 

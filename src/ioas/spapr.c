@@ -31,7 +31,8 @@ struct spapr {
 	struct wr_domain base;
 	int fd;			/* the container */
 	bool v2;
-	struct wr_window windows[WR_WINDOWS_MAX];
+	struct wr_spapr_info info;
+	struct wr_window windows[WR_WINDOWS_MAX];	/* by IOVA */
 	size_t n_windows;
 	struct region *regions;
 };
@@ -129,6 +130,84 @@ static int no_window(weir_iova iova)
 	return wr_fail(-EINVAL, "IOVA 0x%" PRIx64 " lies in no window", iova);
 }
 
+/*
+ * A table of one level is the fastest, but has to be had in one piece: where memory hasn't got
+ * that, more levels do it.
+ */
+static int try_levels(struct spapr *s, unsigned int shift, uint64_t size, struct wr_window *out)
+{
+	int ret = -ENOMEM;
+
+	for (unsigned int levels = 1; ret == -ENOMEM && levels <= s->info.levels; levels++)
+		ret = wr_spapr_create(s->fd, shift, size, levels, out);
+	return ret;
+}
+
+/*
+ * The largest pages that the memory has, too, need the smallest table. A host can refuse what it
+ * offers; but not all that fails is tried again: on pSeries nothing works any more after one
+ * failure, and each can leave locked memory behind.
+ */
+static int try_pages(struct spapr *s, uint64_t size, uint64_t page, struct wr_window *out)
+{
+	int ret = wr_fail(-ENOTSUP, "the host makes no windows of such pages, or smaller ones, and "
+			  "of such a size: it has 0x%" PRIx64, s->info.page_sizes);
+
+	for (unsigned int shift = 63; shift >= 12; shift--) {
+		if (!(s->info.page_sizes >> shift & 1) || 1ull << shift > page ||
+		    1ull << shift > size)
+			continue;
+		ret = try_levels(s, shift, size, out);
+		if (ret != -EINVAL)
+			return ret;
+	}
+	return ret;
+}
+
+static int spapr_add_window(struct wr_domain *d, uint64_t size, uint64_t page,
+			    struct weir_iova_range *out)
+{
+	struct spapr *s = spapr_of(d);
+	struct wr_window made;
+	size_t at = 0;
+	int ret;
+
+	if (s->n_windows == s->info.windows || s->n_windows == WR_WINDOWS_MAX)
+		return wr_fail(-ENOSPC, "there are %zu windows, as many as there can be: remove "
+			       "one", s->n_windows);
+	ret = try_pages(s, size, page, &made);
+	if (ret)
+		return ret;
+	while (at < s->n_windows && s->windows[at].first < made.first)
+		at++;
+	for (size_t i = s->n_windows++; i > at; i--)
+		s->windows[i] = s->windows[i - 1];
+	s->windows[at] = made;
+	set_windows(s);
+	*out = (struct weir_iova_range){ .first = made.first, .last = made.last };
+	return 0;
+}
+
+static int spapr_remove_window(struct wr_domain *d, weir_iova first)
+{
+	struct spapr *s = spapr_of(d);
+
+	for (size_t i = 0; i < s->n_windows; i++) {
+		int ret;
+
+		if (s->windows[i].first != first)
+			continue;
+		ret = wr_spapr_remove(s->fd, &s->windows[i]);
+		if (ret)
+			return ret;
+		for (s->n_windows--; i < s->n_windows; i++)
+			s->windows[i] = s->windows[i + 1];
+		set_windows(s);
+		return 0;
+	}
+	return wr_fail(-ENOENT, "no window begins at IOVA 0x%" PRIx64, first);
+}
+
 /* ---- devices ---- */
 
 static int add_group(struct spapr *s, struct wr_group *group)
@@ -153,14 +232,13 @@ static int add_group(struct spapr *s, struct wr_group *group)
 
 static int first_join(struct spapr *s)
 {
-	struct wr_spapr_info info;
-	int ret = wr_spapr_info(s->fd, &info);
+	int ret = wr_spapr_info(s->fd, &s->info);
 
 	if (!ret && !s->v2)
-		ret = wr_spapr_enable(s->fd, &info.low);
+		ret = wr_spapr_enable(s->fd, &s->info.low);
 	if (ret)
 		return ret;
-	s->windows[0] = info.low;
+	s->windows[0] = s->info.low;
 	s->n_windows = 1;
 	set_windows(s);
 	return 0;
@@ -384,6 +462,8 @@ const struct wr_domain_ops wr_domain_spapr_v2 = {
 	.map = spapr_map,
 	.unmap = spapr_unmap,
 	.unmap_all = spapr_unmap_all,
+	.add_window = spapr_add_window,
+	.remove_window = spapr_remove_window,
 	.move = spapr_move,
 };
 
