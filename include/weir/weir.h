@@ -14,6 +14,7 @@
 #include <weir/irq.h>
 #include <weir/mem.h>
 #include <weir/model.h>
+#include <weir/spapr.h>
 #include <weir/types.h>
 
 #endif
