@@ -225,8 +225,8 @@ static int add_group(struct spapr *s, struct wr_group *group)
 			       "platform has no dynamic windows for it, which version 2 needs",
 			       group->number);
 	if (ret == -EPERM && !first)
-		return wr_fail(-EINVAL, "group %d: the kernel refuses it this container: its "
-			       "windows are of another kind", group->number);
+		return wr_fail(-EINVAL, "group %d: the kernel refuses it this container: on this "
+			       "host each group has windows of its own", group->number);
 	return ret;
 }
 
@@ -236,6 +236,8 @@ static int first_join(struct spapr *s)
 
 	if (!ret && !s->v2)
 		ret = wr_spapr_enable(s->fd, &s->info.low);
+	if (!ret)
+		ret = wr_spapr_have_low(s->fd, s->v2, &s->info.low);
 	if (ret)
 		return ret;
 	s->windows[0] = s->info.low;

@@ -246,12 +246,6 @@ int wr_container_map(int fd, const struct wr_mapping *m, enum wr_memlock whose)
 	return ret < 0 ? map_failed(m, ret, whose) : 0;
 }
 
-/* -EIO means here that half of a change is done. A kernel that says so has done none of it. */
-static int refusal(int err)
-{
-	return err == -EIO ? -EREMOTEIO : err;
-}
-
 static int unmap(int fd, uint32_t flags, weir_iova iova, uint64_t *len)
 {
 	struct wr_vfio_unmap_dma unmap = {
@@ -263,7 +257,7 @@ static int unmap(int fd, uint32_t flags, weir_iova iova, uint64_t *len)
 	int ret = wr_sys->ioctl(fd, WR_VFIO_IOMMU_UNMAP_DMA, &unmap);
 
 	*len = unmap.size;
-	return refusal(ret);
+	return wr_refusal(ret);
 }
 
 int wr_container_unmap(int fd, weir_iova iova, uint64_t len)
@@ -303,7 +297,7 @@ static int tell_vaddr(int fd, const struct wr_mapping *m, void *vaddr)
 		.size = m->len,
 	};
 
-	return refusal(wr_sys->ioctl(fd, WR_VFIO_IOMMU_MAP_DMA, &map));
+	return wr_refusal(wr_sys->ioctl(fd, WR_VFIO_IOMMU_MAP_DMA, &map));
 }
 
 /* Documentation of VFIO_DMA_MAP_FLAG_VADDR in include/uapi/linux/vfio.h */

@@ -3,7 +3,15 @@
 #ifndef WR_KERNEL_REFUSED_H
 #define WR_KERNEL_REFUSED_H
 
+#include <errno.h>
+
 #include "kernel/memlock.h"
+
+/* -EIO means here that half of a change is done. A kernel that says so has done none of it. */
+static inline int wr_refusal(int err)
+{
+	return err == -EIO ? -EREMOTEIO : err;
+}
 
 /* The kernel refused to map @m: returns @err, with a message. */
 int wr_map_refused(const struct wr_mapping *m, int err, enum wr_memlock whose);

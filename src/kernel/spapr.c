@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/sys.h"
 #include "kernel/memlock.h"
+#include "kernel/refused.h"
 #include "kernel/spapr.h"
 #include "kernel/uapi.h"
 
@@ -11,9 +12,9 @@
 #define LOW_PAGE_SHIFT 12
 
 /*
- * Answers of the hypervisor (arch/powerpc/include/asm/hvcall.h) that come out of MAP and UNMAP as
- * if they were errnos. Of these the kernel itself has none there; H_HARDWARE, which is -EPERM, it
- * has.
+ * Answers of the hypervisor (arch/powerpc/include/asm/hvcall.h) that come out of MAP as if they
+ * were errnos (tce_exchange_pseries()). Of these the kernel itself has none there; H_HARDWARE,
+ * which is -EPERM, it has.
  */
 static const struct {
 	int code, err;
@@ -31,7 +32,7 @@ static const struct {
 
 /*
  * What MAP or UNMAP said, if it is no errno: an errno with a message, else 0. A boolean comes from
- * iommu_tce_check_ioba(), and H_BUSY and its like are positive, too.
+ * iommu_tce_put_param_check() and its like, and H_BUSY and its like are positive, too.
  */
 static int no_errno(int ret, const char *what, weir_iova iova, uint64_t len)
 {
@@ -45,12 +46,6 @@ static int no_errno(int ret, const char *what, weir_iova iova, uint64_t len)
 				       ": the hypervisor refuses it (%s)", what, len, iova,
 				       hcalls[i].name);
 	return 0;
-}
-
-/* -EIO means here that half of a change is done. A kernel that says so has done none of it. */
-static int refusal(int err)
-{
-	return err == -EIO ? -EREMOTEIO : err;
 }
 
 int wr_spapr_info(int fd, struct wr_spapr_info *out)
@@ -71,7 +66,8 @@ int wr_spapr_info(int fd, struct wr_spapr_info *out)
 		.windows = 1,
 		.levels = 1,
 	};
-	if (info.flags & WR_VFIO_SPAPR_DDW) {
+	/* spapr_tce_init_table_group(): where none can be made it says 2^32 - 1, and no levels. */
+	if (info.flags & WR_VFIO_SPAPR_DDW && info.levels) {
 		out->page_sizes = info.pgsizes;
 		out->windows = info.max_windows;
 		out->levels = info.levels;
@@ -98,6 +94,34 @@ void wr_spapr_disable(int fd)
 		wr_log(WEIR_LOG_WARN, "disabling a container: %s", strerror(-ret));
 }
 
+/*
+ * In version 2 by asking for a window of pages of 1 byte, which no platform has: that is refused
+ * after the default one was made, and before anything is charged (tce_iommu_create_window()). In
+ * version 1 by unmapping a page, where none is mapped.
+ */
+int wr_spapr_have_low(int fd, bool v2, const struct wr_window *low)
+{
+	struct wr_vfio_spapr_create create = { .argsz = sizeof(create), .window_size = 1 };
+	struct wr_vfio_unmap_dma unmap = {
+		.argsz = sizeof(unmap),
+		.iova = low->first,
+		.size = 1ull << low->page_shift,
+	};
+	int ret = v2 ? wr_sys->ioctl(fd, WR_VFIO_SPAPR_CREATE, &create) :
+		       wr_sys->ioctl(fd, WR_VFIO_IOMMU_UNMAP_DMA, &unmap);
+
+	if (v2 && ret == -EINVAL)
+		return 0;
+	if (ret == -ENOMEM &&
+	    wr_memlock_explains_bytes("making the default window, whose table counts",
+				      wr_spapr_table_bytes(wr_window_size(low), low->page_shift, 1,
+							   wr_page_size())))
+		return ret;
+	return ret ? wr_fail(ret < 0 ? ret : -EREMOTEIO, "making the default window: %s",
+			     ret < 0 ? strerror(-ret) : "the kernel refuses it without a reason") :
+		     0;
+}
+
 static int register_failed(uint64_t vaddr, uint64_t len, int err)
 {
 	switch (err) {
@@ -111,8 +135,9 @@ static int register_failed(uint64_t vaddr, uint64_t len, int err)
 			       "container asks for even of what devices only read", len, vaddr);
 	case -EINVAL:
 		return wr_fail(err, "registering %" PRIu64 " bytes at 0x%" PRIx64 ": the kernel "
-			       "refuses it: a part of it is registered in another container of "
-			       "this process: map the same pieces in both", len, vaddr);
+			       "refuses it: a part of it is registered already, by a container "
+			       "that isn't weir's, or for good, since the hypervisor refused to map "
+			       "it", len, vaddr);
 	default:
 		break;
 	}
@@ -120,6 +145,10 @@ static int register_failed(uint64_t vaddr, uint64_t len, int err)
 		       strerror(-err));
 }
 
+/*
+ * mm_iommu_do_alloc(): where pages could be pinned up to some point, their number is what is
+ * returned; and nothing is registered.
+ */
 int wr_spapr_register(int fd, uint64_t vaddr, uint64_t len)
 {
 	struct wr_vfio_spapr_memory memory = {
@@ -129,7 +158,7 @@ int wr_spapr_register(int fd, uint64_t vaddr, uint64_t len)
 	};
 	int ret = wr_sys->ioctl(fd, WR_VFIO_SPAPR_REGISTER, &memory);
 
-	return ret < 0 ? register_failed(vaddr, len, ret) : 0;
+	return ret ? register_failed(vaddr, len, ret < 0 ? ret : -EFAULT) : 0;
 }
 
 int wr_spapr_unregister(int fd, uint64_t vaddr, uint64_t len)
@@ -141,9 +170,8 @@ int wr_spapr_unregister(int fd, uint64_t vaddr, uint64_t len)
 	};
 	int ret = wr_sys->ioctl(fd, WR_VFIO_SPAPR_UNREGISTER, &memory);
 
-	return ret < 0 ? wr_fail(refusal(ret), "unregistering %" PRIu64 " bytes at 0x%" PRIx64
-				 ": %s", len, vaddr, ret == -EBUSY ? "a part of it is mapped" :
-				 strerror(-ret)) : 0;
+	return ret < 0 ? wr_fail(wr_refusal(ret), "unregistering %" PRIu64 " bytes at 0x%" PRIx64
+				 ": %s", len, vaddr, strerror(-ret)) : 0;
 }
 
 static int check_window(const struct wr_window *w, const char *what, uint64_t vaddr, weir_iova iova,
@@ -172,13 +200,12 @@ static int map_failed(const struct wr_window *w, const struct wr_mapping *m, int
 			       "hugetlb memory, or a window of smaller pages), or the hypervisor "
 			       "refuses it: %s", m->len, m->iova,
 			       ((uint64_t)1 << w->page_shift) >> 10, strerror(-err));
-	case -EFAULT:
-		return wr_fail(err, "mapping %" PRIu64 " bytes at %p: not all of it is memory that "
-			       "can be %s", m->len, (void *)m->vaddr,
-			       m->dir == WEIR_DMA_TO_DEVICE ? "read" : "written");
+	case -ENOMEM:
+		/* Nothing is charged here: it was by enabling, or by registering. */
+		return wr_fail(err, "mapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the kernel "
+			       "has no memory for the window's table", m->len, m->iova);
 	default:
-		return wr_fail(refusal(err), "mapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s",
-			       m->len, m->iova, strerror(-err));
+		return wr_map_refused(m, wr_refusal(err), WR_MEMLOCK_PROCESS);
 	}
 }
 
@@ -212,8 +239,8 @@ int wr_spapr_unmap(int fd, const struct wr_window *window, weir_iova iova, uint6
 	err = no_errno(ret, "unmapping", iova, len);
 	if (err)
 		return err;
-	return ret ? wr_fail(refusal(ret), "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s",
-			     len, iova, strerror(-ret)) : 0;
+	/* The kernel doesn't say how many bytes it unmapped; what wasn't mapped it passes over. */
+	return wr_unmap_answered(wr_refusal(ret), iova, len, len);
 }
 
 static int create_failed(const struct wr_vfio_spapr_create *create, int err)
@@ -224,7 +251,7 @@ static int create_failed(const struct wr_vfio_spapr_create *create, int err)
 	if (err == -ENOMEM && wr_memlock_explains_bytes("making a window, whose table counts",
 							table))
 		return err;
-	return wr_fail(refusal(err), "making a window of %" PRIu64 " MiB with pages of %" PRIu64
+	return wr_fail(wr_refusal(err), "making a window of %" PRIu64 " MiB with pages of %" PRIu64
 		       " KiB: %s", create->window_size >> 20,
 		       (uint64_t)1 << create->page_shift >> 10,
 		       err == -ENOSPC ? "the container has as many as it can have" :
@@ -262,7 +289,7 @@ int wr_spapr_remove(int fd, const struct wr_window *window)
 	struct wr_vfio_spapr_remove remove = { .argsz = sizeof(remove), .start = window->first };
 	int ret = wr_sys->ioctl(fd, WR_VFIO_SPAPR_REMOVE, &remove);
 
-	return ret < 0 ? wr_fail(refusal(ret), "removing the window at IOVA 0x%" PRIx64 ": %s",
+	return ret < 0 ? wr_fail(wr_refusal(ret), "removing the window at IOVA 0x%" PRIx64 ": %s",
 				 window->first, strerror(-ret)) : 0;
 }
 

@@ -5,8 +5,8 @@
  * mapped. Version 2 makes and removes windows, and maps only memory that was registered before,
  * which is what pins it. Calls return -errno with a message, unless they say otherwise.
  *
- * On pSeries the kernel hands on what the hypervisor answers, which is no errno, and it can return
- * a positive number where it refuses. Here both are errors, and told as what they are.
+ * On pSeries the kernel hands on what the hypervisor answers to a mapping, which is no errno, and it
+ * can return a positive number where it refuses. Here both are errors, and told as what they are.
  */
 #ifndef WR_KERNEL_SPAPR_H
 #define WR_KERNEL_SPAPR_H
@@ -34,6 +34,13 @@ struct wr_spapr_info {
 int wr_spapr_info(int fd, struct wr_spapr_info *info);
 
 /*
+ * The kernel makes the default window when one is needed, and charges its table then; on pSeries
+ * it lets a second group in as long as there is none, and then makes none for the two. So have it
+ * made, in version 1 after enabling, while one group is in the container.
+ */
+int wr_spapr_have_low(int fd, bool v2, const struct wr_window *low);
+
+/*
  * Version 1, before anything is mapped: the whole window counts as locked memory from here on, used
  * or not. And not any more; what is mapped stays so.
  */
@@ -43,7 +50,9 @@ void wr_spapr_disable(int fd);
 /*
  * Version 2: pin pages of the system, writable ones only, and count them as locked. They overlap
  * nothing that is registered, in any container of the process, unless they are the same pages: then
- * they count once. Out go exactly the pages that went in; -EBUSY while one of them is mapped.
+ * they count once. Out go exactly the pages that went in, of which none is mapped: the kernel would
+ * say that it let go of them, and pin and count them for good (tce_iommu_unregister_pages() doesn't
+ * look at the -EBUSY of its last mm_iommu_put()).
  */
 int wr_spapr_register(int fd, uint64_t vaddr, uint64_t len);
 int wr_spapr_unregister(int fd, uint64_t vaddr, uint64_t len);
@@ -52,8 +61,10 @@ int wr_spapr_unregister(int fd, uint64_t vaddr, uint64_t len);
  * Map and unmap in a window of the container. The kernel checks where a mapping begins, but not
  * where it ends: -EINVAL if not all of it lies in the window, or isn't made of its pages. It
  * replaces without a word what is mapped there: the caller knows that nothing is. In version 2 the
- * memory is registered, and stays so until it is unmapped: if it went meanwhile, the kernel would
- * map a part and say that it mapped all (tce_iommu_build_v2()).
+ * memory is registered in this very container, and stays so until it is unmapped: if it went
+ * meanwhile, the kernel would map a part and say that it mapped all (tce_iommu_build_v2()). What
+ * the hypervisor refused to map stays pinned and counted for good, since the kernel forgets to take
+ * back its count of it. Devices may read whatever they may write.
  */
 int wr_spapr_map(int fd, const struct wr_window *window, const struct wr_mapping *m);
 int wr_spapr_unmap(int fd, const struct wr_window *window, weir_iova iova, uint64_t len);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is mapped is a list as type1 has it, with an entry for each call. The traps are the
- * kernel's: a positive number for an IOVA that isn't aligned, no check of where a mapping ends, and
- * none of what is there already.
+ * POWER's container (drivers/vfio/vfio_iommu_spapr_tce.c) with the windows of PowerNV
+ * (arch/powerpc/platforms/powernv/pci-ioda.c) or of pSeries (arch/powerpc/platforms/pseries/
+ * iommu.c), and the memory that all containers of a process have registered together
+ * (arch/powerpc/mm/book3s64/iommu_api.c). Checks come in the kernel's order, and what it leaks is
+ * leaked. What is mapped is a list as type1 has it, with an entry for each call.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 #include "fake_type1.h"
@@ -28,7 +31,10 @@ static bool is_v2(const struct fake_container *c)
 	return c->type == WR_VFIO_SPAPRv2;
 }
 
-/* A group more; c->groups has it already if it is the first. */
+/*
+ * tce_iommu_attach_group(): a group more; c->groups has it already if it is the first. On pSeries
+ * a window is one group's (spapr_tce_set_window()).
+ */
 int fake_spapr_attach(struct fake_container *c, unsigned long type)
 {
 	if (c->type && type == WR_VFIO_SPAPR)
@@ -37,197 +43,378 @@ int fake_spapr_attach(struct fake_container *c, unsigned long type)
 		return -EINVAL;
 	if (!c->type)
 		c->spapr = (struct fake_windows){ .pending = true };
+	else if (fake.spapr.pseries && (c->spapr.w[0].size || c->spapr.w[1].size))
+		return -EPERM;
 	return 0;
 }
 
+/* account_locked_vm(): whole pages of it. */
 static int charge(uint64_t bytes)
 {
+	bytes &= ~(uint64_t)(wr_page_size() - 1);
 	if (bytes > fake.spapr.memlock - fake.spapr.locked)
 		return -ENOMEM;
 	fake.spapr.locked += bytes;
 	return 0;
 }
 
-static void unmap_range(struct fake_container *c, uint64_t first, uint64_t last)
+static void uncharge(uint64_t bytes)
 {
-	struct mapping **m;
-
-	while (*(m = fake_find_mapping(c, first, last)))
-		fake_drop(c, m);
+	fake.spapr.locked -= bytes & ~(uint64_t)(wr_page_size() - 1);
 }
 
+/* ---- memory ---- */
+
+static bool is_of(size_t i, pid_t mm)
+{
+	return fake.spapr.memory[i].used && fake.spapr.memory[i].mm == mm;
+}
+
+/* mm_iommu_get(), by its number; -1: there is none such. */
+static int get_memory(pid_t mm, uint64_t vaddr, uint64_t size)
+{
+	for (int i = 0; i < FAKE_REGIONS; i++) {
+		if (!is_of(i, mm) || fake.spapr.memory[i].vaddr != vaddr ||
+		    fake.spapr.memory[i].size != size)
+			continue;
+		fake.spapr.memory[i].used++;
+		return i;
+	}
+	return -1;
+}
+
+/* mm_iommu_put() */
+static int put_memory(int i)
+{
+	if (--fake.spapr.memory[i].used)
+		return 0;
+	if (fake.spapr.memory[i].mapped) {
+		fake.spapr.memory[i].used++;
+		return -EBUSY;
+	}
+	uncharge(fake.spapr.memory[i].size);
+	return 0;
+}
+
+/* mm_iommu_lookup() */
+static int find_memory(pid_t mm, uint64_t vaddr, uint64_t size)
+{
+	for (int i = 0; i < FAKE_REGIONS; i++)
+		if (is_of(i, mm) && fake.spapr.memory[i].vaddr <= vaddr &&
+		    vaddr + size <= fake.spapr.memory[i].vaddr + fake.spapr.memory[i].size)
+			return i;
+	return -1;
+}
+
+/* The largest pages that can be mapped of it: mm_iommu_table_group_mem_t.pageshift */
+static unsigned int shift_of(int i)
+{
+	uint64_t aligned = fake.spapr.memory[i].vaddr | fake.spapr.memory[i].size;
+	unsigned int shift = (unsigned int)__builtin_ctzll(aligned);
+
+	return shift < fake.spapr.backing ? shift : fake.spapr.backing;
+}
+
+/* pin_user_pages(): where not all of it can be pinned, how much was comes out as if it were ret. */
+static int pin(uint64_t vaddr, uint64_t size)
+{
+	uint64_t good = (uintptr_t)fake.bad_memory - vaddr;
+
+	if (!fake.bad_memory || good >= size)
+		return 0;
+	return good / wr_page_size() ? (int)(good / wr_page_size()) : -EFAULT;
+}
+
+/* mm_iommu_new() */
+static int new_memory(pid_t mm, uint64_t vaddr, uint64_t size, int *out)
+{
+	int ret = charge(size), i = 0;
+
+	if (ret)
+		return ret;
+	ret = fake.spapr.register_error ? fake.spapr.register_error : pin(vaddr, size);
+	for (int j = 0; j < FAKE_REGIONS; j++)
+		if (!ret && is_of(j, mm) && fake.spapr.memory[j].vaddr < vaddr + size &&
+		    vaddr < fake.spapr.memory[j].vaddr + fake.spapr.memory[j].size)
+			ret = -EINVAL;
+	while (i < FAKE_REGIONS && fake.spapr.memory[i].used)
+		i++;
+	if (!ret && i == FAKE_REGIONS)
+		ret = -ENOSPC;
+	if (ret) {
+		uncharge(size);
+		return ret;
+	}
+	fake.spapr.memory[i].vaddr = vaddr;
+	fake.spapr.memory[i].size = size;
+	fake.spapr.memory[i].mm = mm;
+	fake.spapr.memory[i].used = 1;
+	fake.spapr.memory[i].mapped = 0;
+	*out = i;
+	return 0;
+}
+
+static int register_memory(struct fake_windows *s, const struct wr_vfio_spapr_memory *arg)
+{
+	int i, ret;
+
+	s->mm = getpid();
+	if (arg->argsz < sizeof(*arg) || arg->flags || (arg->vaddr | arg->size) % wr_page_size() ||
+	    arg->vaddr + arg->size < arg->vaddr)
+		return -EINVAL;
+	i = get_memory(s->mm, arg->vaddr, arg->size);
+	if (i >= 0 && s->registered[i]) {
+		put_memory(i);
+		return -EBUSY;
+	}
+	ret = i < 0 ? new_memory(s->mm, arg->vaddr, arg->size, &i) : 0;
+	if (ret)
+		return ret;
+	s->registered[i] = true;
+	s->enabled = true;
+	return 0;
+}
+
+/*
+ * tce_iommu_unregister_pages(): of what is mapped it says that it did it. By then nobody has it,
+ * and it stays for good.
+ */
+static int unregister_memory(struct fake_windows *s, const struct wr_vfio_spapr_memory *arg)
+{
+	int i;
+
+	if (!s->mm)
+		return -EPERM;
+	if (arg->argsz < sizeof(*arg) || arg->flags || (arg->vaddr | arg->size) % wr_page_size())
+		return -EINVAL;
+	if (fake.spapr.unregister_error)
+		return fake.spapr.unregister_error;
+	i = get_memory(s->mm, arg->vaddr, arg->size);
+	if (i < 0)
+		return -ENOENT;
+	if (!s->registered[i]) {
+		put_memory(i);
+		return -ENOENT;
+	}
+	s->registered[i] = false;
+	put_memory(i);
+	fake.spapr.forsaken += put_memory(i) != 0;
+	return 0;
+}
+
+/* ---- windows ---- */
+
+static int find_window(const struct fake_windows *s, uint64_t iova)
+{
+	for (int i = 0; i < FAKE_WINDOWS; i++)
+		if (iova - s->w[i].start < s->w[i].size)
+			return i;
+	return -ENXIO;
+}
+
+/* tce_iommu_clear(): what isn't mapped is passed over. */
+static void unmap_range(struct fake_container *c, uint64_t first, uint64_t last)
+{
+	const struct fake_windows *s = &c->spapr;
+	struct mapping **m;
+
+	while (*(m = fake_find_mapping(c, first, last))) {
+		uint64_t page = 1ull << s->w[find_window(s, (*m)->dma.iova)].shift;
+
+		for (uint64_t at = 0; is_v2(c) && at < (*m)->dma.size; at += page) {
+			int i = find_memory(s->mm, (*m)->dma.vaddr + at, page);
+
+			if (i >= 0)
+				fake.spapr.memory[i].mapped--;
+		}
+		fake_drop(c, m);
+	}
+}
+
+/* tce_iommu_release() */
 void fake_spapr_drop(struct fake_container *c)
 {
 	struct fake_windows *s = &c->spapr;
 
 	if (!fake_is_spapr(c->type))
 		return;
-	for (unsigned int i = 0; i < FAKE_WINDOWS; i++)
-		fake.spapr.locked -= s->w[i].charged;
-	for (unsigned int i = 0; i < FAKE_REGIONS; i++)
-		fake.spapr.locked -= s->regions[i].size;
-	fake.spapr.locked -= s->charged;
+	for (unsigned int i = 0; i < FAKE_WINDOWS; i++) {
+		if (s->w[i].size)
+			unmap_range(c, s->w[i].start, s->w[i].start + (s->w[i].size - 1));
+		uncharge(s->w[i].charged);
+	}
+	for (int i = 0; i < FAKE_REGIONS; i++)
+		if (s->registered[i])
+			fake.spapr.forsaken += put_memory(i) != 0;
+	uncharge(s->charged);
 	*s = (struct fake_windows){ 0 };
 }
 
-/* ---- windows ---- */
-
-static int make_window(struct fake_windows *s, unsigned int shift, uint64_t size, uint64_t *start)
+/* pnv_pci_ioda2_get_table_size() or spapr_tce_get_table_size() */
+static uint64_t table_size(unsigned int shift, uint64_t size, unsigned int levels)
 {
-	unsigned int i = s->w[0].size ? 1 : 0;
-	uint64_t table = size >> shift << 3;
-	int ret;
+	uint64_t table, direct, bytes = 0, page = wr_page_size();
 
-	if (s->w[i].size)
+	if (fake.spapr.pseries)
+		return levels > 1 ? UINT32_MAX : size >> (shift - 3);
+	if (!levels || levels > 5 || size & (size - 1))
+		return 0;
+	table = size >> shift << 3;
+	table = table < 0x1000 ? 0x1000 : table;
+	direct = 8;
+	for (unsigned int l = 0; l * levels < (unsigned int)__builtin_ctzll(size) - shift; l++)
+		direct *= 2;
+	direct = direct < page ? page : direct;
+	for (; levels; levels--) {
+		bytes += (table + direct - 1) / direct * direct;
+		table = table / direct << 3;
+		table = table < direct ? direct : table;
+	}
+	return 2 * bytes;
+}
+
+/* pnv_pci_ioda2_table_alloc_pages() */
+static int create_powernv(unsigned int shift, uint64_t size, unsigned int levels)
+{
+	unsigned int entries = ((unsigned int)__builtin_ctzll(size) - shift + levels - 1) / levels;
+	unsigned int level = (unsigned int)__builtin_ctzl(wr_page_size()) - 3;
+
+	level = entries < level ? level : entries;
+	return level * levels + shift >= 55 ? -EINVAL : fake.spapr.create_error;
+}
+
+/* spapr_tce_create_table() */
+static int create_pseries(const struct fake_windows *s, int num, unsigned int shift, uint64_t size,
+			  unsigned int levels)
+{
+	bool standard = shift == 12 && size <= fake.spapr.low_size;
+
+	if (size & (size - 1) || levels > 1)
+		return -EINVAL;
+	if (fake.spapr.blacklisted)
+		return -ENODEV;
+	/* There is never a second one beside one of these. */
+	if (!num && s->w[1].size)
+		return -EPERM;
+	if (!num && standard)
+		return 0;
+	fake.spapr.blacklisted = fake.spapr.create_error && fake.spapr.create_error != -EINVAL;
+	return fake.spapr.create_error;
+}
+
+/* tce_iommu_create_window(): what the platform refuses stays charged. */
+static int make_window(struct fake_container *c, unsigned int shift, uint64_t size,
+		       unsigned int levels, uint64_t *start)
+{
+	struct fake_windows *s = &c->spapr;
+	uint64_t table;
+	int ret, num = 0;
+
+	while (num < FAKE_WINDOWS && s->w[num].size)
+		num++;
+	if (num == FAKE_WINDOWS)
 		return -ENOSPC;
-	ret = charge(table);
+	if (shift > 63 || !((fake.spapr.page_sizes | 4096) >> shift & 1))
+		return -EINVAL;
+	table = table_size(shift, size, levels);
+	ret = table ? charge(table) : -EINVAL;
 	if (ret)
 		return ret;
-	*start = i ? HIGH : 0;
-	s->w[i].start = *start;
-	s->w[i].size = size;
-	s->w[i].shift = shift;
-	s->w[i].charged = table;
+	ret = fake.spapr.pseries ? create_pseries(s, num, shift, size, levels) :
+				   create_powernv(shift, size, levels);
+	if (ret)
+		return ret;
+	if (fake.spapr.pseries && c->groups > 1) {
+		uncharge(table);
+		return -EPERM;
+	}
+	*start = num || (fake.spapr.pseries && (shift > 12 || size > fake.spapr.low_size)) ?
+		 HIGH : 0;
+	s->w[num].start = *start;
+	s->w[num].size = size;
+	s->w[num].shift = shift;
+	s->w[num].charged = table;
 	return 0;
 }
 
-static int make_pending(struct fake_windows *s)
+/* tce_iommu_create_default_window() */
+static int make_pending(struct fake_container *c)
 {
+	struct fake_windows *s = &c->spapr;
 	uint64_t start;
-	int ret = s->pending ? make_window(s, 12, fake.spapr.low_size, &start) : 0;
+	int ret = s->pending ? make_window(c, 12, fake.spapr.low_size, 1, &start) : 0;
 
 	if (!ret)
 		s->pending = false;
 	return ret;
 }
 
-/* tce_iommu_create_window(); the charge of one that the platform refuses isn't given back. */
 static int create(struct fake_container *c, struct wr_vfio_spapr_create *arg)
 {
-	struct fake_windows *s = &c->spapr;
 	int ret;
 
+	c->spapr.mm = getpid();
 	if (arg->argsz < sizeof(*arg) || arg->flags)
 		return -EINVAL;
-	fake.spapr.creates++;
-	fake.spapr.last_shift = arg->page_shift;
-	ret = make_pending(s);
+	ret = make_pending(c);
 	if (ret)
 		return ret;
-	if (s->w[0].size && s->w[1].size)
-		return -ENOSPC;
-	if (!(fake.spapr.page_sizes >> arg->page_shift & 1) || !arg->levels ||
-	    arg->levels > fake.spapr.levels || arg->window_size & (arg->window_size - 1))
-		return -EINVAL;
-	if (fake.spapr.blacklisted)
-		return -ENODEV;
-	if (fake.spapr.one_more && s->w[1].size)
-		return -EPERM;
-	if (fake.spapr.create_error) {
-		fake.spapr.locked += arg->window_size >> arg->page_shift << 3;
-		fake.spapr.blacklisted = fake.spapr.one_more;
-		return fake.spapr.create_error;
+	if (arg->page_shift >= 12) {
+		fake.spapr.creates++;
+		fake.spapr.last_shift = arg->page_shift;
 	}
-	return make_window(s, arg->page_shift, arg->window_size, &arg->start);
+	return make_window(c, arg->page_shift, arg->window_size, arg->levels, &arg->start);
 }
 
 static int remove_window(struct fake_container *c, const struct wr_vfio_spapr_remove *arg)
 {
 	struct fake_windows *s = &c->spapr;
+	int i;
 
+	s->mm = getpid();
 	if (arg->argsz < sizeof(*arg) || arg->flags)
 		return -EINVAL;
 	if (s->pending && !arg->start) {
 		s->pending = false;
 		return 0;
 	}
-	for (unsigned int i = 0; i < FAKE_WINDOWS; i++) {
-		if (arg->start - s->w[i].start >= s->w[i].size)
-			continue;
-		unmap_range(c, s->w[i].start, s->w[i].start + (s->w[i].size - 1));
-		fake.spapr.locked -= s->w[i].charged;
-		memset(&s->w[i], 0, sizeof(s->w[i]));
-		return 0;
-	}
-	return -EINVAL;
-}
-
-/* ---- memory ---- */
-
-static bool overlaps(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
-{
-	return a < b + b_size && b < a + a_size;
-}
-
-static int register_memory(struct fake_container *c, const struct wr_vfio_spapr_memory *arg)
-{
-	struct fake_windows *s = &c->spapr;
-	unsigned int i = 0;
-	int ret;
-
-	if (arg->argsz < sizeof(*arg) || arg->flags || (arg->vaddr | arg->size) % wr_page_size())
+	i = find_window(s, arg->start);
+	if (i < 0)
 		return -EINVAL;
-	for (unsigned int r = 0; r < FAKE_REGIONS; r++) {
-		if (!s->regions[r].size)
-			continue;
-		if (s->regions[r].vaddr == arg->vaddr && s->regions[r].size == arg->size)
-			return -EBUSY;
-		if (overlaps(s->regions[r].vaddr, s->regions[r].size, arg->vaddr, arg->size))
-			return -EINVAL;
-	}
-	if (fake.spapr.register_error)
-		return fake.spapr.register_error;
-	if (fake.bad_memory && (uintptr_t)fake.bad_memory - arg->vaddr < arg->size)
-		return -EFAULT;
-	while (i < FAKE_REGIONS && s->regions[i].size)
-		i++;
-	ret = i == FAKE_REGIONS ? -ENOSPC : charge(arg->size);
-	if (ret)
-		return ret;
-	s->regions[i].vaddr = arg->vaddr;
-	s->regions[i].size = arg->size;
-	s->enabled = true;
+	unmap_range(c, s->w[i].start, s->w[i].start + (s->w[i].size - 1));
+	uncharge(s->w[i].charged);
+	memset(&s->w[i], 0, sizeof(s->w[i]));
 	return 0;
-}
-
-static int unregister_memory(struct fake_container *c, const struct wr_vfio_spapr_memory *arg)
-{
-	struct fake_windows *s = &c->spapr;
-
-	if (!s->enabled)
-		return -EPERM;
-	for (const struct mapping *m = c->mappings; m; m = m->next)
-		if (overlaps(m->dma.vaddr, m->dma.size, arg->vaddr, arg->size))
-			return -EBUSY;
-	if (fake.spapr.unregister_error)
-		return fake.spapr.unregister_error;
-	for (unsigned int i = 0; i < FAKE_REGIONS; i++) {
-		if (s->regions[i].vaddr != arg->vaddr || s->regions[i].size != arg->size)
-			continue;
-		s->regions[i].size = s->regions[i].vaddr = 0;
-		fake.spapr.locked -= arg->size;
-		return 0;
-	}
-	return -ENOENT;
-}
-
-static bool is_registered(const struct fake_windows *s, uint64_t vaddr, uint64_t size)
-{
-	for (unsigned int i = 0; i < FAKE_REGIONS; i++)
-		if (s->regions[i].vaddr <= vaddr &&
-		    vaddr + size <= s->regions[i].vaddr + s->regions[i].size)
-			return true;
-	return false;
 }
 
 /* ---- mappings ---- */
 
-static int find_window(struct fake_windows *s, uint64_t iova)
+/* tce_iommu_build_v2(): where the hypervisor refuses a page, its count isn't given back. */
+static int build_v2(struct fake_windows *s, uint64_t vaddr, uint64_t size, unsigned int shift)
 {
-	for (int i = 0; i < FAKE_WINDOWS; i++)
-		if (iova - s->w[i].start < s->w[i].size)
-			return i;
-	return -ENXIO;
+	uint64_t page = 1ull << shift, done = 0;
+	int i = 0, ret = 0;
+
+	for (; !ret && done < size; done += ret ? 0 : page) {
+		i = find_memory(s->mm, vaddr + done, page);
+		if (i < 0 || shift > shift_of(i)) {
+			ret = -EINVAL;
+			break;
+		}
+		fake.spapr.memory[i].mapped++;
+		ret = fake.spapr.map_error;
+	}
+	for (uint64_t at = 0; ret && at < done; at += page)
+		fake.spapr.memory[find_memory(s->mm, vaddr + at, page)].mapped--;
+	return ret;
+}
+
+/* tce_iommu_build() */
+static int build(uint64_t vaddr, uint64_t size, unsigned int shift)
+{
+	if (fake.bad_memory && (uintptr_t)fake.bad_memory - vaddr < size)
+		return -EFAULT;
+	return shift > fake.spapr.backing ? -EPERM : fake.spapr.map_error;
 }
 
 static int map(struct fake_container *c, const struct wr_vfio_map_dma *arg)
@@ -239,26 +426,21 @@ static int map(struct fake_container *c, const struct wr_vfio_map_dma *arg)
 
 	if (!s->enabled)
 		return -EPERM;
-	if (arg->argsz < sizeof(*arg) || arg->flags & ~3u || !arg->flags)
+	if (arg->argsz < sizeof(*arg) || arg->flags & ~3u)
 		return -EINVAL;
-	ret = make_pending(s);
+	ret = make_pending(c);
 	i = ret ? ret : find_window(s, arg->iova);
 	if (i < 0)
 		return i;
 	page = 1ull << s->w[i].shift;
-	if ((arg->size | arg->vaddr) & (page - 1))
+	if ((arg->size | arg->vaddr) & (page - 1) || !arg->flags)
 		return -EINVAL;
 	if (arg->iova & (page - 1))
 		return 1;
-	if (fake.spapr.map_error)
-		return fake.spapr.map_error;
-	if (s->w[i].shift > fake.spapr.backing)
-		return is_v2(c) ? -EINVAL : -EPERM;
-	for (uint64_t at_byte = 0; is_v2(c) && at_byte < arg->size; at_byte += page)
-		if (!is_registered(s, arg->vaddr + at_byte, page))
-			return -EINVAL;
-	if (!is_v2(c) && fake.bad_memory && (uintptr_t)fake.bad_memory - arg->vaddr < arg->size)
-		return -EFAULT;
+	ret = is_v2(c) ? build_v2(s, arg->vaddr, arg->size, s->w[i].shift) :
+			 build(arg->vaddr, arg->size, s->w[i].shift);
+	if (ret)
+		return ret;
 	fake.spapr.overrun += arg->iova - s->w[i].start + arg->size > s->w[i].size;
 	fake.spapr.replaced += *fake_find_mapping(c, arg->iova, arg->iova + arg->size - 1) != NULL;
 	m = malloc(sizeof(*m));
@@ -271,7 +453,7 @@ static int map(struct fake_container *c, const struct wr_vfio_map_dma *arg)
 	return 0;
 }
 
-/* What isn't mapped is passed over, and the size isn't written. */
+/* The size isn't written; and what the hypervisor says isn't told. */
 static int unmap(struct fake_container *c, const struct wr_vfio_unmap_dma *arg)
 {
 	struct fake_windows *s = &c->spapr;
@@ -282,7 +464,7 @@ static int unmap(struct fake_container *c, const struct wr_vfio_unmap_dma *arg)
 		return -EPERM;
 	if (arg->argsz < sizeof(*arg) || arg->flags)
 		return -EINVAL;
-	ret = make_pending(s);
+	ret = make_pending(c);
 	i = ret ? ret : find_window(s, arg->iova);
 	if (i < 0)
 		return i;
@@ -306,11 +488,11 @@ static int info(const struct fake_container *c, struct wr_vfio_spapr_info *out)
 	out->flags = is_v2(c) ? WR_VFIO_SPAPR_DDW : 0;
 	out->dma32_start = 0;
 	out->dma32_size = fake.spapr.low_size;
-	if (is_v2(c) && out->argsz >= sizeof(*out)) {
-		out->pgsizes = fake.spapr.page_sizes;
-		out->max_windows = FAKE_WINDOWS;
-		out->levels = fake.spapr.levels;
-	}
+	if (out->argsz < sizeof(*out))
+		return 0;
+	out->pgsizes = is_v2(c) ? fake.spapr.page_sizes : 0;
+	out->max_windows = is_v2(c) ? fake.spapr.windows : 0;
+	out->levels = is_v2(c) ? fake.spapr.levels : 0;
 	return 0;
 }
 
@@ -321,6 +503,9 @@ static int enable(struct fake_windows *s)
 
 	if (s->enabled)
 		return -EBUSY;
+	if (!fake.spapr.low_size)
+		return -EPERM;
+	s->mm = getpid();
 	ret = charge(fake.spapr.low_size);
 	if (ret)
 		return ret;
@@ -331,7 +516,7 @@ static int enable(struct fake_windows *s)
 
 static int disable(struct fake_windows *s)
 {
-	fake.spapr.locked -= s->charged;
+	uncharge(s->charged);
 	s->charged = 0;
 	s->enabled = false;
 	return 0;
@@ -339,6 +524,8 @@ static int disable(struct fake_windows *s)
 
 int fake_spapr_ioctl(struct fake_container *c, unsigned long request, void *arg)
 {
+	if (c->spapr.mm && c->spapr.mm != getpid())
+		return -EPERM;
 	switch (request) {
 	case WR_VFIO_SPAPR_GET_INFO:
 		return info(c, arg);
@@ -356,9 +543,9 @@ int fake_spapr_ioctl(struct fake_container *c, unsigned long request, void *arg)
 		       request == WR_VFIO_SPAPR_DISABLE ? disable(&c->spapr) : -ENOTTY;
 	switch (request) {
 	case WR_VFIO_SPAPR_REGISTER:
-		return register_memory(c, arg);
+		return register_memory(&c->spapr, arg);
 	case WR_VFIO_SPAPR_UNREGISTER:
-		return unregister_memory(c, arg);
+		return unregister_memory(&c->spapr, arg);
 	case WR_VFIO_SPAPR_CREATE:
 		return create(c, arg);
 	case WR_VFIO_SPAPR_REMOVE:
@@ -373,7 +560,16 @@ unsigned int fake_regions(unsigned int group)
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; fake.groups[group].in && i < FAKE_REGIONS; i++)
-		n += fake.groups[group].in->spapr.regions[i].size != 0;
+		n += fake.groups[group].in->spapr.registered[i];
+	return n;
+}
+
+unsigned int fake_memory(void)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < FAKE_REGIONS; i++)
+		n += fake.spapr.memory[i].used != 0;
 	return n;
 }
 

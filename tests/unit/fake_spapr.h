@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define FAKE_WINDOWS	2
 #define FAKE_REGIONS	64
@@ -13,8 +14,9 @@ struct fake_container;
 
 struct fake_windows {
 	bool enabled, pending;		/* the default window comes when it is needed */
+	pid_t mm;			/* whose container it is; 0: nobody's yet */
 	struct { uint64_t start, size, charged; unsigned int shift; } w[FAKE_WINDOWS];
-	struct { uint64_t vaddr, size; } regions[FAKE_REGIONS];
+	bool registered[FAKE_REGIONS];	/* by this container: of fake.spapr.memory[] */
 	uint64_t charged;		/* version 1 */
 };
 
@@ -26,6 +28,7 @@ int fake_spapr_ioctl(struct fake_container *c, unsigned long request, void *arg)
 
 /* How many regions, and windows that aren't pending, the container of a group has. */
 unsigned int fake_regions(unsigned int group);
+unsigned int fake_memory(void);		/* regions of all; of processes that are gone, too */
 unsigned int fake_windows(unsigned int group);
 
 #endif

@@ -3,7 +3,6 @@
 #ifndef FAKE_TYPE1_H
 #define FAKE_TYPE1_H
 
-#include "fake_spapr.h"
 #include "fake_vfio.h"
 
 struct mapping {

@@ -75,9 +75,9 @@ static int set_iommu(struct fake_container *c, unsigned long type)
 static void container_drop(struct fake_container *c)
 {
 	if (!c->groups) {
+		fake_spapr_drop(c);
 		while (c->mappings)
 			fake_drop(c, &c->mappings);
-		fake_spapr_drop(c);
 		c->type = 0;
 		c->tracking = false;
 	}
@@ -482,7 +482,8 @@ void fake_start(void)
 		.spapr = {
 			.low_size = 1u << 30,
 			.page_sizes = 0x1211000,
-			.levels = 1,
+			.levels = 5,
+			.windows = FAKE_WINDOWS,
 			.backing = (unsigned int)__builtin_ctzl(wr_page_size()),
 			.memlock = UINT64_MAX,
 		},

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "fake_spapr.h"
 #include "kernel/uapi.h"
 
 #define FAKE_GROUPS	3
@@ -65,10 +66,10 @@ struct fake_iommufd {
 /* POWER: drivers/vfio/vfio_iommu_spapr_tce.c */
 struct fake_spapr {
 	bool exists;			/* and type1 doesn't, which is the test's to say */
+	bool pseries;			/* or else PowerNV */
 	uint32_t low_size;		/* of the default window */
 	uint64_t page_sizes;		/* of those that can be made; 0: none, and no version 2 */
-	uint32_t levels;
-	bool one_more;			/* pSeries: never a second one beside the default one */
+	uint32_t levels, windows;
 	bool blacklisted;		/* pSeries: one couldn't be made */
 	unsigned int backing;		/* log2 of the memory's pages, for all windows */
 	uint64_t memlock, locked;	/* bytes that count, at most and now */
@@ -76,8 +77,15 @@ struct fake_spapr {
 	unsigned int creates;
 	uint32_t last_shift;		/* as it was last asked to create */
 	int eeh;			/* what GET_STATE says; or -errno */
+	/* what is registered, in all containers (mm->context.iommu_group_mem_list) */
+	struct {
+		uint64_t vaddr, size;
+		pid_t mm;
+		unsigned int used;	/* 0: none */
+		unsigned long mapped;	/* pages of windows */
+	} memory[FAKE_REGIONS];
 	/* what a caller must never do, but the kernel lets it */
-	unsigned int replaced, overrun;
+	unsigned int replaced, overrun, forsaken;
 };
 
 #define FAKE_VECTORS	16

@@ -530,6 +530,8 @@ int fake_access(const char *path)
 {
 	const char *rest;
 
+	if (fake.spapr.exists && !strcmp(path, "/sys/firmware/opal"))
+		return fake.spapr.pseries ? -ENOENT : 0;
 	if (!in_sysfs(path, &rest))
 		return wr_sys_kernel.access(path);
 	return *rest ? -ENOENT : 0;

@@ -32,7 +32,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	assert_int_equal(fake.spapr.overrun + fake.spapr.replaced, 0);
+	assert_int_equal(fake.spapr.overrun + fake.spapr.replaced + fake.spapr.forsaken, 0);
 	assert_int_equal(fake.spapr.locked, 0);
 	return rig_teardown(state);
 }
@@ -127,15 +127,12 @@ static void what_cannot_be_mapped_leaves_nothing(void **state)
 	assert_int_equal(attach(rig, 0), 0);
 	assert_int_equal(map_at(rig, GIB / 2, rig->memory + page, page), 0);
 	locked = fake.spapr.locked;
-	fake.spapr.map_error = -44;
-	assert_int_equal(map_at(rig, GIB / 4, rig->memory, 3 * page), -ENOMEM);
-	assert_says("H_NOT_ENOUGH_RESOURCES");
-	fake.spapr.map_error = 1;
-	assert_int_equal(map_at(rig, GIB / 4, rig->memory, 3 * page), -EREMOTEIO);
-	fake.spapr.map_error = 0;
 	/* The second of two regions. */
 	fake.bad_memory = rig->memory + 2 * page;
 	assert_int_equal(map_at(rig, GIB / 4, rig->memory, 3 * page), -EFAULT);
+	fake.bad_memory = rig->memory + 3 * page;
+	assert_int_equal(map_at(rig, GIB / 4, rig->memory, 4 * page), -EFAULT);
+	assert_says("not all of it is memory that can be written");
 	fake.bad_memory = NULL;
 	fake.spapr.memlock = locked;
 	assert_int_equal(map_at(rig, GIB / 4, rig->memory, 3 * page), -ENOMEM);
@@ -144,6 +141,33 @@ static void what_cannot_be_mapped_leaves_nothing(void **state)
 	assert_int_equal(fake_regions(0), 1);
 	assert_int_equal(weir_ioas_unmap(rig->as, GIB / 2, page), 0);
 	detach(rig, 0);
+}
+
+/* But of what the hypervisor refuses the kernel never lets go (tce_iommu_build_v2()). */
+static void what_the_hypervisor_refuses_stays_pinned(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t locked;
+
+	assert_int_equal(attach(rig, 0), 0);
+	locked = fake.spapr.locked;
+	fake.spapr.map_error = -44;
+	assert_int_equal(map_at(rig, GIB / 4, rig->memory, 3 * page), -ENOMEM);
+	assert_says("H_NOT_ENOUGH_RESOURCES");
+	fake.spapr.map_error = 1;
+	assert_int_equal(map_at(rig, GIB / 4, rig->memory, 3 * page), -EREMOTEIO);
+	fake.spapr.map_error = 0;
+	assert_int_equal(fake_regions(0), 0);
+	assert_int_equal(fake_mappings(0), 0);
+	assert_int_equal(fake.spapr.locked, locked + 3 * page);
+	assert_int_equal(map_at(rig, GIB / 4, rig->memory, 2 * page), -EINVAL);
+	assert_says("for good");
+	assert_int_equal(map_at(rig, GIB / 4, rig->memory, 3 * page), 0);
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+	detach(rig, 0);
+	assert_int_equal(fake.spapr.locked, 3 * page);
+	assert_int_equal(fake_memory(), 1);
+	fake.spapr.locked = fake.spapr.forsaken = 0;
 }
 
 /* Its pages may not be what is at the address by then. */
@@ -182,21 +206,77 @@ static void groups_share_a_container_in_version_2_alone(void **state)
 	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), 0);
 	assert_true(fake_has(0, GIB / 2, page, rig->memory, BOTH));
 	assert_true(fake_has(1, GIB / 2, page, rig->memory, BOTH));
-	assert_int_equal(fake.spapr.locked, 2 * GIB + fake_windows(0) * (GIB >> 12 << 3) * 2);
+	assert_int_equal(fake.spapr.locked, 2 * (GIB + 2 * (GIB >> 12 << 3)));
 	assert_int_equal(weir_ioas_unmap(rig->as, GIB / 2, page), 0);
 	detach(rig, 1);
 	detach(rig, 0);
 }
 
-static void version_1_needs_its_window_locked(void **state)
+/* spapr_tce_set_window(): attached beside a window that is only to come, it would stop all maps. */
+static void groups_of_pseries_have_containers_of_their_own(void **state)
 {
 	struct rig *rig = *state;
 
+	fake.spapr.pseries = true;
+	fake.spapr.levels = 1;
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(attach(rig, 1), 0);
+	assert_int_equal(caps_of(rig).domains, 2);
+	assert_int_equal(fake.spapr.locked, 2 * (GIB >> 12 << 3));
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), 0);
+	assert_int_equal(fake.spapr.locked, 2 * (GIB >> 12 << 3) + page);
+	assert_true(fake_has(0, GIB / 2, page, rig->memory, BOTH));
+	assert_true(fake_has(1, GIB / 2, page, rig->memory, BOTH));
+	assert_int_equal(weir_ioas_unmap(rig->as, GIB / 2, page), 0);
+	detach(rig, 1);
+	detach(rig, 0);
+}
+
+/* Before anything is mapped: version 1 all of its window, and both the window's table. */
+static void locked_memory_is_had_at_attach(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t table = 2 * (GIB >> 12 << 3);
+
+	fake.spapr.memlock = table - page;
+	assert_int_equal(attach(rig, 0), -ENOMEM);
+	assert_says("making the default window");
+	fake.spapr.memlock = table;
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), -ENOMEM);
+	assert_says("registering");
+	detach(rig, 0);
 	fake.spapr.page_sizes = 0;
 	fake.spapr.memlock = GIB - page;
 	assert_int_equal(attach(rig, 0), -ENOMEM);
 	assert_says("enabling the container");
+	fake.spapr.memlock = GIB + table - page;
+	assert_int_equal(attach(rig, 0), -ENOMEM);
+	assert_says("making the default window");
+	fake.spapr.memlock = GIB + table;
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), 0);
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+	detach(rig, 0);
 	assert_null(fake.groups[0].in);
+}
+
+/* spapr_tce_init_table_group(): it says so by 2^32 - 1 windows and no levels. */
+static void host_may_make_no_windows(void **state)
+{
+	struct rig *rig = *state;
+	struct weir_iova_range w;
+
+	fake.spapr.pseries = true;
+	fake.spapr.windows = UINT32_MAX;
+	fake.spapr.levels = 0;
+	fake.spapr.page_sizes = 4096;
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(wr_ioas_add_window(rig->as, GIB, page, &w), -ENOSPC);
+	assert_int_equal(fake.spapr.creates, 0);
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), 0);
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+	detach(rig, 0);
 }
 
 static void registers_and_moves_are_refused(void **state)
@@ -307,23 +387,21 @@ static void only_what_may_help_is_tried_again(void **state)
 	struct weir_iova_range w;
 	uint64_t leaked;
 
-	assert_int_equal(attach(rig, 0), 0);
-	fake.spapr.levels = 5;
-	detach(rig, 0);
+	fake.spapr.levels = 2;
 	assert_int_equal(attach(rig, 0), 0);
 	leaked = fake.spapr.locked;
 	fake.spapr.create_error = -ENOMEM;
 	assert_int_equal(wr_ioas_add_window(rig->as, GIB, 65536, &w), -ENOMEM);
-	assert_int_equal(fake.spapr.creates, 5);
+	assert_int_equal(fake.spapr.creates, 2);
 	fake.spapr.create_error = -EINVAL;
 	assert_int_equal(wr_ioas_add_window(rig->as, GIB, 65536, &w), -EINVAL);
-	assert_int_equal(fake.spapr.creates, 7);
-	fake.spapr.one_more = true;
+	assert_int_equal(fake.spapr.creates, 4);
+	fake.spapr.pseries = true;
 	fake.spapr.create_error = -EIO;
 	assert_int_equal(wr_ioas_add_window(rig->as, GIB, 65536, &w), -EREMOTEIO);
 	assert_int_equal(wr_ioas_add_window(rig->as, GIB, 65536, &w), -ENODEV);
 	assert_says("until the machine restarts");
-	assert_int_equal(fake.spapr.creates, 9);
+	assert_int_equal(fake.spapr.creates, 6);
 	detach(rig, 0);
 	/* What the kernel forgot to give back. */
 	assert_true(fake.spapr.locked > leaked);
@@ -382,12 +460,16 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_mapped_leaves_nothing, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(what_the_hypervisor_refuses_stays_pinned, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(memory_that_stays_pinned_is_not_mapped_again,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(groups_share_a_container_in_version_2_alone,
 						setup, teardown),
-		cmocka_unit_test_setup_teardown(version_1_needs_its_window_locked, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(groups_of_pseries_have_containers_of_their_own,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(locked_memory_is_had_at_attach, setup, teardown),
+		cmocka_unit_test_setup_teardown(host_may_make_no_windows, setup, teardown),
 		cmocka_unit_test_setup_teardown(window_is_made_used_and_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(windows_run_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(pages_are_the_largest_that_fit, setup, teardown),
