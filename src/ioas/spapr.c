@@ -3,13 +3,10 @@
  * The domain spapr: a VFIO container on POWER, in its two versions. IOVAs lie in windows, which are
  * the domain's ranges; a mapping lies in one.
  *
- * Version 2 maps what is registered. Each mapping uses the regions that its memory lies in, which
- * are registered before the first one uses them, and unregistered after the last. Regions don't
- * overlap, since the kernel refuses that: of memory that is mapped twice in part, a mapping
- * registers what isn't yet.
+ * Version 2 maps what is registered: a mapping holds the memory that it is of, from before until
+ * after the kernel has it (kernel/registered.h).
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -17,15 +14,9 @@
 #include "ioas/domain.h"
 #include "ioas/iommu.h"
 #include "kernel/container.h"
+#include "kernel/registered.h"
 #include "kernel/spapr.h"
 #include "kernel/uapi.h"
-
-/* Memory that is registered. */
-struct region {
-	struct region *next;	/* by address, apart */
-	uint64_t start, end;	/* addresses */
-	size_t users;		/* mappings; 0: the kernel didn't let go of it, see sweep() */
-};
 
 struct spapr {
 	struct wr_domain base;
@@ -34,7 +25,7 @@ struct spapr {
 	struct wr_spapr_info info;
 	struct wr_window windows[WR_WINDOWS_MAX];	/* by IOVA */
 	size_t n_windows;
-	struct region *regions;
+	struct wr_registered registered;		/* version 2 */
 };
 
 static struct spapr *spapr_of(struct wr_domain *d)
@@ -69,6 +60,7 @@ static int create(bool v2, const struct wr_domain_ops *ops, struct wr_domain **o
 		free(s);
 		return ret;
 	}
+	s->registered.fd = s->fd;
 	*out = &s->base;
 	return 0;
 }
@@ -91,12 +83,7 @@ static void spapr_destroy(struct wr_domain *d)
 	struct spapr *s = spapr_of(d);
 
 	wr_close(s->fd);
-	while (s->regions) {
-		struct region *next = s->regions->next;
-
-		free(s->regions);
-		s->regions = next;
-	}
+	wr_registered_forget(&s->registered);
 	free(s);
 }
 
@@ -240,6 +227,7 @@ static int first_join(struct spapr *s)
 		ret = wr_spapr_have_low(s->fd, s->v2, &s->info.low);
 	if (ret)
 		return ret;
+	s->registered.whole_pages = s->info.page_sizes / wr_page_size() > 1;
 	s->windows[0] = s->info.low;
 	s->n_windows = 1;
 	set_windows(s);
@@ -280,119 +268,6 @@ static void spapr_leave(struct wr_domain *d, struct wr_endpoint *ep)
 		wr_container_remove(ep->group);
 }
 
-/* ---- memory that is registered ---- */
-
-static bool touches(const struct region *r, uint64_t start, uint64_t end)
-{
-	return r->start < end && start < r->end;
-}
-
-static int drop(struct spapr *s, struct region **at)
-{
-	struct region *r = *at;
-	int ret = wr_spapr_unregister(s->fd, r->start, r->end - r->start);
-
-	if (ret)
-		return ret;
-	*at = r->next;
-	free(r);
-	return 0;
-}
-
-/*
- * Unregister what nobody uses any more. Where the kernel doesn't, its pages stay pinned, and would
- * be mapped instead of other memory that is at the address now: so nothing is, until it does.
- */
-static int sweep(struct spapr *s, uint64_t start, uint64_t end)
-{
-	struct region **at = &s->regions;
-	int ret;
-
-	while (*at) {
-		if ((*at)->users || !touches(*at, start, end)) {
-			at = &(*at)->next;
-			continue;
-		}
-		ret = drop(s, at);
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
-/* Keeps this thread's last message, which may be why. */
-static void release(struct spapr *s, uint64_t start, uint64_t end)
-{
-	char cause[512];
-
-	snprintf(cause, sizeof(cause), "%s", weir_errmsg());
-	for (struct region *r = s->regions; r; r = r->next)
-		if (touches(r, start, end))
-			r->users--;
-	if (sweep(s, start, end)) {
-		wr_log(WEIR_LOG_WARN, "memory stays pinned: %s", weir_errmsg());
-		wr_message("%s", cause);
-	}
-}
-
-static int add_region(struct spapr *s, struct region **at, uint64_t start, uint64_t end)
-{
-	struct region *r = malloc(sizeof(*r));
-	int ret;
-
-	if (!r)
-		return wr_fail(-ENOMEM, "no memory");
-	ret = wr_spapr_register(s->fd, start, end - start);
-	if (ret) {
-		free(r);
-		return ret;
-	}
-	*r = (struct region){ .next = *at, .start = start, .end = end };
-	*at = r;
-	return 0;
-}
-
-/* Register what isn't yet. */
-static int fill(struct spapr *s, uint64_t start, uint64_t end)
-{
-	struct region **at = &s->regions;
-
-	while (start < end) {
-		uint64_t stop = end;
-		int ret;
-
-		while (*at && (*at)->end <= start)
-			at = &(*at)->next;
-		if (*at && (*at)->start <= start) {
-			start = (*at)->end;
-			continue;
-		}
-		if (*at && (*at)->start < end)
-			stop = (*at)->start;
-		ret = add_region(s, at, start, stop);
-		if (ret)
-			return ret;
-		start = stop;
-	}
-	return 0;
-}
-
-/* Have memory registered, for one more that uses it, until release(). */
-static int hold(struct spapr *s, uint64_t start, uint64_t end)
-{
-	int ret = sweep(s, start, end);
-
-	if (ret)
-		return ret;
-	ret = fill(s, start, end);
-	for (struct region *r = s->regions; r; r = r->next)
-		if (touches(r, start, end))
-			r->users++;
-	if (ret)
-		release(s, start, end);
-	return ret;
-}
-
 /* ---- mappings ---- */
 
 static int spapr_map(struct wr_domain *d, const struct wr_mapping *m)
@@ -406,12 +281,14 @@ static int spapr_map(struct wr_domain *d, const struct wr_mapping *m)
 		return wr_fail(-ENOTSUP, "POWER's containers map memory alone, no registers");
 	if (!window)
 		return no_window(m->iova);
-	ret = s->v2 ? hold(s, start, start + m->len) : 0;
+	if (!s->v2)
+		return wr_spapr_map(s->fd, window, m);
+	ret = wr_registered_hold(&s->registered, start, start + m->len, WR_REGISTERED_MAP);
 	if (ret)
 		return ret;
 	ret = wr_spapr_map(s->fd, window, m);
-	if (ret && s->v2)
-		release(s, start, start + m->len);
+	if (ret)
+		wr_registered_release(&s->registered, start, start + m->len, WR_REGISTERED_MAP);
 	return ret;
 }
 
@@ -424,8 +301,11 @@ static int spapr_unmap(struct wr_domain *d, const struct wr_mapping *m, size_t n
 	if (!window)
 		return no_window(m->iova);
 	ret = wr_spapr_unmap(s->fd, window, m->iova, m[n - 1].iova - m->iova + m[n - 1].len);
-	for (size_t i = 0; !ret && s->v2 && i < n; i++)
-		release(s, (uintptr_t)m[i].vaddr, (uintptr_t)m[i].vaddr + m[i].len);
+	for (size_t i = 0; !ret && s->v2 && i < n; i++) {
+		uint64_t start = (uintptr_t)m[i].vaddr;
+
+		wr_registered_release(&s->registered, start, start + m[i].len, WR_REGISTERED_MAP);
+	}
 	return ret;
 }
 
@@ -440,10 +320,7 @@ static int spapr_unmap_all(struct wr_domain *d)
 		if (ret)
 			return i ? wr_fail_in(-EIO, "only some windows were cleared") : ret;
 	}
-	for (struct region *r = s->regions; r; r = r->next)
-		r->users = 0;
-	if (sweep(s, 0, UINT64_MAX))
-		wr_log(WEIR_LOG_WARN, "memory stays pinned: %s", weir_errmsg());
+	wr_registered_unmapped(&s->registered);
 	return 0;
 }
 

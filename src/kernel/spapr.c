@@ -136,8 +136,8 @@ static int register_failed(uint64_t vaddr, uint64_t len, int err)
 	case -EINVAL:
 		return wr_fail(err, "registering %" PRIu64 " bytes at 0x%" PRIx64 ": the kernel "
 			       "refuses it: a part of it is registered already, by a container "
-			       "that isn't weir's, or for good, since the hypervisor refused to map "
-			       "it", len, vaddr);
+			       "that isn't weir's, or for good, since the hypervisor refused to "
+			       "map it", len, vaddr);
 	default:
 		break;
 	}

@@ -5,8 +5,9 @@
  * mapped. Version 2 makes and removes windows, and maps only memory that was registered before,
  * which is what pins it. Calls return -errno with a message, unless they say otherwise.
  *
- * On pSeries the kernel hands on what the hypervisor answers to a mapping, which is no errno, and it
- * can return a positive number where it refuses. Here both are errors, and told as what they are.
+ * On pSeries the kernel hands on what the hypervisor answers to a mapping, which is no errno, and
+ * it can return a positive number where it refuses. Here both are errors, and told as what they
+ * are.
  */
 #ifndef WR_KERNEL_SPAPR_H
 #define WR_KERNEL_SPAPR_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The kernel's interfaces as far as weir uses them: numbers and layouts of
- * include/uapi/linux/vfio.h, iommufd.h and io_uring.h, declared here because distributions' headers
- * are older than their users' kernels. tests/unit/test_uapi.c holds each of them against the
- * installed headers, tests/vm/test_headers.py against the newest packaged ones.
+ * include/uapi/linux/vfio.h, iommufd.h, io_uring.h and fs.h, declared here because distributions'
+ * headers are older than their users' kernels. tests/unit/test_uapi.c holds each of them against
+ * the installed headers, tests/vm/test_headers.py against the newest packaged ones.
  */
 #ifndef WR_KERNEL_UAPI_H
 #define WR_KERNEL_UAPI_H
@@ -579,5 +579,27 @@ struct wr_uring_update {
 	uint32_t n;
 	uint32_t reserved2;
 };
+
+/* ---- /proc/PID/maps, Linux 6.11 ---- */
+
+struct wr_procmap_query {
+	uint64_t size;
+	uint64_t flags;
+	uint64_t addr;
+	uint64_t start;		/* out, from here on */
+	uint64_t end;
+	uint64_t vma_flags;
+	uint64_t page_size;
+	uint64_t offset;
+	uint64_t inode;
+	uint32_t dev_major;
+	uint32_t dev_minor;
+	uint32_t name_size;	/* in, too: 0, and there is no name */
+	uint32_t build_id_size;
+	uint64_t name_addr;
+	uint64_t build_id_addr;
+};
+
+#define WR_PROCMAP_QUERY		((unsigned long)_IOWR('f', 17, struct wr_procmap_query))
 
 #endif

@@ -402,6 +402,7 @@ static int build_v2(struct fake_windows *s, uint64_t vaddr, uint64_t size, unsig
 			break;
 		}
 		fake.spapr.memory[i].mapped++;
+		fake.spapr.borrowed += !s->registered[i];
 		ret = fake.spapr.map_error;
 	}
 	for (uint64_t at = 0; ret && at < done; at += page)
@@ -553,6 +554,24 @@ int fake_spapr_ioctl(struct fake_container *c, unsigned long request, void *arg)
 	default:
 		return -ENOTTY;
 	}
+}
+
+/* do_procmap_query() of fs/proc/task_mmu.c */
+int fake_procmap(struct wr_procmap_query *query)
+{
+	if (query->size != sizeof(*query) || query->flags)
+		return -EINVAL;
+	if (!fake.spapr.vmas[0].page)
+		return -ENOTTY;
+	for (size_t i = 0; i < sizeof(fake.spapr.vmas) / sizeof(fake.spapr.vmas[0]); i++) {
+		if (query->addr < fake.spapr.vmas[i].start || query->addr >= fake.spapr.vmas[i].end)
+			continue;
+		query->start = fake.spapr.vmas[i].start;
+		query->end = fake.spapr.vmas[i].end;
+		query->page_size = fake.spapr.vmas[i].page;
+		return 0;
+	}
+	return -ENOENT;
 }
 
 unsigned int fake_regions(unsigned int group)

@@ -11,6 +11,7 @@
 #define FAKE_REGIONS	64
 
 struct fake_container;
+struct wr_procmap_query;
 
 struct fake_windows {
 	bool enabled, pending;		/* the default window comes when it is needed */
@@ -25,6 +26,7 @@ bool fake_has_spapr(unsigned long type);	/* the kernel has it */
 int fake_spapr_attach(struct fake_container *c, unsigned long type);
 void fake_spapr_drop(struct fake_container *c);
 int fake_spapr_ioctl(struct fake_container *c, unsigned long request, void *arg);
+int fake_procmap(struct wr_procmap_query *query);
 
 /* How many regions, and windows that aren't pending, the container of a group has. */
 unsigned int fake_regions(unsigned int group);

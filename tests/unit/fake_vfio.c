@@ -379,6 +379,8 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
 		ret = fake.fail_with;
 	else if (fake_iommufd_owns(fd))
 		ret = fake_iommufd_ioctl(fd, request, arg);
+	else if (request == WR_PROCMAP_QUERY)
+		ret = fake_procmap(arg);
 	else if (!file)
 		ret = -EBADF;
 	else if (file->kind == CONTAINER)

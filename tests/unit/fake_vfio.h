@@ -84,8 +84,12 @@ struct fake_spapr {
 		unsigned int used;	/* 0: none */
 		unsigned long mapped;	/* pages of windows */
 	} memory[FAKE_REGIONS];
+	/* what /proc/self/maps says; none: it can't be asked, as before Linux 6.11 */
+	struct { uint64_t start, end, page; } vmas[3];
 	/* what a caller must never do, but the kernel lets it */
-	unsigned int replaced, overrun, forsaken;
+	unsigned int replaced, overrun;
+	unsigned int forsaken;		/* it gave memory back that is mapped */
+	unsigned int borrowed;		/* it mapped pages that only others have registered */
 };
 
 #define FAKE_VECTORS	16

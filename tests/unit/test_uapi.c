@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <linux/fs.h>
 #include <linux/io_uring.h>
 #include <linux/vfio.h>
 #if __has_include(<linux/iommufd.h>)
@@ -273,6 +274,29 @@ static void iommu_layouts(void **state)
 	check(pairs, ARRAY_SIZE(pairs));
 }
 
+#ifdef PROCMAP_QUERY
+#define PROCMAP(field, other) FIELD(wr_procmap_query, field, procmap_query, other)
+
+/* Since Linux 6.11. */
+static void procmap(void **state)
+{
+	static const struct pair pairs[] = {
+		SAME(WR_PROCMAP_QUERY, PROCMAP_QUERY),
+		SIZE(wr_procmap_query, sizeof(struct procmap_query)),
+		PROCMAP(size, size), PROCMAP(flags, query_flags), PROCMAP(addr, query_addr),
+		PROCMAP(start, vma_start), PROCMAP(end, vma_end), PROCMAP(vma_flags, vma_flags),
+		PROCMAP(page_size, vma_page_size), PROCMAP(offset, vma_offset),
+		PROCMAP(inode, inode), PROCMAP(dev_major, dev_major),
+		PROCMAP(dev_minor, dev_minor), PROCMAP(name_size, vma_name_size),
+		PROCMAP(build_id_size, build_id_size), PROCMAP(name_addr, vma_name_addr),
+		PROCMAP(build_id_addr, build_id_addr),
+	};
+
+	(void)state;
+	check(pairs, ARRAY_SIZE(pairs));
+}
+#endif
+
 #define UPDATE(field, other) FIELD(wr_uring_update, field, io_uring_rsrc_update2, other)
 
 #define SPAPR_INFO(field, other) FIELD(wr_vfio_spapr_info, field, vfio_iommu_spapr_tce_info, other)
@@ -522,6 +546,9 @@ int main(void)
 		cmocka_unit_test(spapr_numbers),
 		cmocka_unit_test(spapr_layouts),
 		cmocka_unit_test(uring),
+#ifdef PROCMAP_QUERY
+		cmocka_unit_test(procmap),
+#endif
 #ifdef VFIO_DEVICE_FEATURE_DMA_BUF
 		cmocka_unit_test(dma_buf),
 #endif

@@ -29,5 +29,5 @@ class NewestHeaders(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             done = subprocess.run([program], capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-            for test in ("iommufd", "dma_buf"):
+            for test in ("iommufd", "dma_buf", "procmap"):
                 self.assertIn(test, done.stdout + done.stderr)
