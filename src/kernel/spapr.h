@@ -16,14 +16,6 @@
 
 #include "mem/maps.h"
 
-/* Windows of a container, the default one among them (IOMMU_TABLE_GROUP_MAX_TABLES). */
-#define WR_WINDOWS_MAX 2
-
-struct wr_window {
-	uint64_t first, last;		/* IOVAs */
-	unsigned int page_shift;	/* of its table's pages */
-};
-
 struct wr_spapr_info {
 	struct wr_window low;		/* the default window, which 32 bits reach */
 	uint64_t page_sizes;		/* of windows that can be made; 0: none can */
@@ -102,10 +94,5 @@ uint64_t wr_spapr_table_bytes(uint64_t size, unsigned int page_shift, unsigned i
 uint64_t wr_spapr_locked_v1(const struct wr_window *windows, size_t n, unsigned int containers);
 uint64_t wr_spapr_locked_v2(uint64_t memory, const struct wr_window *windows, size_t n,
 			    unsigned int containers, uint64_t page);
-
-static inline uint64_t wr_window_size(const struct wr_window *window)
-{
-	return window->last - window->first + 1;
-}
 
 #endif

@@ -122,6 +122,17 @@ int wr_maps_find_free(const struct wr_maps *maps, uint64_t len, enum wr_space_al
 	return ret;
 }
 
+int wr_maps_find_from(const struct wr_maps *maps, weir_iova from, uint64_t len, uint64_t align,
+		      weir_iova limit, weir_iova *iova)
+{
+	uint64_t start;
+	int ret = wr_space_find_from(&maps->space, from, len, align, limit, &start);
+
+	if (!ret)
+		*iova = start;
+	return ret;
+}
+
 /* ---- mappings ---- */
 
 /* For two: one that is added, and one that must be added back. */
@@ -609,14 +620,37 @@ const struct wr_ranges wr_ranges_default = {
 	},
 };
 
+static void append(struct wr_ranges *ranges, weir_iova first, weir_iova last)
+{
+	if (first <= last && ranges->n < WR_RANGES_MAX)
+		ranges->r[ranges->n++] = (struct weir_iova_range){ first, last };
+}
+
 void wr_ranges_add(struct wr_ranges *ranges, weir_iova first, weir_iova last)
 {
 	struct weir_iova_range *before = ranges->n ? &ranges->r[ranges->n - 1] : NULL;
 
 	if (before && before->last == first - 1)
 		before->last = last;
-	else if (ranges->n < WR_RANGES_MAX)
-		ranges->r[ranges->n++] = (struct weir_iova_range){ first, last };
+	else
+		append(ranges, first, last);
+}
+
+void wr_ranges_of_windows(const struct wr_windows *windows, struct wr_ranges *out)
+{
+	const weir_iova low = windows->low_end, high = 1ull << 32;
+
+	*out = (struct wr_ranges){ 0 };
+	for (size_t i = 0; i < windows->n; i++) {
+		const struct wr_window *w = &windows->w[i];
+
+		if (w->first >= high || w->last <= low) {
+			append(out, w->first, w->last);
+			continue;
+		}
+		append(out, w->first, low);
+		append(out, high, w->last);
+	}
 }
 
 void wr_ranges_intersect(struct wr_ranges *ranges, const struct wr_ranges *other)
@@ -629,8 +663,7 @@ void wr_ranges_intersect(struct wr_ranges *ranges, const struct wr_ranges *other
 		weir_iova first = a->first > b->first ? a->first : b->first;
 		weir_iova last = a->last < b->last ? a->last : b->last;
 
-		if (first <= last)
-			wr_ranges_add(&both, first, last);
+		append(&both, first, last);
 		if (a->last < b->last)
 			i++;
 		else

@@ -30,12 +30,31 @@ struct wr_mapping {
 	const struct wr_file *file;	/* that the memory is of; NULL: none, or unless a part */
 };
 
-/* Ranges in which IOVAs are usable: ascending, apart. */
+/* Ranges in which IOVAs are usable: ascending; where two touch, nothing lies across. */
 #define WR_RANGES_MAX 64
 
 struct wr_ranges {
 	size_t n;
 	struct weir_iova_range r[WR_RANGES_MAX];
+};
+
+/* Windows of IOVAs, where those lie in such: each with pages of its own. */
+#define WR_WINDOWS_MAX 2	/* the kernel's IOMMU_TABLE_GROUP_MAX_TABLES */
+
+struct wr_window {
+	weir_iova first, last;
+	unsigned int page_shift, levels;	/* of its table */
+};
+
+struct wr_windows {
+	size_t n;
+	struct wr_window w[WR_WINDOWS_MAX];	/* ascending */
+	/*
+	 * The last IOVA of the default window, which may be gone; 0: IOVAs lie in no windows. What
+	 * is behind it and below 4 GiB is no memory to a device, but registers of others
+	 * (pnv_pci_ioda2_setup_default_config()).
+	 */
+	weir_iova low_end;
 };
 
 struct wr_maps {
@@ -59,6 +78,10 @@ int wr_maps_set_ranges(struct wr_maps *maps, const struct wr_ranges *ranges);
 
 /* The lowest free place, not IOVA 0, that doesn't end above @limit. Returns 0 or -ENOSPC. */
 int wr_maps_find_free(const struct wr_maps *maps, uint64_t len, enum wr_space_align align,
+		      weir_iova limit, weir_iova *iova);
+
+/* The same from @from on, at a multiple of @align, a power of two: slower. */
+int wr_maps_find_from(const struct wr_maps *maps, weir_iova from, uint64_t len, uint64_t align,
 		      weir_iova limit, weir_iova *iova);
 
 /* Add a mapping where none is, inside a range and of at most WR_RADIX_LEN_MAX bytes. */
@@ -126,10 +149,18 @@ extern const struct wr_ranges wr_ranges_default;
  */
 void wr_ranges_add(struct wr_ranges *ranges, weir_iova first, weir_iova last);
 
-/* Keep of @ranges what @other has too. */
+/* Keep of @ranges what @other has too; where ranges of either touch, they go on to. */
 void wr_ranges_intersect(struct wr_ranges *ranges, const struct wr_ranges *other);
+
+/* What IOVAs there are in windows. */
+void wr_ranges_of_windows(const struct wr_windows *windows, struct wr_ranges *out);
 
 /* Whether [first, last] lies within one range. */
 bool wr_ranges_hold(const struct wr_ranges *ranges, weir_iova first, weir_iova last);
+
+static inline uint64_t wr_window_size(const struct wr_window *window)
+{
+	return window->last - window->first + 1;
+}
 
 #endif

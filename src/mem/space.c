@@ -338,6 +338,43 @@ int wr_space_find(const struct wr_space *s, uint64_t len, enum wr_space_align al
 	return 0;
 }
 
+/* As find_below(), of what lies at or above @from, at a multiple of @mask + 1. */
+static bool find_above(const struct wr_space_node *node, unsigned int height, uint64_t from,
+		       uint64_t len, uint64_t mask, uint64_t *start)
+{
+	uint64_t fit = len < WR_SPACE_FIT_MAX ? len : WR_SPACE_FIT_MAX;
+
+	for (unsigned int slot = slot_for(node, from); ; slot++) {
+		uint64_t first;
+
+		slot = fitting(node, slot, fit, WR_SPACE_PAGE);
+		if (slot == node->n)
+			return false;
+		if (height) {
+			if (find_above(node->child[slot], height - 1, from, len, mask, start))
+				return true;
+			continue;
+		}
+		first = node->first[slot] > from ? node->first[slot] : from;
+		*start = (first + mask) & ~mask;
+		if (*start >= first && *start <= node->last[slot] &&
+		    node->last[slot] - *start >= len - 1)
+			return true;
+	}
+}
+
+int wr_space_find_from(const struct wr_space *s, uint64_t from, uint64_t len, uint64_t align,
+		       uint64_t limit, uint64_t *start)
+{
+	uint64_t at;
+
+	if (!s->root || !find_above(s->root, s->height, from, len, align - 1, &at) || at > limit ||
+	    limit - at < len - 1)
+		return -ENOSPC;
+	*start = at;
+	return 0;
+}
+
 bool wr_space_is_free(const struct wr_space *s, uint64_t first, uint64_t last)
 {
 	struct path p;

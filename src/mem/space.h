@@ -63,6 +63,14 @@ int wr_space_reserve(struct wr_space *s, size_t n);
 int wr_space_find(const struct wr_space *s, uint64_t len, enum wr_space_align align, uint64_t limit,
 		  uint64_t *start);
 
+/*
+ * The lowest place at or above @from, at a multiple of @align, a power of two. What is too small is
+ * passed over as above, but by pages alone: an extent that only its alignment makes too small is
+ * looked at.
+ */
+int wr_space_find_from(const struct wr_space *s, uint64_t from, uint64_t len, uint64_t align,
+		       uint64_t limit, uint64_t *start);
+
 /* Is all of [first, last] free? */
 bool wr_space_is_free(const struct wr_space *s, uint64_t first, uint64_t last);
 

@@ -286,16 +286,16 @@ struct reference {
 	bool is_free[UNITS];
 };
 
-/* The lowest place, or UNITS. */
-static unsigned int lowest(const struct reference *r, unsigned int len, uint64_t align,
-			   unsigned int limit)
+/* The lowest place from @from on, or UNITS. */
+static unsigned int lowest(const struct reference *r, unsigned int from, unsigned int len,
+			   uint64_t align, unsigned int limit)
 {
 	unsigned int run = 0;
 
 	/* From the top, for then the free run behind each unit is known. */
 	unsigned int found = UNITS;
 
-	for (unsigned int i = limit; i-- > 0;) {
+	for (unsigned int i = limit; i-- > from;) {
 		run = r->is_free[i] ? run + 1 : 0;
 		if (run >= len && (r->base + i * r->unit) % align == 0)
 			found = i;
@@ -320,13 +320,29 @@ static unsigned int same(const struct reference *r, unsigned int at, unsigned in
 	return n;
 }
 
+/* The other search takes any alignment, and begins anywhere, between pages too. */
+static void look_from(const struct wr_space *s, const struct reference *r)
+{
+	unsigned int from = any(UNITS), len = 1 + any(any(8) ? 6 : 200), at;
+	unsigned int limit = any(4) ? UNITS : 1 + any(UNITS);
+	uint64_t align = r->unit << any(12), into = any(2) ? any(4096) : 0, start;
+	uint64_t last = r->base + (limit * r->unit - 1);
+
+	at = lowest(r, from + (into > 0), len, align, limit);
+	if (wr_space_find_from(s, r->base + from * r->unit + into, len * r->unit, align, last,
+			       &start))
+		assert_true(at == UNITS);
+	else
+		assert_true(at < UNITS && start == r->base + at * r->unit);
+}
+
 static void one_step(struct wr_space *s, struct reference *r)
 {
 	unsigned int at, len = 1 + any(any(8) ? 6 : 200), limit = any(4) ? UNITS : any(UNITS + 1);
 	enum wr_space_align align = (enum wr_space_align)any(WR_SPACE_ALIGNS);
 	uint64_t start, last = r->base + (limit * r->unit - 1);
 
-	at = limit ? lowest(r, len, aligns[align], limit) : UNITS;
+	at = limit ? lowest(r, 0, len, aligns[align], limit) : UNITS;
 	if (wr_space_find(s, len * r->unit, align, last, &start)) {
 		assert_true(at == UNITS);
 	} else {
@@ -336,6 +352,7 @@ static void one_step(struct wr_space *s, struct reference *r)
 			mark(r, at, len, false);
 		}
 	}
+	look_from(s, r);
 	at = any(UNITS);
 	len = same(r, at, 1 + any(12));
 	start = r->base + at * r->unit;
