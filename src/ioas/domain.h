@@ -6,7 +6,7 @@
 #ifndef WR_IOAS_DOMAIN_H
 #define WR_IOAS_DOMAIN_H
 
-#include <weir/ioas.h>
+#include <weir/spapr.h>
 
 #include "base/list.h"
 #include "mem/maps.h"
@@ -70,6 +70,15 @@ struct wr_domain {
 	uint64_t page_sizes;
 	bool isolation;
 	uint64_t room;			/* mappings that it takes still; UINT64_MAX: any number */
+	/* Windows that IOVAs lie in, which change with the ranges; and what there can be of them. */
+	struct wr_windows windows;
+	struct weir_window_info window_info;	/* .windows is 0: IOVAs lie in none */
+};
+
+/* A window that is to be made: bytes, a power of two, the base-2 logarithm of its pages, levels. */
+struct wr_window_asked {
+	uint64_t size;
+	unsigned int page_shift, levels;
 };
 
 /*
@@ -159,12 +168,12 @@ struct wr_domain_ops {
 	int (*small_pages)(struct wr_domain *d, bool small);
 
 	/*
-	 * Make a window more in which IOVAs can lie, of a size that is a power of two, for memory
-	 * whose pages have @page bytes: .ranges has it then. And remove the one that begins at
-	 * @first, in which nothing is mapped. NULL, both: here are none to be made.
+	 * Make a window of IOVAs more, with what .window_info offers: .windows and .ranges have it
+	 * then. And remove the one that begins at @first, in which nothing is mapped. NULL, both:
+	 * here are none to be made.
 	 */
-	int (*add_window)(struct wr_domain *d, uint64_t size, uint64_t page,
-			  struct weir_iova_range *out);
+	int (*add_window)(struct wr_domain *d, const struct wr_window_asked *asked,
+			  struct wr_window *out);
 	int (*remove_window)(struct wr_domain *d, weir_iova first);
 
 	/*

@@ -134,7 +134,7 @@ int wr_ioas_in_use(struct weir_ioas *as, const char *name)
 /* How far all devices reach. */
 static weir_iova reach(const struct weir_ioas *as)
 {
-	bool told = as->allowed.n || !wr_list_empty(&as->domains);
+	bool told = as->allowed.n || as->windows.n || !wr_list_empty(&as->domains);
 	weir_iova limit = told ? UINT64_MAX : LIMIT_UNTOLD;
 	struct wr_endpoint *ep;
 
@@ -147,17 +147,24 @@ static weir_iova reach(const struct weir_ioas *as)
 /* Learn what holds on all domains; -ENOMEM leaves it as it was. */
 static int recompute(struct weir_ioas *as)
 {
-	struct wr_ranges ranges = wr_ranges_default;
+	struct wr_ranges ranges = wr_ranges_default, in_windows;
+	struct wr_windows windows;
 	struct wr_domain *d;
 
+	wr_ioas_learn_windows(as, &windows);
 	if (as->allowed.n)
 		ranges = as->allowed;
-	else if (!wr_list_empty(&as->domains))
+	else if (windows.n || !wr_list_empty(&as->domains))
 		ranges = (struct wr_ranges){ .n = 1, .r = { { 0, UINT64_MAX } } };
 	wr_list_for_each(d, &as->domains, link)
 		wr_ranges_intersect(&ranges, &d->ranges);
+	if (windows.n) {
+		wr_ranges_of_windows(&windows, &in_windows);
+		wr_ranges_intersect(&ranges, &in_windows);
+	}
 	if (wr_maps_set_ranges(&as->maps, &ranges))
 		return wr_fail(-ENOMEM, "no memory for the free IOVAs");
+	as->windows = windows;
 	as->limit = reach(as);
 	return 0;
 }
@@ -167,16 +174,6 @@ static void add_domain(struct weir_ioas *as, struct wr_domain *d)
 	pthread_mutex_lock(&as->books);
 	wr_list_add_tail(&as->domains, &d->link);
 	pthread_mutex_unlock(&as->books);
-}
-
-bool wr_ioas_needs_huge(struct weir_ioas *as)
-{
-	bool needs;
-
-	pthread_mutex_lock(&as->books);
-	needs = wr_ioas_placing(as);
-	pthread_mutex_unlock(&as->books);
-	return needs;
 }
 
 /* What doesn't translate dictates the IOVAs. */

@@ -23,6 +23,9 @@ struct weir_ioas {
 	weir_iova limit;		/* of automatic IOVAs: as far as all devices reach */
 	struct wr_ranges allowed;	/* where IOVAs are to lie; none: wherever they can */
 	bool small_pages;		/* and no others */
+	/* window.c's: what there is; of that the caller's, by age; the default one was removed. */
+	struct wr_windows windows, made;
+	bool no_default;
 	void *batches;			/* batch.c's */
 	unsigned int mems;		/* weir_mem alive */
 	unsigned int placed;		/* units where a domain said that they are */
@@ -62,9 +65,6 @@ static inline struct wr_domain *wr_ioas_placing(struct weir_ioas *as)
 	return NULL;
 }
 
-/* Whether memory must be hugetlb's, since no IOMMU joins small pages. Takes a lock. */
-bool wr_ioas_needs_huge(struct weir_ioas *as);
-
 /* Hold two address spaces, which may be one. */
 void wr_ioas_lock_both(struct weir_ioas *a, struct weir_ioas *b);
 void wr_ioas_unlock_both(struct weir_ioas *a, struct weir_ioas *b);
@@ -75,16 +75,22 @@ int wr_ioas_recompute(struct weir_ioas *as);
 /* Let a new domain have what is wanted of the address space (limits.c); or, if not, a reason. */
 int wr_ioas_impose(const struct weir_ioas *as, struct wr_domain *d);
 
+/* The windows of all domains; without one, those that the next device's is to have. */
+void wr_ioas_learn_windows(const struct weir_ioas *as, struct wr_windows *out);
+
+/* Give a new domain the windows that the address space has; or, if that can't be, a reason. */
+int wr_ioas_make_windows(const struct weir_ioas *as, struct wr_domain *d);
+
 /*
- * Make a window of IOVAs, for memory whose pages have @page bytes, both powers of two. The IOMMU's
- * pages in it are that large, or as large as the host has below. -ENOTSUP: not with this domain, or
- * none of such pages; -ENOSPC: there are as many as can be. What is mapped there must be made of
- * the window's pages. And remove one: -EBUSY while something is mapped there. The default window
- * can be removed, too, but not be had back on every host.
+ * An IOVA in windows, for memory that is as aligned as the lowest bit of @misaligned: 0 or -ENOSPC
+ * with a message. One with larger pages than the system's comes last: whether the memory is made
+ * of such only the kernel knows.
  */
-int wr_ioas_add_window(struct weir_ioas *as, uint64_t size, uint64_t page,
-		       struct weir_iova_range *out);
-int wr_ioas_remove_window(struct weir_ioas *as, const struct weir_iova_range *window);
+int wr_ioas_choose_window(const struct weir_ioas *as, uint64_t misaligned, uint64_t len,
+			  weir_iova limit, weir_iova *iova);
+
+/* The smallest pages of the windows that an automatic IOVA can lie in; 0: there are none. */
+uint64_t wr_ioas_least_page(const struct weir_ioas *as, weir_iova limit);
 
 /* What may be allowed: ranges of pages, one behind the other. */
 int wr_ioas_check_allowed(const struct weir_iova_range *ranges, size_t n, struct wr_ranges *out);

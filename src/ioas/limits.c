@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the owner of an address space wants of it: where IOVAs are to lie, and how large pages may
- * be. It holds on all domains, those also that come later.
+ * be (for windows see window.c). It holds on all domains, those also that come later.
  */
 #include <inttypes.h>
 
@@ -191,8 +191,10 @@ int weir_ioas_small_pages(struct weir_ioas *as, bool small)
 
 int wr_ioas_impose(const struct weir_ioas *as, struct wr_domain *d)
 {
-	int ret = check_served(d, &as->allowed);
+	int ret = wr_ioas_make_windows(as, d);
 
+	if (!ret)
+		ret = check_served(d, &as->allowed);
 	if (!ret && as->allowed.n)
 		ret = tell_allowed(d, &as->allowed);
 	if (!ret && as->small_pages)

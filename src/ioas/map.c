@@ -289,6 +289,8 @@ static int choose_iova(struct weir_ioas *as, uint64_t misaligned, uint64_t len, 
 
 	if (!limit || limit > as->limit)
 		limit = as->limit;
+	if (as->windows.low_end)
+		return wr_ioas_choose_window(as, misaligned, len, limit, iova);
 	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
 		if (len >= pages[i].size && !(misaligned & (pages[i].size - 1)) &&
 		    !wr_maps_find_free(&as->maps, len, pages[i].align, limit, iova))

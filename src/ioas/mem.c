@@ -4,6 +4,7 @@
 #include <weir/mem.h>
 
 #include "base/err.h"
+#include "base/sys.h"
 #include "ioas/ioas.h"
 #include "mem/pages.h"
 
@@ -13,6 +14,22 @@ struct weir_mem {
 	weir_iova iova;
 };
 
+/*
+ * The pages that memory must have by itself, 0 for any: where no IOMMU joins small ones, and where
+ * IOVAs lie in windows of larger ones alone.
+ */
+static int pages_needed(struct weir_ioas *as, weir_iova limit, uint64_t *out)
+{
+	uint64_t page;
+
+	pthread_mutex_lock(&as->books);
+	page = wr_ioas_placing(as) ? WR_HUGE_PAGE :
+	       wr_ioas_least_page(as, limit && limit < as->limit ? limit : as->limit);
+	pthread_mutex_unlock(&as->books);
+	*out = 0;
+	return page > wr_page_size() ? wr_pages_at_least(page, out) : 0;
+}
+
 int weir_mem_alloc(struct weir_ioas *as, size_t len, const struct weir_mem_opts *opts,
 		   struct weir_mem **out)
 {
@@ -20,6 +37,7 @@ int weir_mem_alloc(struct weir_ioas *as, size_t len, const struct weir_mem_opts 
 	struct weir_map_opts map = { .scattered = true };
 	struct weir_mem_opts huge;
 	struct weir_mem *mem;
+	uint64_t needed = 0;
 	int ret;
 
 	if (!opts)
@@ -27,11 +45,13 @@ int weir_mem_alloc(struct weir_ioas *as, size_t len, const struct weir_mem_opts 
 	ret = wr_ioas_check_change(as);
 	if (!ret)
 		ret = WR_RESERVED(opts, "weir_mem_opts");
+	if (!ret && !opts->page_size)
+		ret = pages_needed(as, opts->limit, &needed);
 	if (ret)
 		return ret;
-	if (!opts->page_size && wr_ioas_needs_huge(as)) {
+	if (needed) {
 		huge = *opts;
-		huge.page_size = WR_HUGE_PAGE;
+		huge.page_size = needed;
 		huge.huge = false;
 		opts = &huge;
 	}

@@ -23,8 +23,6 @@ struct spapr {
 	int fd;			/* the container */
 	bool v2;
 	struct wr_spapr_info info;
-	struct wr_window windows[WR_WINDOWS_MAX];	/* by IOVA */
-	size_t n_windows;
 	struct wr_registered registered;		/* version 2 */
 };
 
@@ -90,25 +88,25 @@ static void spapr_destroy(struct wr_domain *d)
 /* ---- windows ---- */
 
 /* What the windows are is what IOVAs there are. */
-static void set_windows(struct spapr *s)
+static void set_windows(struct spapr *s, const struct wr_windows *windows)
 {
-	struct wr_ranges ranges = { 0 };
 	uint64_t sizes = 0;
 
-	for (size_t i = 0; i < s->n_windows; i++) {
-		wr_ranges_add(&ranges, s->windows[i].first, s->windows[i].last);
-		sizes |= 1ull << s->windows[i].page_shift;
-	}
-	s->base.ranges = ranges;
+	for (size_t i = 0; i < windows->n; i++)
+		sizes |= 1ull << windows->w[i].page_shift;
+	s->base.windows = *windows;
+	wr_ranges_of_windows(windows, &s->base.ranges);
 	__atomic_store_n(&s->base.page_sizes, sizes, __ATOMIC_RELAXED);
 }
 
 /* The window of an IOVA. Where a range's end is one's end, kernel/spapr.c sees to that. */
 static const struct wr_window *window_of(const struct spapr *s, weir_iova iova)
 {
-	for (size_t i = 0; i < s->n_windows; i++)
-		if (s->windows[i].first <= iova && iova <= s->windows[i].last)
-			return &s->windows[i];
+	const struct wr_windows *windows = &s->base.windows;
+
+	for (size_t i = 0; i < windows->n; i++)
+		if (windows->w[i].first <= iova && iova <= windows->w[i].last)
+			return &windows->w[i];
 	return NULL;
 }
 
@@ -117,82 +115,92 @@ static int no_window(weir_iova iova)
 	return wr_fail(-EINVAL, "IOVA 0x%" PRIx64 " lies in no window", iova);
 }
 
-/*
- * A table of one level is the fastest, but has to be had in one piece: where memory hasn't got
- * that, more levels do it.
- */
-static int try_levels(struct spapr *s, unsigned int shift, uint64_t size, struct wr_window *out)
+/* On pSeries; PowerNV's tables can have five levels (POWERNV_IOMMU_MAX_LEVELS). */
+static bool is_pseries(const struct spapr *s)
 {
-	int ret = -ENOMEM;
+	return s->info.levels == 1;
+}
 
-	for (unsigned int levels = 1; ret == -ENOMEM && levels <= s->info.levels; levels++)
-		ret = wr_spapr_create(s->fd, shift, size, levels, out);
-	return ret;
+/* As is_default_window_request() of platforms/pseries/iommu.c has it. */
+static bool is_default(const struct spapr *s, const struct wr_window *w)
+{
+	return w->page_shift == s->info.low.page_shift &&
+	       wr_window_size(w) <= wr_window_size(&s->info.low);
 }
 
 /*
- * The largest pages that the memory has, too, need the smallest table. A host can refuse what it
- * offers; but not all that fails is tried again: on pSeries nothing works any more after one
- * failure, and each can leave locked memory behind.
+ * spapr_tce_create_table(): of windows that aren't the default one, pSeries makes one. What is
+ * asked of it beyond that fails, and can put the device on its list of those that get none.
  */
-static int try_pages(struct spapr *s, uint64_t size, uint64_t page, struct wr_window *out)
+static int check_another(const struct spapr *s)
 {
-	int ret = wr_fail(-ENOTSUP, "the host makes no windows of such pages, or smaller ones, and "
-			  "of such a size: it has 0x%" PRIx64, s->info.page_sizes);
+	const struct wr_windows *windows = &s->base.windows;
 
-	for (unsigned int shift = 63; shift >= 12; shift--) {
-		if (!(s->info.page_sizes >> shift & 1) || 1ull << shift > page ||
-		    1ull << shift > size)
-			continue;
-		ret = try_levels(s, shift, size, out);
-		if (ret != -EINVAL)
-			return ret;
-	}
-	return ret;
+	if (windows->n >= s->info.windows || windows->n == WR_WINDOWS_MAX)
+		return wr_fail(-ENOSPC, "there are %zu windows, as many as there can be: remove "
+			       "one", windows->n);
+	for (size_t i = 0; is_pseries(s) && i < windows->n; i++)
+		if (!is_default(s, &windows->w[i]))
+			return wr_fail(-EPERM, "pSeries makes no window, nor the default one "
+				       "again, beside the one at IOVA 0x%" PRIx64 ", which isn't "
+				       "the default one: remove that first",
+				       windows->w[i].first);
+	return 0;
 }
 
-static int spapr_add_window(struct wr_domain *d, uint64_t size, uint64_t page,
-			    struct weir_iova_range *out)
+/* Windows lie apart, and begin with a page of theirs; a kernel that has it otherwise isn't ours. */
+static int check_made(const struct spapr *s, const struct wr_window *w)
+{
+	bool fits = w->first <= w->last && !(w->first & ((1ull << w->page_shift) - 1));
+
+	for (size_t i = 0; i < s->base.windows.n; i++)
+		fits = fits && (s->base.windows.w[i].last < w->first ||
+				w->last < s->base.windows.w[i].first);
+	if (fits)
+		return 0;
+	if (wr_spapr_remove(s->fd, w))
+		wr_log(WEIR_LOG_WARN, "a window stays: %s", weir_errmsg());
+	return wr_fail(-EREMOTEIO, "the kernel made a window at IOVA 0x%" PRIx64 " to 0x%" PRIx64
+		       ", where one is, or none can be", w->first, w->last);
+}
+
+static int spapr_add_window(struct wr_domain *d, const struct wr_window_asked *asked,
+			    struct wr_window *out)
 {
 	struct spapr *s = spapr_of(d);
-	struct wr_window made;
+	struct wr_windows windows = d->windows;
 	size_t at = 0;
-	int ret;
+	int ret = check_another(s);
 
-	if (s->n_windows == s->info.windows || s->n_windows == WR_WINDOWS_MAX)
-		return wr_fail(-ENOSPC, "there are %zu windows, as many as there can be: remove "
-			       "one", s->n_windows);
-	ret = try_pages(s, size, page, &made);
+	if (!ret)
+		ret = wr_spapr_create(s->fd, asked->page_shift, asked->size, asked->levels, out);
+	if (!ret)
+		ret = check_made(s, out);
 	if (ret)
 		return ret;
-	while (at < s->n_windows && s->windows[at].first < made.first)
+	while (at < windows.n && windows.w[at].first < out->first)
 		at++;
-	for (size_t i = s->n_windows++; i > at; i--)
-		s->windows[i] = s->windows[i - 1];
-	s->windows[at] = made;
-	set_windows(s);
-	*out = (struct weir_iova_range){ .first = made.first, .last = made.last };
+	for (size_t i = windows.n++; i > at; i--)
+		windows.w[i] = windows.w[i - 1];
+	windows.w[at] = *out;
+	set_windows(s, &windows);
 	return 0;
 }
 
 static int spapr_remove_window(struct wr_domain *d, weir_iova first)
 {
 	struct spapr *s = spapr_of(d);
+	struct wr_windows windows = { .low_end = d->windows.low_end };
+	const struct wr_window *gone = window_of(s, first);
+	int ret = wr_spapr_remove(s->fd, gone);
 
-	for (size_t i = 0; i < s->n_windows; i++) {
-		int ret;
-
-		if (s->windows[i].first != first)
-			continue;
-		ret = wr_spapr_remove(s->fd, &s->windows[i]);
-		if (ret)
-			return ret;
-		for (s->n_windows--; i < s->n_windows; i++)
-			s->windows[i] = s->windows[i + 1];
-		set_windows(s);
-		return 0;
-	}
-	return wr_fail(-ENOENT, "no window begins at IOVA 0x%" PRIx64, first);
+	if (ret)
+		return ret;
+	for (size_t i = 0; i < d->windows.n; i++)
+		if (&d->windows.w[i] != gone)
+			windows.w[windows.n++] = d->windows.w[i];
+	set_windows(s, &windows);
+	return 0;
 }
 
 /* ---- devices ---- */
@@ -206,6 +214,10 @@ static int add_group(struct spapr *s, struct wr_group *group)
 	if (!first && !s->v2)
 		return wr_fail(-EINVAL, "group %d: version 1 of POWER's container has one group",
 			       group->number);
+	/* spapr_tce_set_window(): it would be let in, and nothing be mapped any more. */
+	if (!first && is_pseries(s))
+		return wr_fail(-EINVAL, "group %d: on pSeries a window is one group's, and so is "
+			       "its container", group->number);
 	ret = wr_container_add(s->fd, group, first ? type_of(s) : 0);
 	if (ret == -EINVAL && first && s->v2)
 		return wr_fail(-ENOTSUP, "group %d: the kernel refuses it a container: the "
@@ -219,6 +231,7 @@ static int add_group(struct spapr *s, struct wr_group *group)
 
 static int first_join(struct spapr *s)
 {
+	struct wr_windows windows;
 	int ret = wr_spapr_info(s->fd, &s->info);
 
 	if (!ret && !s->v2)
@@ -228,9 +241,19 @@ static int first_join(struct spapr *s)
 	if (ret)
 		return ret;
 	s->registered.whole_pages = s->info.page_sizes / wr_page_size() > 1;
-	s->windows[0] = s->info.low;
-	s->n_windows = 1;
-	set_windows(s);
+	windows = (struct wr_windows){ .n = 1, .w = { s->info.low }, .low_end = s->info.low.last };
+	s->base.window_info = (struct weir_window_info){
+		.page_sizes = s->info.page_sizes,
+		.windows = s->info.windows,
+		.levels = s->info.levels,
+		.standard = {
+			.first = s->info.low.first,
+			.last = s->info.low.last,
+			.page_size = 1ull << s->info.low.page_shift,
+			.levels = s->info.low.levels,
+		},
+	};
+	set_windows(s, &windows);
 	return 0;
 }
 
@@ -313,8 +336,8 @@ static int spapr_unmap_all(struct wr_domain *d)
 {
 	struct spapr *s = spapr_of(d);
 
-	for (size_t i = 0; i < s->n_windows; i++) {
-		const struct wr_window *w = &s->windows[i];
+	for (size_t i = 0; i < d->windows.n; i++) {
+		const struct wr_window *w = &d->windows.w[i];
 		int ret = wr_spapr_unmap(s->fd, w, w->first, wr_window_size(w));
 
 		if (ret)

@@ -62,6 +62,7 @@ int wr_spapr_info(int fd, struct wr_spapr_info *out)
 			.first = info.dma32_start,
 			.last = info.dma32_start + (uint64_t)(info.dma32_size - 1),
 			.page_shift = LOW_PAGE_SHIFT,
+			.levels = 1,
 		},
 		.windows = 1,
 		.levels = 1,
@@ -95,6 +96,28 @@ void wr_spapr_disable(int fd)
 }
 
 /*
+ * spapr_tce_create_table() puts a device for which it failed on a list, failed_ddw_pdn_list, and
+ * makes no window for what is on it.
+ */
+static const char *not_made(int err)
+{
+	switch (err) {
+	case -ENOSPC:
+		return "the container has as many as it can have";
+	case -EINVAL:
+		return "the host refuses this size, these pages or the levels of its table";
+	case -EPERM:
+		return "the platform makes none, or no other one";
+	case -ENODEV:
+		return "the platform makes none for this device: it failed, now or before, and "
+		       "pSeries makes no window any more then, not even the default one when the "
+		       "device is opened again, until the machine restarts";
+	default:
+		return strerror(-err);
+	}
+}
+
+/*
  * In version 2 by asking for a window of pages of 1 byte, which no platform has: that is refused
  * after the default one was made, and before anything is charged (tce_iommu_create_window()). In
  * version 1 by unmapping a page, where none is mapped.
@@ -118,7 +141,7 @@ int wr_spapr_have_low(int fd, bool v2, const struct wr_window *low)
 							   wr_page_size())))
 		return ret;
 	return ret ? wr_fail(ret < 0 ? ret : -EREMOTEIO, "making the default window: %s",
-			     ret < 0 ? strerror(-ret) : "the kernel refuses it without a reason") :
+			     ret < 0 ? not_made(ret) : "the kernel refuses it without a reason") :
 		     0;
 }
 
@@ -253,14 +276,7 @@ static int create_failed(const struct wr_vfio_spapr_create *create, int err)
 		return err;
 	return wr_fail(wr_refusal(err), "making a window of %" PRIu64 " MiB with pages of %" PRIu64
 		       " KiB: %s", create->window_size >> 20,
-		       (uint64_t)1 << create->page_shift >> 10,
-		       err == -ENOSPC ? "the container has as many as it can have" :
-		       err == -EINVAL ? "the host refuses this size, these pages or the levels of "
-					"its table" :
-		       err == -EPERM ? "the platform makes none, or no other one" :
-		       err == -ENODEV ? "the platform makes none for this device: after one "
-					"failure it doesn't until the machine restarts" :
-		       strerror(-err));
+		       (uint64_t)1 << create->page_shift >> 10, not_made(err));
 }
 
 int wr_spapr_create(int fd, unsigned int page_shift, uint64_t size, unsigned int levels,
@@ -274,12 +290,14 @@ int wr_spapr_create(int fd, unsigned int page_shift, uint64_t size, unsigned int
 	};
 	int ret = wr_sys->ioctl(fd, WR_VFIO_SPAPR_CREATE, &create);
 
-	if (ret < 0)
-		return create_failed(&create, ret);
+	/* On pSeries query_ddw() hands on what RTAS says. */
+	if (ret)
+		return create_failed(&create, ret < 0 ? ret : -EREMOTEIO);
 	*out = (struct wr_window){
 		.first = create.start,
 		.last = create.start + (size - 1),
 		.page_shift = page_shift,
+		.levels = levels,
 	};
 	return 0;
 }

@@ -19,6 +19,7 @@
 #define NODES_MAX	1024	/* the kernel's largest: NODES_SHIFT is 10 at most */
 #define LONG_BITS	(8 * sizeof(unsigned long))
 #define PATH_SIZE	128
+#define POOL_MAX	(1ull << 40)
 
 /* ---- errors that teach ---- */
 
@@ -46,18 +47,41 @@ static int pool_number(const struct weir_mem_opts *opts, const char *name, char 
 	return wr_read_u64(path, value);
 }
 
+/* Of a size that the system hasn't got there is no folder. */
+static int has_pool(uint64_t page_size)
+{
+	const struct weir_mem_opts opts = { .page_size = page_size };
+	char path[PATH_SIZE];
+	uint64_t value;
+	int ret = pool_number(&opts, "nr_hugepages", path, &value);
+
+	if (ret == -ENOENT)
+		return 0;
+	return ret < 0 ? wr_fail(ret, "reading %s: %s", path, strerror(-ret)) : 1;
+}
+
+int wr_pages_at_least(uint64_t page, uint64_t *out)
+{
+	*out = page;
+	for (uint64_t size = page; size <= POOL_MAX; size *= 2) {
+		int ret = has_pool(size);
+
+		if (ret > 0)
+			*out = size;
+		if (ret)
+			return ret < 0 ? ret : 0;
+	}
+	return 0;
+}
+
 static int no_such_size(uint64_t size)
 {
-	char list[256] = "", path[PATH_SIZE], text[32];
-	uint64_t value;
+	char list[256] = "", text[32];
 
-	for (uint64_t other = 2 * wr_page_size(); other <= 1ull << 40; other *= 2) {
-		const struct weir_mem_opts opts = { .page_size = other };
-
-		if (pool_number(&opts, "nr_hugepages", path, &value) >= 0)
+	for (uint64_t other = 2 * wr_page_size(); other <= POOL_MAX; other *= 2)
+		if (has_pool(other) > 0)
 			wr_append(list, sizeof(list), "%s%s", *list ? ", " : "",
 				  size_text(text, other));
-	}
 	return wr_fail(-ENODEV, "this system has no hugetlb pages of %s; those in "
 		       "/sys/kernel/mm/hugepages: %s", size_text(text, size),
 		       *list ? list : "none");

@@ -20,6 +20,12 @@ int wr_pages_alloc(size_t len, const struct weir_mem_opts *opts, struct wr_pages
 void wr_pages_free(const struct wr_pages *pages);
 
 /*
+ * The smallest size of hugetlb pages that the system has from @page on; @page if it has none.
+ * Returns 0 or -errno with a message.
+ */
+int wr_pages_at_least(uint64_t page, uint64_t *out);
+
+/*
  * A file of memory of that length, which stays so; of hugetlb pages unless their size is 0. Returns
  * its fd, or -errno without a message.
  */

@@ -266,14 +266,17 @@ static void locked_memory_is_had_at_attach(void **state)
 static void host_may_make_no_windows(void **state)
 {
 	struct rig *rig = *state;
-	struct weir_iova_range w;
+	struct weir_window_info info;
 
 	fake.spapr.pseries = true;
 	fake.spapr.windows = UINT32_MAX;
 	fake.spapr.levels = 0;
 	fake.spapr.page_sizes = 4096;
 	assert_int_equal(attach(rig, 0), 0);
-	assert_int_equal(wr_ioas_add_window(rig->as, GIB, page, &w), -ENOSPC);
+	assert_int_equal(weir_ioas_window_info(rig->as, &info), 0);
+	assert_int_equal(info.page_sizes, 0);
+	assert_int_equal(weir_ioas_add_window(rig->as, NULL, NULL), -EINVAL);
+	assert_says("it has none");
 	assert_int_equal(fake.spapr.creates, 0);
 	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), 0);
 	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
@@ -291,122 +294,6 @@ static void registers_and_moves_are_refused(void **state)
 	assert_says("unmap it and map it again");
 	assert_int_equal(weir_ioas_unmap(rig->as, GIB / 2, page), 0);
 	detach(rig, 0);
-}
-
-/* ---- windows ---- */
-
-#define HIGH (1ull << 59)
-
-static void window_is_made_used_and_removed(void **state)
-{
-	struct rig *rig = *state;
-	struct weir_iova_range w;
-	uint64_t locked;
-
-	assert_int_equal(wr_ioas_add_window(rig->as, GIB, page, &w), -ENOTSUP);
-	assert_says("here it has none");
-	assert_int_equal(attach(rig, 0), 0);
-	assert_int_equal(map_at(rig, HIGH, rig->memory, page), -EINVAL);
-	assert_int_equal(wr_ioas_add_window(rig->as, GIB + 1, page, &w), -EINVAL);
-	assert_int_equal(wr_ioas_add_window(rig->as, GIB, 0, &w), -EINVAL);
-	assert_int_equal(fake.spapr.creates, 0);
-	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), 0);
-	locked = fake.spapr.locked;
-	for (int i = 0; i < 1000; i++) {
-		assert_int_equal(wr_ioas_add_window(rig->as, GIB, page, &w), 0);
-		assert_int_equal(w.first, HIGH);
-		assert_int_equal(w.last, HIGH + GIB - 1);
-		assert_int_equal(map_at(rig, w.last + 1 - page, rig->memory, page), 0);
-		assert_int_equal(wr_ioas_remove_window(rig->as, &w), -EBUSY);
-		assert_says("unmap it first");
-		assert_int_equal(weir_ioas_unmap(rig->as, w.last + 1 - page, page), 0);
-		assert_int_equal(wr_ioas_remove_window(rig->as, &w), 0);
-		assert_int_equal(fake.spapr.locked, locked);
-	}
-	assert_int_equal(rig->as->maps.ranges.n, 1);
-	assert_int_equal(map_at(rig, HIGH, rig->memory, page), -EINVAL);
-	assert_int_equal(wr_ioas_remove_window(rig->as, &w), -ENOENT);
-	detach(rig, 0);
-	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
-}
-
-static void windows_run_out(void **state)
-{
-	struct rig *rig = *state;
-	struct weir_iova_range w, none;
-
-	assert_int_equal(attach(rig, 0), 0);
-	assert_int_equal(wr_ioas_add_window(rig->as, GIB, page, &w), 0);
-	assert_int_equal(wr_ioas_add_window(rig->as, GIB, page, &none), -ENOSPC);
-	assert_says("as many as there can be");
-	/* The default one goes, and another comes in its place where the host can. */
-	none = (struct weir_iova_range){ 0, GIB - 1 };
-	assert_int_equal(wr_ioas_remove_window(rig->as, &none), 0);
-	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), -EINVAL);
-	assert_int_equal(wr_ioas_add_window(rig->as, GIB, page, &none), 0);
-	assert_int_equal(none.first, 0);
-	assert_int_equal(rig->as->maps.ranges.n, 2);
-	assert_int_equal(rig->as->maps.ranges.r[0].first, 0);
-	assert_int_equal(rig->as->maps.ranges.r[1].first, HIGH);
-	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), 0);
-	assert_int_equal(map_at(rig, HIGH, rig->memory, page), 0);
-	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
-	detach(rig, 0);
-}
-
-/* 4 KiB, 64 KiB, 2 MiB and 16 MiB are offered. */
-static void pages_are_the_largest_that_fit(void **state)
-{
-	static const struct {
-		uint64_t memory;
-		unsigned int shift;
-	} cases[] = {
-		{ 4096, 12 }, { 16384, 12 }, { 65536, 16 }, { 2ull << 20, 21 }, { 1ull << 30, 24 },
-	};
-	struct rig *rig = *state;
-	struct weir_iova_range w;
-
-	assert_int_equal(attach(rig, 0), 0);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(wr_ioas_add_window(rig->as, GIB, cases[i].memory, &w), 0);
-		assert_int_equal(fake.spapr.last_shift, cases[i].shift);
-		assert_int_equal(caps_of(rig).page_sizes, 4096 | 1ull << cases[i].shift);
-		if (cases[i].shift > 12) {
-			assert_int_equal(map_at(rig, w.first + 4096, rig->memory, page), -EINVAL);
-			assert_says("must be multiples");
-		}
-		assert_int_equal(wr_ioas_remove_window(rig->as, &w), 0);
-	}
-	assert_int_equal(wr_ioas_add_window(rig->as, GIB, 2048, &w), -ENOTSUP);
-	assert_int_equal(wr_ioas_add_window(rig->as, 2048, 4096, &w), -ENOTSUP);
-	detach(rig, 0);
-}
-
-static void only_what_may_help_is_tried_again(void **state)
-{
-	struct rig *rig = *state;
-	struct weir_iova_range w;
-	uint64_t leaked;
-
-	fake.spapr.levels = 2;
-	assert_int_equal(attach(rig, 0), 0);
-	leaked = fake.spapr.locked;
-	fake.spapr.create_error = -ENOMEM;
-	assert_int_equal(wr_ioas_add_window(rig->as, GIB, 65536, &w), -ENOMEM);
-	assert_int_equal(fake.spapr.creates, 2);
-	fake.spapr.create_error = -EINVAL;
-	assert_int_equal(wr_ioas_add_window(rig->as, GIB, 65536, &w), -EINVAL);
-	assert_int_equal(fake.spapr.creates, 4);
-	fake.spapr.pseries = true;
-	fake.spapr.create_error = -EIO;
-	assert_int_equal(wr_ioas_add_window(rig->as, GIB, 65536, &w), -EREMOTEIO);
-	assert_int_equal(wr_ioas_add_window(rig->as, GIB, 65536, &w), -ENODEV);
-	assert_says("until the machine restarts");
-	assert_int_equal(fake.spapr.creates, 6);
-	detach(rig, 0);
-	/* What the kernel forgot to give back. */
-	assert_true(fake.spapr.locked > leaked);
-	fake.spapr.locked = 0;
 }
 
 /* Open, map twice, and back: what fails tells its errno, and nothing is left. */
@@ -471,10 +358,6 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(locked_memory_is_had_at_attach, setup, teardown),
 		cmocka_unit_test_setup_teardown(host_may_make_no_windows, setup, teardown),
-		cmocka_unit_test_setup_teardown(window_is_made_used_and_removed, setup, teardown),
-		cmocka_unit_test_setup_teardown(windows_run_out, setup, teardown),
-		cmocka_unit_test_setup_teardown(pages_are_the_largest_that_fit, setup, teardown),
-		cmocka_unit_test_setup_teardown(only_what_may_help_is_tried_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(any_call_may_fail, setup, teardown),
 		cmocka_unit_test_setup_teardown(registers_and_moves_are_refused, setup, teardown),
 	};

@@ -16,7 +16,9 @@
 #define SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define WAYS_MAX 500
 
-static const struct operation *const tables[] = { walk_ioas, walk_device, walk_model, walk_bare };
+static const struct operation *const tables[] = {
+	walk_ioas, walk_device, walk_model, walk_bare, walk_spapr,
+};
 
 /* What makes no system call and no allocation, and why that is plain to see. */
 static const struct {
@@ -36,6 +38,8 @@ static const struct {
 	{ "weir_ioas_to_iova", "a look-up" },
 	{ "weir_ioas_to_iovas", "a look-up" },
 	{ "weir_ioas_to_vaddr", "a look-up" },
+	{ "weir_ioas_window_info", "reads under a lock" },
+	{ "weir_ioas_windows", "reads under a lock" },
 	{ "weir_iommu_fd", "a number" },
 	{ "weir_log_set", "stores a pointer" },
 	{ "weir_mem_fd", "a number" },

@@ -97,6 +97,7 @@ static void start_fake(const struct world *w, const struct operation *op)
 	if (!(op->with & WITHOUT_IOMMU)) {
 		fake_start();
 		fake.iommufd.exists = op->with & BY_IOMMUFD;
+		fake.no_type1 = fake.spapr.exists = op->with & ON_POWER;
 		return;
 	}
 	fake_bare_start();
@@ -196,6 +197,7 @@ static void view_mapping(struct world *w, struct weir_ioas *as, const struct wr_
 
 static void view_ioas(struct world *w, struct weir_ioas *as, bool ranges_too, char *text)
 {
+	struct weir_window windows[4];
 	struct weir_iova_range ranges[8];
 	struct weir_ioas_caps caps;
 	struct wr_mapping m;
@@ -208,6 +210,10 @@ static void view_ioas(struct world *w, struct weir_ioas *as, bool ranges_too, ch
 		  "isolation %d, degraded %d, tracking %d, %u mems, %zu ranges allowed, small "
 		  "pages %d\n", caps.domains, caps.page_sizes, (int)caps.dirty, caps.isolation,
 		  caps.degraded, as->tracking, as->mems, as->allowed.n, as->small_pages);
+	for (int i = 0; i < weir_ioas_windows(as, windows, 4); i++)
+		wr_append(text, VIEW_MAX, "  window 0x%" PRIx64 "-0x%" PRIx64 ", pages of %" PRIu64
+			  ", made %d\n", windows[i].first, windows[i].last, windows[i].page_size,
+			  windows[i].made);
 	for (at = 0; wr_ioas_next(as, at, UINT64_MAX, &m); at = m.iova + m.len)
 		view_mapping(w, as, &m, text);
 	wr_maps_find_free(&as->maps, wr_page_size(), WR_SPACE_PAGE, UINT64_MAX, &free_at[0]);
@@ -257,9 +263,10 @@ static void view_fake(char *text)
 	wr_append(text, VIEW_MAX, "kernel: %u fds\n", fake.open_fds);
 	for (unsigned int i = 0; i < FAKE_GROUPS; i++)
 		wr_append(text, VIEW_MAX, "  group %u: open %d, %u devices, bound 0x%x, in a "
-			  "container %d, %u mappings there, %u in IOMMUFD, %u ranges allowed, "
-			  "small pages %d\n", i, fake.groups[i].open, fake.groups[i].devices,
-			  fake.groups[i].bound, fake.groups[i].in != NULL, fake_mappings(i),
+			  "container %d, %u mappings there, %u windows, %u in IOMMUFD, %u ranges "
+			  "allowed, small pages %d\n", i, fake.groups[i].open,
+			  fake.groups[i].devices, fake.groups[i].bound, fake.groups[i].in != NULL,
+			  fake_mappings(i), fake.spapr.exists ? fake_windows(i) : 0,
 			  fake_ioas_mappings(i), fake_ioas_allowed(i, &first), fake_ioas_small(i));
 	wr_append(text, VIEW_MAX, "  interrupts: %u, masked %d, unmasked %d, signalled", d->active,
 		  d->masked, d->unmask >= 0);

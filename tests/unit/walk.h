@@ -36,12 +36,13 @@ struct world {
 /*
  * Without an IOMMU nothing is mapped at first, and the memory is two hugetlb pages, of which the
  * second doesn't follow the first; the device goes by its group, or by its node. With one it goes
- * by its group, or by IOMMUFD.
+ * by its group, on POWER too, or by IOMMUFD.
  */
 enum {
 	WITH_SOFT = 1, WITH_DEV = 2, WITH_BOTH = WITH_SOFT | WITH_DEV,
 	BY_GROUP = 4, BY_NODE = 8, WITHOUT_IOMMU = BY_GROUP | BY_NODE,
 	BY_IOMMUFD = 16, WITH_IOMMUFD = BY_IOMMUFD | WITH_DEV,
+	ON_POWER = 32, WITH_WINDOWS = ON_POWER | WITH_DEV,
 };
 
 struct operation {
@@ -62,7 +63,8 @@ struct operation {
 };
 
 /* By what they are of; the last has no function. */
-extern const struct operation walk_ioas[], walk_device[], walk_model[], walk_bare[];
+extern const struct operation walk_ioas[], walk_device[], walk_model[], walk_bare[],
+			      walk_spapr[];
 
 /* Through each system call with each of the errors, and through each allocation. */
 void walk(const struct operation *op);

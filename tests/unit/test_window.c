@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Windows of IOVAs over a kernel that is made up (fake_spapr.c): which are made and removed, that
+ * they outlive the devices, and where in them IOVAs are chosen.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fake_spapr.h"
+#include "fake_vfio.h"
+#include "ioas/ioas.h"
+#include "rig.h"
+
+#define KIB 1024ull
+#define MIB (1ull << 20)
+#define GIB (1ull << 30)
+#define HIGH (1ull << 59)
+#define BOTH (WR_VFIO_MAP_READ | WR_VFIO_MAP_WRITE)
+
+static int setup(void **state)
+{
+	int ret = rig_setup(state);
+
+	fake.no_type1 = true;
+	fake.spapr.exists = true;
+	return ret;
+}
+
+static int teardown(void **state)
+{
+	assert_int_equal(fake.spapr.overrun + fake.spapr.replaced, 0);
+	assert_int_equal(fake.spapr.locked, 0);
+	return rig_teardown(state);
+}
+
+static int add(struct rig *rig, uint64_t size, uint64_t page_size, struct weir_window *w)
+{
+	const struct weir_window_opts opts = { .size = size, .page_size = page_size };
+
+	return weir_ioas_add_window(rig->as, &opts, w);
+}
+
+/* ---- made and removed ---- */
+
+static void window_is_made_used_and_removed(void **state)
+{
+	struct rig *rig = *state;
+	struct weir_window w, windows[3];
+	uint64_t locked;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(map_at(rig, HIGH, rig->memory, page), -EINVAL);
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), 0);
+	locked = fake.spapr.locked;
+	for (int i = 0; i < 1000; i++) {
+		assert_int_equal(add(rig, GIB, 4096, &w), 0);
+		assert_int_equal(w.first, HIGH);
+		assert_int_equal(w.last, HIGH + GIB - 1);
+		assert_int_equal(map_at(rig, w.last + 1 - page, rig->memory, page), 0);
+		assert_int_equal(weir_ioas_remove_window(rig->as, w.first), -EBUSY);
+		assert_says("unmap it first");
+		assert_int_equal(weir_ioas_windows(rig->as, windows, 3), 2);
+		assert_memory_equal(&windows[1], &w, sizeof(w));
+		assert_int_equal(weir_ioas_unmap(rig->as, w.last + 1 - page, page), 0);
+		assert_int_equal(weir_ioas_remove_window(rig->as, w.first), 0);
+		assert_int_equal(fake.spapr.locked, locked);
+	}
+	assert_int_equal(weir_ioas_windows(rig->as, windows, 3), 1);
+	assert_int_equal(windows[0].first, 0);
+	assert_int_equal(windows[0].last, GIB - 1);
+	assert_int_equal(windows[0].page_size, 4096);
+	assert_false(windows[0].made);
+	assert_int_equal(rig->as->maps.ranges.n, 1);
+	assert_int_equal(map_at(rig, HIGH, rig->memory, page), -EINVAL);
+	assert_int_equal(weir_ioas_remove_window(rig->as, w.first), -ENOENT);
+	detach(rig, 0);
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+}
+
+static void pseries(void)
+{
+	fake.spapr.pseries = true;
+	fake.spapr.levels = 1;
+}
+
+static void bad_windows_are_refused_before_they_are_asked_for(void **state)
+{
+	static const struct {
+		struct weir_window_opts opts;
+		const char *says;
+	} bad[] = {
+		{ { .size = GIB + 1 }, "must be powers of two" },
+		{ { .page_size = 12288 }, "must be powers of two" },
+		{ { .memory = 6 * MIB }, "must be powers of two" },
+		{ { .page_size = MIB }, "it has 4 KiB, 64 KiB, 2048 KiB, 16384 KiB" },
+		{ { .memory = 2048 }, "2048 bytes or less" },
+		{ { .page_size = 2 * MIB, .size = MIB }, "smaller than its pages" },
+		{ { .levels = 6 }, "has 5 at most" },
+		{ { .reserved = { 0, 0, 0, 1 } }, "reserved" },
+	};
+	struct rig *rig = *state;
+	struct weir_window_info info;
+
+	assert_int_equal(weir_ioas_add_window(rig->as, NULL, NULL), -ENODEV);
+	assert_int_equal(weir_ioas_window_info(rig->as, &info), -ENODEV);
+	assert_int_equal(weir_ioas_windows(rig->as, NULL, 0), 0);
+	assert_int_equal(weir_ioas_remove_window(rig->as, 0), -ENOENT);
+	assert_int_equal(attach(rig, 0), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(weir_ioas_add_window(rig->as, &bad[i].opts, NULL), -EINVAL);
+		assert_says(bad[i].says);
+	}
+	assert_int_equal(fake.spapr.creates, 0);
+	assert_int_equal(weir_ioas_remove_window(rig->as, 4096), -ENOENT);
+	detach(rig, 0);
+}
+
+static void other_interfaces_have_no_windows(void **state)
+{
+	struct rig *rig = *state;
+	struct weir_window_info info;
+	struct weir_window w;
+
+	attach_soft(rig);
+	assert_int_equal(weir_ioas_window_info(rig->as, &info), -ENOTSUP);
+	assert_int_equal(weir_ioas_windows(rig->as, NULL, 0), 0);
+	assert_int_equal(weir_ioas_add_window(rig->as, NULL, NULL), -ENOTSUP);
+	assert_says("by soft");
+	assert_int_equal(weir_device_close(rig->soft), 0);
+	rig->soft = NULL;
+	/* Version 1 has the default one, and makes no other. */
+	fake.spapr.page_sizes = 0;
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(weir_ioas_windows(rig->as, &w, 1), 1);
+	assert_int_equal(w.last, GIB - 1);
+	assert_int_equal(weir_ioas_window_info(rig->as, &info), 0);
+	assert_int_equal(info.page_sizes, 0);
+	assert_int_equal(info.standard.last, GIB - 1);
+	assert_int_equal(weir_ioas_add_window(rig->as, NULL, NULL), -ENOTSUP);
+	assert_int_equal(weir_ioas_remove_window(rig->as, 0), -ENOTSUP);
+	detach(rig, 0);
+}
+
+static void info_is_the_hosts(void **state)
+{
+	struct rig *rig = *state;
+	struct weir_window_info info;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(weir_ioas_window_info(rig->as, &info), 0);
+	assert_int_equal(info.page_sizes, 0x1211000);
+	assert_int_equal(info.windows, 2);
+	assert_int_equal(info.levels, 5);
+	assert_int_equal(info.standard.first, 0);
+	assert_int_equal(info.standard.last, GIB - 1);
+	assert_int_equal(info.standard.page_size, 4096);
+	detach(rig, 0);
+}
+
+static void windows_run_out(void **state)
+{
+	struct rig *rig = *state;
+	struct weir_window w;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(add(rig, GIB, 4096, &w), 0);
+	assert_int_equal(add(rig, GIB, 4096, &w), -ENOSPC);
+	assert_says("as many as there can be");
+	/* The default one goes, and another comes in its place where the host can. */
+	assert_int_equal(weir_ioas_remove_window(rig->as, 0), 0);
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), -EINVAL);
+	assert_int_equal(add(rig, GIB / 4, 65536, &w), 0);
+	assert_int_equal(w.first, 0);
+	assert_true(w.made);
+	assert_int_equal(rig->as->maps.ranges.n, 2);
+	assert_int_equal(rig->as->maps.ranges.r[0].last, GIB / 4 - 1);
+	assert_int_equal(rig->as->maps.ranges.r[1].first, HIGH);
+	assert_int_equal(map_at(rig, HIGH, rig->memory, page), 0);
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+	/* And in turn the default one, which then isn't the caller's. */
+	assert_int_equal(weir_ioas_remove_window(rig->as, 0), 0);
+	assert_int_equal(add(rig, GIB, 4096, &w), 0);
+	assert_false(w.made);
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), 0);
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+	assert_int_equal(weir_ioas_remove_window(rig->as, HIGH), 0);
+	detach(rig, 0);
+	assert_int_equal(weir_ioas_windows(rig->as, NULL, 0), 0);
+}
+
+/* What pSeries would refuse, or never forget, isn't asked of it. */
+static void pseries_has_one_beside_the_default_one(void **state)
+{
+	struct rig *rig = *state;
+	struct weir_window w;
+	uint64_t locked;
+
+	pseries();
+	assert_int_equal(attach(rig, 0), 0);
+	locked = fake.spapr.locked;
+	assert_int_equal(add(rig, 2 * GIB, 65536, &w), 0);
+	assert_int_equal(weir_ioas_remove_window(rig->as, 0), 0);
+	fake.spapr.creates = 0;
+	assert_int_equal(add(rig, GIB, 4096, &w), -EPERM);
+	assert_says("nor the default one again");
+	assert_int_equal(add(rig, GIB, 65536, &w), -EPERM);
+	assert_int_equal(fake.spapr.creates, 0);
+	assert_int_equal(weir_ioas_remove_window(rig->as, HIGH), 0);
+	assert_int_equal(weir_ioas_windows(rig->as, NULL, 0), 0);
+	assert_int_equal(add(rig, GIB, 4096, &w), 0);
+	assert_false(w.made);
+	assert_int_equal(fake.spapr.locked, locked);
+	detach(rig, 0);
+}
+
+static void nothing_is_mapped_without_a_window(void **state)
+{
+	struct rig *rig = *state;
+	weir_iova iova;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(weir_ioas_remove_window(rig->as, 0), 0);
+	assert_int_equal(weir_ioas_map(rig->as, rig->memory, page, NULL, &iova), -ENOSPC);
+	assert_says("none, weir_ioas_add_window() makes one");
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), -EINVAL);
+	detach(rig, 0);
+	/* Nor when the next device comes: that is how the address space is. */
+	assert_int_equal(weir_ioas_map(rig->as, rig->memory, page, NULL, &iova), -ENOSPC);
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(fake_windows(0), 0);
+	assert_int_equal(add(rig, GIB, 4096, NULL), 0);
+	assert_int_equal(weir_ioas_map(rig->as, rig->memory, page, NULL, &iova), 0);
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+	detach(rig, 0);
+}
+
+static void what_is_allowed_stays(void **state)
+{
+	const struct weir_iova_range high = { HIGH, HIGH + GIB - 1 };
+	struct rig *rig = *state;
+	weir_iova iova;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(weir_ioas_allow(rig->as, &high, 1), -EINVAL);
+	assert_int_equal(add(rig, GIB, 4096, NULL), 0);
+	assert_int_equal(weir_ioas_allow(rig->as, &high, 1), 0);
+	assert_int_equal(weir_ioas_remove_window(rig->as, HIGH), -EBUSY);
+	assert_says("weir_ioas_allow()");
+	assert_int_equal(weir_ioas_map(rig->as, rig->memory, page, NULL, &iova), 0);
+	assert_int_equal(iova, HIGH);
+	assert_int_equal(weir_ioas_remove_window(rig->as, 0), 0);
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+	assert_int_equal(weir_ioas_allow(rig->as, NULL, 0), 0);
+	assert_int_equal(weir_ioas_remove_window(rig->as, HIGH), 0);
+	detach(rig, 0);
+}
+
+/* ---- chosen ---- */
+
+/* 4 KiB, 64 KiB, 2 MiB and 16 MiB are offered. */
+static void pages_are_the_largest_that_the_memory_has(void **state)
+{
+	static const struct {
+		uint64_t memory;
+		unsigned int shift;
+	} cases[] = {
+		{ 4096, 12 }, { 16384, 12 }, { 65536, 16 }, { 2 * MIB, 21 }, { GIB, 24 },
+	};
+	struct rig *rig = *state;
+	struct weir_window w;
+
+	assert_int_equal(attach(rig, 0), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct weir_window_opts opts = { .memory = cases[i].memory };
+
+		assert_int_equal(weir_ioas_add_window(rig->as, &opts, &w), 0);
+		assert_int_equal(w.page_size, 1ull << cases[i].shift);
+		assert_int_equal(w.last - w.first + 1, 1ull << (18 + cases[i].shift));
+		assert_int_equal(caps_of(rig).page_sizes, 4096 | 1ull << cases[i].shift);
+		assert_int_equal(weir_ioas_remove_window(rig->as, w.first), 0);
+	}
+	assert_int_equal(weir_ioas_add_window(rig->as, NULL, &w), 0);
+	assert_true(w.page_size <= page);
+	assert_int_equal(weir_ioas_remove_window(rig->as, w.first), 0);
+	assert_int_equal(fake.spapr.creates, 6);
+	detach(rig, 0);
+}
+
+static void levels_are_as_few_as_do(void **state)
+{
+	static const struct { uint64_t size; unsigned int levels; } cases[] = {
+		{ 512 * MIB, 1 }, { GIB, 2 }, { 1ull << 46, 2 }, { 1ull << 47, 3 },
+	};
+	struct rig *rig = *state;
+	struct weir_window w;
+	uint64_t locked;
+
+	assert_int_equal(attach(rig, 0), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(add(rig, cases[i].size, 4096, &w), 0);
+		assert_int_equal(w.levels, cases[i].levels);
+		assert_int_equal(weir_ioas_remove_window(rig->as, HIGH), 0);
+	}
+	/* Asked for, they are what is asked for. */
+	assert_int_equal(weir_ioas_add_window(rig->as, &(struct weir_window_opts){
+			 .page_size = 4096, .size = GIB, .levels = 3 }, &w), 0);
+	assert_int_equal(w.levels, 3);
+	assert_int_equal(weir_ioas_remove_window(rig->as, HIGH), 0);
+	/* Tried once more, where smaller tables can be; and where not, or all is said, not. */
+	locked = fake.spapr.locked;
+	fake.spapr.creates = 0;
+	fake.spapr.create_error = -ENOMEM;
+	assert_int_equal(add(rig, 512 * MIB, 4096, &w), -ENOMEM);
+	assert_int_equal(fake.spapr.creates, page == 4096 ? 2 : 1);
+	fake.spapr.creates = 0;
+	assert_int_equal(add(rig, 16 * MIB, 65536, &w), -ENOMEM);
+	assert_int_equal(weir_ioas_add_window(rig->as, &(struct weir_window_opts){
+			 .page_size = 4096, .size = GIB, .levels = 1 }, &w), -ENOMEM);
+	fake.spapr.create_error = -EINVAL;
+	assert_int_equal(add(rig, GIB, 4096, &w), -EINVAL);
+	assert_int_equal(fake.spapr.creates, 3);
+	detach(rig, 0);
+	/* The kernel's own leak. */
+	assert_true(fake.spapr.locked >= locked - (GIB >> 12 << 4));
+	fake.spapr.locked = 0;
+}
+
+static void pseries_never_forgets_a_failure(void **state)
+{
+	struct rig *rig = *state;
+
+	pseries();
+	assert_int_equal(attach(rig, 0), 0);
+	fake.spapr.create_error = -ENODEV;
+	assert_int_equal(add(rig, GIB, 65536, NULL), -ENODEV);
+	assert_says("until the machine restarts");
+	assert_int_equal(fake.spapr.creates, 1);
+	/* What there is goes on. */
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), 0);
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+	detach(rig, 0);
+	fake.spapr.create_error = 0;
+	assert_int_equal(attach(rig, 0), -ENODEV);
+	assert_says("until the machine restarts");
+	fake.spapr.locked = 0;
+}
+
+static void limit_of_locked_memory_is_told(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t locked;
+
+	assert_int_equal(attach(rig, 0), 0);
+	locked = fake.spapr.locked;
+	fake.spapr.memlock = locked + 2 * page;
+	assert_int_equal(add(rig, GIB, 4096, NULL), -ENOMEM);
+	assert_int_equal(fake.spapr.locked, locked);
+	assert_int_equal(weir_ioas_windows(rig->as, NULL, 0), 1);
+	detach(rig, 0);
+}
+
+/* ---- kept ---- */
+
+static void windows_come_back_with_the_next_device(void **state)
+{
+	struct rig *rig = *state;
+	struct weir_window w, kept[2];
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(add(rig, GIB, 4096, &w), 0);
+	assert_int_equal(map_at(rig, HIGH + GIB - page, rig->memory, page), 0);
+	detach(rig, 0);
+	assert_int_equal(fake.spapr.locked, 0);
+	assert_int_equal(weir_ioas_windows(rig->as, kept, 2), 2);
+	assert_memory_equal(&kept[1], &w, sizeof(w));
+	/* Meanwhile IOVAs lie in them. */
+	assert_int_equal(map_at(rig, HIGH, rig->memory + page, page), 0);
+	assert_int_equal(map_at(rig, 2 * GIB, rig->memory + page, page), -EINVAL);
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(fake_windows(0), 2);
+	assert_true(fake_has(0, HIGH + GIB - page, page, rig->memory, BOTH));
+	assert_true(fake_has(0, HIGH, page, rig->memory + page, BOTH));
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+	detach(rig, 0);
+	/* Without a device it can be given up; with it the next one would be refused. */
+	assert_int_equal(weir_ioas_remove_window(rig->as, HIGH), 0);
+	assert_int_equal(weir_ioas_windows(rig->as, NULL, 0), 0);
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(fake_windows(0), 1);
+	detach(rig, 0);
+}
+
+/* In every order that they can have come about. */
+static void windows_come_back_as_they_were(void **state)
+{
+	struct rig *rig = *state;
+	struct weir_window before[2], after[2];
+
+	for (int how = 0; how < 4; how++) {
+		pseries();
+		fake.spapr.pseries = how % 2;
+		fake.spapr.levels = how % 2 ? 1 : 5;
+		assert_int_equal(attach(rig, 0), 0);
+		if (how < 2)
+			assert_int_equal(add(rig, 4 * GIB, 65536, NULL), 0);
+		assert_int_equal(weir_ioas_remove_window(rig->as, 0), 0);
+		if (how >= 2)
+			assert_int_equal(add(rig, GIB / 2, 4096, NULL), 0);
+		if (how == 2)
+			assert_int_equal(add(rig, 4 * GIB, 65536, NULL), 0);
+		memset(before, 0, sizeof(before));
+		memset(after, 0, sizeof(after));
+		assert_int_equal(weir_ioas_windows(rig->as, before, 2), how == 2 ? 2 : 1);
+		detach(rig, 0);
+		assert_int_equal(attach(rig, 0), 0);
+		assert_int_equal(fake_windows(0), how == 2 ? 2 : 1);
+		assert_int_equal(weir_ioas_windows(rig->as, after, 2), how == 2 ? 2 : 1);
+		assert_memory_equal(before, after, sizeof(before));
+		detach(rig, 0);
+		assert_int_equal(weir_ioas_close(rig->as), 0);
+		assert_int_equal(weir_ioas_open(rig->iommu, &rig->as), 0);
+	}
+}
+
+static void what_cannot_come_back_is_refused(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(add(rig, GIB, 65536, NULL), 0);
+	detach(rig, 0);
+	fake.spapr.page_sizes = 4096;
+	assert_int_equal(attach(rig, 0), -EINVAL);
+	assert_says("can't be made again");
+	assert_null(fake.groups[0].in);
+	fake.spapr.page_sizes = 0;
+	assert_int_equal(attach(rig, 0), -ENOTSUP);
+	assert_says("has other windows than the default one");
+	assert_null(fake.groups[0].in);
+	assert_int_equal(fake.open_fds, 0);
+	fake.spapr.page_sizes = 65536;
+	assert_int_equal(attach(rig, 0), 0);
+	detach(rig, 0);
+}
+
+/* pSeries has a container for each group. */
+static void windows_are_had_on_all_domains(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t locked;
+
+	pseries();
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(attach(rig, 1), 0);
+	assert_int_equal(caps_of(rig).domains, 2);
+	locked = fake.spapr.locked;
+	assert_int_equal(add(rig, 2 * GIB, 4096, NULL), 0);
+	assert_int_equal(fake_windows(0), 2);
+	assert_int_equal(fake_windows(1), 2);
+	assert_int_equal(map_at(rig, HIGH, rig->memory, page), 0);
+	assert_true(fake_has(0, HIGH, page, rig->memory, BOTH));
+	assert_true(fake_has(1, HIGH, page, rig->memory, BOTH));
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+	/* A third gets it, too. */
+	assert_int_equal(attach(rig, 2), 0);
+	assert_int_equal(fake_windows(2), 2);
+	detach(rig, 2);
+	assert_int_equal(weir_ioas_remove_window(rig->as, HIGH), 0);
+	assert_int_equal(fake_windows(0) + fake_windows(1), 2);
+	assert_int_equal(fake.spapr.locked, locked);
+	detach(rig, 1);
+	detach(rig, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(window_is_made_used_and_removed, setup, teardown),
+		cmocka_unit_test_setup_teardown(bad_windows_are_refused_before_they_are_asked_for, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(other_interfaces_have_no_windows, setup, teardown),
+		cmocka_unit_test_setup_teardown(info_is_the_hosts, setup, teardown),
+		cmocka_unit_test_setup_teardown(windows_run_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(pseries_has_one_beside_the_default_one, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(nothing_is_mapped_without_a_window, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(what_is_allowed_stays, setup, teardown),
+		cmocka_unit_test_setup_teardown(pages_are_the_largest_that_the_memory_has, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(levels_are_as_few_as_do, setup, teardown),
+		cmocka_unit_test_setup_teardown(pseries_never_forgets_a_failure, setup, teardown),
+		cmocka_unit_test_setup_teardown(limit_of_locked_memory_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(windows_come_back_with_the_next_device, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(windows_come_back_as_they_were, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_cannot_come_back_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(windows_are_had_on_all_domains, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
