@@ -19,6 +19,9 @@
  *	 "weir": {"opened": false, "why": text}, or
  *		{"opened": true, "backend": "type1v2", "isolation": bool, "page_sizes": [bytes],
  *		 "iova_ranges": [{"first": "0x1000", "last": "0xfedfffff"}],
+ *		 "windows": null where IOVAs lie in none, else {"are": [{"first", "last",
+ *			"page_size": bytes, "made": bool}], "page_sizes": [bytes] of those that can
+ *			be made, "most": so many at once, "levels": of their tables, at most},
  *		 "dirty_tracking": "none", "all" or "exact", "faults": bool, "can_reset": bool,
  *		 "features": ["vf-token", "migration", "low-power", "low-power-wakeup",
  *			"dma-logging", "dma-buf"], those of them that the device has}}
@@ -207,6 +210,10 @@ static int learn_interface(struct info *info, struct weir_device *dev)
 		return fail("no memory for the IOVA ranges");
 	}
 	weir_ioas_ranges(as, itf->ranges, (size_t)itf->n_ranges);
+	/* Elsewhere than on POWER there are none, and nothing is known of them. */
+	itf->n_windows = weir_ioas_windows(as, itf->windows, 4);
+	if (weir_ioas_window_info(as, &itf->can) < 0)
+		itf->can.windows = 0;
 	info->opened = true;
 	return learn_features(itf, dev);
 }

@@ -34,6 +34,9 @@ struct info_interface {
 	struct weir_ioas_caps caps;
 	struct weir_iova_range *ranges;
 	int n_ranges;
+	struct weir_window windows[4];
+	int n_windows;
+	struct weir_window_info can;	/* be made of them; .windows is 0: IOVAs lie in none */
 	bool can_reset;
 	bool features[INFO_FEATURES];	/* in the order of their names */
 };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "info.h"
+#include "window.h"
 
 
 #define UNSEEN "unknown: only root may read that part of config space"
@@ -255,6 +256,21 @@ static void features_text(const struct info_interface *itf, char *text, size_t r
 						info_features[i].name);
 }
 
+static void print_windows(const struct info_interface *itf, struct libscols_table *table)
+{
+	char text[1024];
+
+	for (int i = 0; i < itf->n_windows; i++)
+		table_cell(pair(table, i ? "" : "windows"), VALUE, "0x%llx to 0x%llx, pages of %s",
+			   (unsigned long long)itf->windows[i].first,
+			   (unsigned long long)itf->windows[i].last,
+			   size_text(itf->windows[i].page_size, text));
+	page_sizes_text(itf->can.page_sizes, text, sizeof(text));
+	if (itf->can.page_sizes)
+		table_cell(pair(table, "can be made"), VALUE, "with pages of %s, %u in all, tables "
+			   "of up to %u levels", text, itf->can.windows, itf->can.levels);
+}
+
 void info_print_interface(const struct info *info)
 {
 	const struct info_interface *itf = &info->interface;
@@ -276,6 +292,8 @@ void info_print_interface(const struct info *info)
 			   (unsigned long long)itf->ranges[i].last);
 	page_sizes_text(itf->caps.page_sizes, text, sizeof(text));
 	table_cell(pair(table, "page sizes"), VALUE, "%s", text);
+	if (itf->can.windows)
+		print_windows(itf, table);
 	table_cell(pair(table, "dirty tracking"), VALUE, "%s",
 		   itf->caps.dirty == WEIR_DIRTY_ALL ? "reports every mapped page" :
 		   dirty_name(itf->caps.dirty));
@@ -392,6 +410,33 @@ static struct json_object *js_reset_methods(const struct info *info)
 	return list;
 }
 
+static struct json_object *js_page_sizes(uint64_t sizes)
+{
+	struct json_object *list = js_list();
+
+	for (unsigned int bit = 0; bit < 64; bit++)
+		if (sizes >> bit & 1)
+			js_append(list, js_size(1ULL << bit));
+	return list;
+}
+
+static struct json_object *js_windows(const struct info_interface *itf)
+{
+	struct json_object *object, *list;
+
+	if (!itf->can.windows)
+		return NULL;
+	object = js_object();
+	list = js_list();
+	for (int i = 0; i < itf->n_windows; i++)
+		js_append(list, js_window(&itf->windows[i]));
+	js_add(object, "are", list);
+	js_add(object, "page_sizes", js_page_sizes(itf->can.page_sizes));
+	js_add(object, "most", js_size(itf->can.windows));
+	js_add(object, "levels", js_size(itf->can.levels));
+	return object;
+}
+
 static struct json_object *js_interface(const struct info *info)
 {
 	const struct info_interface *itf = &info->interface;
@@ -404,11 +449,7 @@ static struct json_object *js_interface(const struct info *info)
 	}
 	js_add(object, "backend", js_text(itf->backend));
 	js_add(object, "isolation", js_bool(itf->caps.isolation));
-	list = js_list();
-	for (unsigned int bit = 0; bit < 64; bit++)
-		if (itf->caps.page_sizes >> bit & 1)
-			js_append(list, js_size(1ULL << bit));
-	js_add(object, "page_sizes", list);
+	js_add(object, "page_sizes", js_page_sizes(itf->caps.page_sizes));
 	list = js_list();
 	for (int i = 0; i < itf->n_ranges; i++) {
 		struct json_object *range = js_object();
@@ -418,6 +459,7 @@ static struct json_object *js_interface(const struct info *info)
 		js_append(list, range);
 	}
 	js_add(object, "iova_ranges", list);
+	js_add(object, "windows", js_windows(itf));
 	js_add(object, "dirty_tracking", js_text(dirty_name(itf->caps.dirty)));
 	js_add(object, "faults", js_bool(itf->caps.faults));
 	js_add(object, "can_reset", js_bool(itf->can_reset));

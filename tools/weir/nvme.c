@@ -2,7 +2,8 @@
 /*
  * weir nvme: an NVMe controller by the sample driver, drivers/nvme.
  *
- * identify's JSON: {"device": "0000:00:05.0", "backend": "type1v2", "model": text, "serial": text,
+ * identify's JSON: {"device": "0000:00:05.0", "backend": "type1v2", "window": null, or what was
+ *	made (window.h), "model": text, "serial": text,
  *	"firmware": text, "vendor": "0x1b36", "version": "1.4.0", "mdts": bytes or null for no
  *	limit, "max_transfer": bytes, "max_depth": 2047, "ready_ms": 7500, "write_cache": bool,
  *	"max_namespaces": 256, "namespaces": [{"id": 1, "block_size": 512, "blocks": 131072,
@@ -36,12 +37,13 @@ static const char usage[] =
 	"Example: weir nvme identify 0000:01:00.0";
 
 static const char identify_usage[] =
-	"usage: weir nvme identify [--json] [--unsafe-noiommu] DEVICE\n"
+	"usage: weir nvme identify [--json] [--unsafe-noiommu] [--window PAGES] DEVICE\n"
 	"\n"
 	"Says what an NVMe controller is and which namespaces it has.\n"
 	"\n"
 	"      --json      for programs\n"
 	UNSAFE_USAGE
+	WINDOW_USAGE
 	"  -h, --help      this text\n"
 	"\n"
 	"Example: weir nvme identify 0000:01:00.0";
@@ -64,14 +66,18 @@ int disk_open(struct disk *disk, const char *name, const struct options *options
 	const struct weir_iommu_opts context = { .unsafe_noiommu = options->unsafe_noiommu };
 	const struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
 	const struct nvme_opts opts = { .irq = irq };
+	struct weir_window_opts window;
 	struct weir_device_info info;
+	int status = window_read("nvme", options->window, &window);
 
+	if (status)
+		return status;
 	disk->name = name;
 	if (weir_iommu_open(&context, &disk->iommu) ||
 	    weir_device_open(disk->iommu, name, NULL, &disk->dev) ||
+	    window_make(weir_device_ioas(disk->dev), &window, &disk->window) ||
 	    weir_device_info(disk->dev, &info)) {
-		int status = fail("%s", weir_errmsg());
-
+		status = fail("%s", weir_errmsg());
 		weir_device_close(disk->dev);
 		weir_iommu_close(disk->iommu);
 		return status;
@@ -210,6 +216,7 @@ static int identify_json(const struct disk *disk)
 	version_text(info->version, version, sizeof(version));
 	js_add(object, "device", js_text(disk->name));
 	js_add(object, "backend", js_text(disk->backend));
+	js_add(object, "window", js_window(&disk->window));
 	js_add(object, "model", js_text(info->model));
 	js_add(object, "serial", js_text(info->serial));
 	js_add(object, "firmware", js_text(info->firmware));
@@ -269,13 +276,14 @@ static int identify_table(const struct disk *disk)
 	struct libscols_table *table = table_new(facts, 2, false);
 	struct libscols_table *namespaces = table_new(columns, 6, true);
 	const struct nvme_info *info = &disk->info;
-	char text[SIZE_TEXT_MAX], version[32];
+	char text[SIZE_TEXT_MAX], version[32], where[WINDOW_TEXT_MAX];
 	int status = each_namespace(disk, row_namespace, namespaces);
 
 	if (status)
 		return status;
 	version_text(info->version, version, sizeof(version));
-	fact(table, "controller", "%s by %s", disk->name, disk->backend);
+	fact(table, "controller", "%s by %s%s", disk->name, disk->backend,
+	     window_text(&disk->window, where));
 	fact(table, "model", "%s", info->model);
 	fact(table, "serial number", "%s", info->serial);
 	fact(table, "firmware", "%s", info->firmware);
@@ -295,7 +303,7 @@ static int nvme_identify_verb(int argc, char **argv)
 	struct options options = { 0 };
 	struct disk disk = { 0 };
 	const char *name;
-	int status = read_options(argc, argv, TAKES_UNSAFE, identify_usage, &options);
+	int status = read_options(argc, argv, TAKES_UNSAFE | TAKES_WINDOW, identify_usage, &options);
 
 	if (status != GO_ON)
 		return status;

@@ -9,6 +9,7 @@
 #include "options.h"
 #include "out.h"
 #include "weir.h"
+#include "window.h"
 
 /* A controller that is open, for one verb. */
 struct disk {
@@ -16,6 +17,7 @@ struct disk {
 	const char *backend;
 	struct weir_iommu *iommu;
 	struct weir_device *dev;
+	struct weir_window window;	/* that was made; with pages of 0 bytes: none */
 	struct nvme *nvme;
 	struct nvme_info info;
 	struct nvme_queue *queue;	/* NULL until disk_queue() */

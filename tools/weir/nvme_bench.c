@@ -2,8 +2,8 @@
 /*
  * weir nvme bench: many commands at once, and whether what is read is what was written.
  *
- * JSON: {"device": "0000:00:05.0", "backend": "type1v2", "namespace": 1, "block_size": 4096,
- *	"depth": 32, "random": bool, "irq": bool,
+ * JSON: {"device": "0000:00:05.0", "backend": "type1v2", "window": null, or what was made
+ *	(window.h), "namespace": 1, "block_size": 4096, "depth": 32, "random": bool, "irq": bool,
  *	"phases": [{"op": "read" or "write", "commands": n, "bytes": n, "seconds": 3.0,
  *		    "iops": 1.0, "mib_per_s": 1.0, "latency_us": {"mean": 1.0, "p50": 1.0,
  *		    "p99": 1.0, "p99_9": 1.0, "max": 1.0}}],
@@ -45,6 +45,7 @@ static const char usage[] =
 	"      --yes              overwrite them\n"
 	"      --json             for programs\n"
 	UNSAFE_USAGE
+	WINDOW_USAGE
 	"  -h, --help             this text\n"
 	"\n"
 	"Example: weir nvme bench --random --depth 1 0000:01:00.0";
@@ -319,6 +320,7 @@ static void print_json(const struct bench *b)
 
 	js_add(object, "device", js_text(b->disk.name));
 	js_add(object, "backend", js_text(b->disk.backend));
+	js_add(object, "window", js_window(&b->disk.window));
 	js_add(object, "namespace", js_size(b->disk.ns.id));
 	js_add(object, "block_size", js_size(b->block_size));
 	js_add(object, "depth", js_size(b->depth));
@@ -364,7 +366,7 @@ static void print_table(const struct bench *b)
 		{ .name = "99.9 %", .right = true }, { .name = "MAX", .right = true },
 	};
 	struct libscols_table *table = table_new(columns, 10, true);
-	char size[SIZE_TEXT_MAX];
+	char size[SIZE_TEXT_MAX], where[WINDOW_TEXT_MAX];
 
 	for (const struct phase *p = b->phases; p < b->phases + b->n_phases; p++) {
 		struct libscols_line *row = table_row(table);
@@ -383,9 +385,10 @@ static void print_table(const struct bench *b)
 		table_cell(row, 9, "%.1f", (double)p->max / 1e3);
 	}
 	table_print(table);
-	say("%s by %s, namespace %u: %s, %s a command, %" PRIu64 " at once, %s", b->disk.name,
-	    b->disk.backend, b->disk.ns.id, b->random ? "random" : "in sequence",
-	    size_text(b->block_size, size), b->depth, b->irq ? "by interrupt" : "polling");
+	say("%s by %s%s, namespace %u: %s, %s a command, %" PRIu64 " at once, %s", b->disk.name,
+	    b->disk.backend, window_text(&b->disk.window, where), b->disk.ns.id,
+	    b->random ? "random" : "in sequence", size_text(b->block_size, size), b->depth,
+	    b->irq ? "by interrupt" : "polling");
 	if (b->verify && b->wrong)
 		say("NOT as written: %" PRIu64 " of %" PRIu64 " blocks, the first at LBA %" PRIu64,
 		    b->wrong, verified(b), b->first_wrong);
@@ -472,6 +475,7 @@ static int read_bench(int argc, char **argv, struct bench *b, const char **nsid)
 		{ "random", NULL, &b->random }, { "irq", NULL, &b->irq },
 		{ "yes", NULL, &b->yes }, { "namespace", nsid, NULL },
 		{ "unsafe-noiommu", NULL, &b->options.unsafe_noiommu },
+		{ "window", &b->options.window, NULL },
 		{ "block-size", &numbers[0].text, NULL }, { "depth", &numbers[1].text, NULL },
 		{ "time", &numbers[2].text, NULL }, { "count", &numbers[3].text, NULL },
 		{ "lba", &numbers[4].text, NULL }, { "blocks", &numbers[5].text, NULL },

@@ -28,6 +28,7 @@ static const char read_usage[] =
 	"      --file FILE      to this file, which is made or emptied, instead of stdout\n"
 	"      --irq            wait by interrupt instead of polling\n"
 	UNSAFE_USAGE
+	WINDOW_USAGE
 	"  -h, --help           this text\n"
 	"\n"
 	"Example: weir nvme read --lba 0 --blocks 1 0000:01:00.0 | hexdump -C";
@@ -47,6 +48,7 @@ static const char write_usage[] =
 	"      --yes            do it\n"
 	"      --json           for programs\n"
 	UNSAFE_USAGE
+	WINDOW_USAGE
 	"  -h, --help           this text\n"
 	"\n"
 	"Example: weir nvme write --lba 0 --file image --yes 0000:01:00.0";
@@ -66,6 +68,7 @@ static int read_job(int argc, char **argv, const char *usage, bool write, struct
 		{ "lba", &job->lba_text, NULL }, { "blocks", &job->blocks_text, NULL },
 		{ "namespace", &job->nsid, NULL }, { "file", &job->file, NULL },
 		{ "unsafe-noiommu", NULL, &job->options.unsafe_noiommu },
+		{ "window", &job->options.window, NULL },
 		{ "irq", NULL, &job->irq }, { "yes", NULL, &job->yes },
 	};
 	size_t n = sizeof(own) / sizeof(own[0]);

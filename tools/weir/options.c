@@ -67,7 +67,7 @@ int read_own_options(int argc, char **argv, const struct own_option *own, size_t
 int read_options(int argc, char **argv, unsigned int takes, const char *usage,
 		 struct options *options)
 {
-	struct own_option own[2];
+	struct own_option own[3];
 	size_t n = 0;
 
 	if (takes & TAKES_ROOT)
@@ -75,6 +75,8 @@ int read_options(int argc, char **argv, unsigned int takes, const char *usage,
 	if (takes & TAKES_UNSAFE)
 		own[n++] = (struct own_option){ .name = "unsafe-noiommu",
 						.flag = &options->unsafe_noiommu };
+	if (takes & TAKES_WINDOW)
+		own[n++] = (struct own_option){ .name = "window", .value = &options->window };
 	return read_own_options(argc, argv, own, n, usage, options);
 }
 

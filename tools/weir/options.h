@@ -12,11 +12,13 @@ struct options {
 	bool json;
 	const char *root;	/* NULL: this machine */
 	bool unsafe_noiommu;	/* consent to a device that no IOMMU holds back */
+	const char *window;	/* that is to be made: window.h; NULL: none */
 };
 
 /* Those of them that not every verb takes. */
 #define TAKES_ROOT	1u
 #define TAKES_UNSAFE	2u
+#define TAKES_WINDOW	4u
 
 /* What a verb that opens a device says of it. */
 #define UNSAFE_USAGE "      --unsafe-noiommu\n"                                                    \

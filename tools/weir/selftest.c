@@ -2,7 +2,7 @@
 /*
  * weir selftest: does this device work here, end to end, and is it held back where it should be?
  *
- * JSON: {"device": "soft:edu", "backend": "soft",
+ * JSON: {"device": "soft:edu", "backend": "soft", "window": null, or what was made (window.h),
  *	  "steps": [{"name": "open", "result": "pass" | "fail" | "impossible", "why": text}]}
  *
  * "impossible" is what can't be tried with this device on this machine; all else passes or fails.
@@ -24,6 +24,7 @@
 #include "options.h"
 #include "out.h"
 #include "weir.h"
+#include "window.h"
 
 enum result { PASS, FAIL, IMPOSSIBLE };
 
@@ -37,6 +38,8 @@ struct test {
 	struct weir_device *dev;
 	struct weir_ioas *as;
 	bool isolated;			/* the device reaches only what is mapped */
+	struct weir_window_opts asked;	/* a window that is to be made, unless its pages are 0 */
+	struct weir_window window;	/* and was */
 	struct weir_device_info info;
 	struct edu *edu;		/* NULL: there is no sample driver for it */
 	struct weir_mem *out, *in;	/* a page each, a huge one where it must be */
@@ -414,11 +417,20 @@ static enum result outside_at(struct test *t, void *page)
 	return blocked(t, target, page, "physical address");
 }
 
+/* A page as weir_mem_alloc() had to take it, which is a huge one in a window of larger pages. */
+static size_t unit(const struct test *t)
+{
+	return weir_mem_len(t->out);
+}
+
 static void *new_page(struct test *t)
 {
-	void *page = mmap(NULL, t->page, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
+	void *page;
 
+	if (unit(t) > t->page)
+		flags |= MAP_HUGETLB | __builtin_ctzl(unit(t)) << MAP_HUGE_SHIFT;
+	page = mmap(NULL, unit(t), PROT_READ | PROT_WRITE, flags, -1, 0);
 	return page == MAP_FAILED ? NULL : page;
 }
 
@@ -428,9 +440,9 @@ static enum result with_page(struct test *t, enum result (*at)(struct test *t, v
 	enum result result;
 
 	if (!page)
-		return because(t, FAIL, "no memory for a page");
+		return because(t, FAIL, "no memory for a page of %zu bytes", unit(t));
 	result = at(t, page);
-	munmap(page, t->page);
+	munmap(page, unit(t));
 	return result;
 }
 
@@ -448,13 +460,13 @@ static enum result after_unmap_at(struct test *t, void *page)
 	weir_iova iova;
 	int ret;
 
-	if (weir_ioas_map(t->as, page, t->page, NULL, &iova))
+	if (weir_ioas_map(t->as, page, unit(t), NULL, &iova))
 		return failed(t);
 	fill(t, weir_mem_ptr(t->out), len);
 	ret = edu_write(t->edu, weir_mem_ptr(t->out), len, 0);
 	if (!ret)
 		ret = edu_read(t->edu, page, len, 0);
-	if (weir_ioas_unmap(t->as, iova, t->page))
+	if (weir_ioas_unmap(t->as, iova, unit(t)))
 		return failed(t);
 	if (ret)
 		return driver_failed(t, "DMA before the unmap", ret);
@@ -535,8 +547,11 @@ static enum result step_reset(struct test *t)
 	return because(t, PASS, "and it answers");
 }
 
+/* A window is where the platform puts it: that the device reaches it is the user's word. */
 static unsigned int dma_bits(const struct test *t)
 {
+	if (t->asked.page_size)
+		return 0;
 	return t->host.vendor == EDU_VENDOR && t->host.device == EDU_DEVICE ? EDU_DMA_BITS : 0;
 }
 
@@ -549,6 +564,9 @@ static int open_device(struct test *t)
 	if (ret)
 		return ret;
 	t->as = weir_device_ioas(t->dev);
+	ret = window_make(t->as, &t->asked, &t->window);
+	if (ret)
+		return ret;
 	ret = weir_ioas_caps(t->as, &caps);
 	t->isolated = caps.isolation;
 	return ret;
@@ -663,6 +681,7 @@ static void print_json(const struct test *t, const struct outcome outcomes[STEPS
 
 	js_add(object, "device", js_text(t->name));
 	js_add(object, "backend", js_text(t->info.backend));
+	js_add(object, "window", js_window(&t->window));
 	for (size_t i = 0; i < STEPS; i++) {
 		struct json_object *step = js_object();
 
@@ -682,6 +701,7 @@ static void print_table(const struct test *t, const struct outcome outcomes[STEP
 	};
 	struct libscols_table *table = table_new(columns, 3, true);
 	unsigned int counts[3] = { 0 };
+	char where[WINDOW_TEXT_MAX];
 
 	for (size_t i = 0; i < STEPS; i++) {
 		struct libscols_line *row = table_row(table);
@@ -696,12 +716,12 @@ static void print_table(const struct test *t, const struct outcome outcomes[STEP
 	if (!t->isolated)
 		say("%s can read and write ALL of this machine's memory: nothing holds it back",
 		    t->name);
-	say("%s by %s: %u steps passed, %u failed, %u impossible here", t->name, t->info.backend,
-	    counts[PASS], counts[FAIL], counts[IMPOSSIBLE]);
+	say("%s by %s%s: %u steps passed, %u failed, %u impossible here", t->name, t->info.backend,
+	    window_text(&t->window, where), counts[PASS], counts[FAIL], counts[IMPOSSIBLE]);
 }
 
 static const char usage[] =
-	"usage: weir selftest [--json] [--unsafe-noiommu] [DEVICE]\n"
+	"usage: weir selftest [--json] [--unsafe-noiommu] [--window PAGE_SIZE] [DEVICE]\n"
 	"\n"
 	"Tries a device end to end: registers, DMA both ways, an interrupt, and DMA that must\n"
 	"be blocked. DEVICE is a PCI function bound to vfio-pci, or soft:edu (the default), a\n"
@@ -710,6 +730,7 @@ static const char usage[] =
 	"\n"
 	"      --json      for programs\n"
 	UNSAFE_USAGE
+	WINDOW_USAGE
 	"  -h, --help      this text\n"
 	"\n"
 	"Exit status: 0 nothing failed, 1 something failed, 2 the device can't be opened.\n"
@@ -762,10 +783,12 @@ int cmd_selftest(int argc, char **argv)
 {
 	struct test t = { .name = "soft:edu", .page = (size_t)sysconf(_SC_PAGESIZE) };
 	struct options options = { 0 };
-	int status = read_options(argc, argv, TAKES_UNSAFE, usage, &options);
+	int status = read_options(argc, argv, TAKES_UNSAFE | TAKES_WINDOW, usage, &options);
 
 	if (status != GO_ON)
 		return status;
+	if (window_read("selftest", options.window, &t.asked))
+		return EXIT_UNKNOWN;
 	if (argc - optind > 1)
 		return fail("selftest takes one device, not %d", argc - optind);
 	if (optind < argc)
