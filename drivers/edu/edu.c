@@ -31,13 +31,57 @@
 /* A buffer of 4 KiB has at most one page boundary in it, and only there can a run end. */
 #define SEGS_MAX	2
 
+#define LIVE_PATTERN	0x5a3cc3a5u
+
 #define NO_IRQ		WEIR_IRQS
 
 struct edu {
 	struct weir_device *dev;
 	struct weir_bar *bar;
+	bool big_endian;	/* its registers */
 	enum weir_irq irq;	/* the kind that is enabled, or NO_IRQ */
 };
+
+/*
+ * QEMU gives the device's registers the byte order of the machine that it emulates (edu_mmio_ops in
+ * hw/misc/edu.c): they are big-endian in those of POWER, whatever order the guest's kernel runs in.
+ * Data that it moves by DMA are bytes.
+ */
+static uint32_t read32(const struct edu *edu, uint64_t reg)
+{
+	return edu->big_endian ? weir_read32_be(edu->bar, reg) : weir_read32(edu->bar, reg);
+}
+
+static void write32(const struct edu *edu, uint64_t reg, uint32_t value)
+{
+	if (edu->big_endian)
+		weir_write32_be(edu->bar, reg, value);
+	else
+		weir_write32(edu->bar, reg, value);
+}
+
+static uint64_t read64(const struct edu *edu, uint64_t reg)
+{
+	return edu->big_endian ? weir_read64_be(edu->bar, reg) : weir_read64(edu->bar, reg);
+}
+
+static void write64(const struct edu *edu, uint64_t reg, uint64_t value)
+{
+	if (edu->big_endian)
+		weir_write64_be(edu->bar, reg, value);
+	else
+		weir_write64(edu->bar, reg, value);
+}
+
+/* Is it an edu, and in which byte order? Its id is 0xRRrr00ed: the version, and the name. */
+static bool identify(struct edu *edu)
+{
+	edu->big_endian = false;
+	if ((read32(edu, REG_ID) & 0xffff) == 0x00ed)
+		return true;
+	edu->big_endian = true;
+	return (read32(edu, REG_ID) & 0xffff) == 0x00ed;
+}
 
 static int64_t now_ms(void)
 {
@@ -56,12 +100,12 @@ static void pause_between_polls(void)
 
 static bool factorial_done(struct edu *edu)
 {
-	return !(weir_read32(edu->bar, REG_STATUS) & STATUS_BUSY);
+	return !(read32(edu, REG_STATUS) & STATUS_BUSY);
 }
 
 static bool dma_done(struct edu *edu)
 {
-	return !(weir_read64(edu->bar, REG_DMA_COMMAND) & DMA_START);
+	return !(read64(edu, REG_DMA_COMMAND) & DMA_START);
 }
 
 /* What is left until @end, for weir_irq_wait(). */
@@ -88,8 +132,8 @@ static int take_irq(struct edu *edu, int timeout_ms, uint32_t *bits)
 	 * status bits are cleared. What comes between the read and the write isn't lost, since
 	 * only the bits that were read are cleared.
 	 */
-	*bits = weir_read32(edu->bar, REG_IRQ_STATUS);
-	weir_write32(edu->bar, REG_IRQ_ACK, *bits);
+	*bits = read32(edu, REG_IRQ_STATUS);
+	write32(edu, REG_IRQ_ACK, *bits);
 	/* INTx was masked when it fired. Unmasked with the pin still asserted, it fires again. */
 	if (edu->irq == WEIR_IRQ_INTX)
 		return weir_irq_unmask(edu->dev, WEIR_IRQ_INTX, 0);
@@ -143,8 +187,8 @@ static int quiesce(struct edu *edu)
 		ret = wait_until(edu, factorial_done, 0);
 	if (ret)
 		return ret;
-	weir_write32(edu->bar, REG_STATUS, 0);
-	weir_write32(edu->bar, REG_IRQ_ACK, UINT32_MAX);
+	write32(edu, REG_STATUS, 0);
+	write32(edu, REG_IRQ_ACK, UINT32_MAX);
 	return 0;
 }
 
@@ -167,8 +211,7 @@ int edu_open(struct weir_device *dev, struct edu **out)
 	ret = weir_bar_open(dev, WEIR_REGION_BAR0, WEIR_BAR_AUTO, &edu->bar);
 	if (ret)
 		goto err_free;
-	/* 0xRRrr00ed: the version above, the name below. */
-	if ((weir_read32(edu->bar, REG_ID) & 0xffff) != 0x00ed) {
+	if (!identify(edu)) {
 		ret = -ENODEV;
 		goto err_bar;
 	}
@@ -199,12 +242,15 @@ int edu_close(struct edu *edu)
 	return 0;
 }
 
+bool edu_lived(struct edu *edu)
+{
+	return read32(edu, REG_LIVE) == ~LIVE_PATTERN;
+}
+
 int edu_live(struct edu *edu)
 {
-	const uint32_t pattern = 0x5a3cc3a5;
-
-	weir_write32(edu->bar, REG_LIVE, pattern);
-	return weir_read32(edu->bar, REG_LIVE) == ~pattern ? 0 : -EIO;
+	write32(edu, REG_LIVE, LIVE_PATTERN);
+	return edu_lived(edu) ? 0 : -EIO;
 }
 
 int edu_factorial(struct edu *edu, uint32_t n, uint32_t *result)
@@ -213,12 +259,12 @@ int edu_factorial(struct edu *edu, uint32_t n, uint32_t *result)
 
 	if (!factorial_done(edu))
 		return -EBUSY;
-	weir_write32(edu->bar, REG_STATUS, edu->irq == NO_IRQ ? 0 : STATUS_IRQ);
-	weir_write32(edu->bar, REG_FACTORIAL, n);
+	write32(edu, REG_STATUS, edu->irq == NO_IRQ ? 0 : STATUS_IRQ);
+	write32(edu, REG_FACTORIAL, n);
 	ret = wait_until(edu, factorial_done, EDU_IRQ_FACTORIAL);
 	if (ret)
 		return ret;
-	*result = weir_read32(edu->bar, REG_FACTORIAL);
+	*result = read32(edu, REG_FACTORIAL);
 	return 0;
 }
 
@@ -229,7 +275,7 @@ int edu_irq_enable_kind(struct edu *edu, enum weir_irq kind)
 	if (edu->irq != NO_IRQ)
 		return -EBUSY;
 	/* What is pending from before would be taken for the end of the next transfer. */
-	weir_write32(edu->bar, REG_IRQ_ACK, UINT32_MAX);
+	write32(edu, REG_IRQ_ACK, UINT32_MAX);
 	ret = weir_irq_enable(edu->dev, kind, 1);
 	if (!ret)
 		edu->irq = kind;
@@ -258,7 +304,7 @@ int edu_irq_disable(struct edu *edu)
 	if (irq == NO_IRQ)
 		return 0;
 	edu->irq = NO_IRQ;
-	weir_write32(edu->bar, REG_STATUS, 0);
+	write32(edu, REG_STATUS, 0);
 	return weir_irq_disable(edu->dev, irq);
 }
 
@@ -266,15 +312,14 @@ int edu_irq_raise(struct edu *edu, uint32_t bits)
 {
 	if (!bits)
 		return -EINVAL;
-	weir_write32(edu->bar, REG_IRQ_RAISE, bits);
+	write32(edu, REG_IRQ_RAISE, bits);
 	return 0;
 }
 
-int edu_dma(struct edu *edu, weir_iova iova, uint32_t offset, size_t len, bool to_device)
+int edu_dma_start(struct edu *edu, weir_iova iova, uint32_t offset, size_t len, bool to_device)
 {
 	const uint64_t inside = (uint64_t)EDU_BUFFER + offset;
 	uint64_t command = DMA_START;
-	int ret;
 
 	/* Nobody but the driver protects the device from this: QEMU's stops the whole machine. */
 	if (!len || offset >= EDU_BUFFER_SIZE || len > EDU_BUFFER_SIZE - offset)
@@ -286,12 +331,22 @@ int edu_dma(struct edu *edu, weir_iova iova, uint32_t offset, size_t len, bool t
 		command |= DMA_TO_RAM;
 	if (edu->irq != NO_IRQ)
 		command |= DMA_IRQ;
-	weir_write64(edu->bar, REG_DMA_SOURCE, to_device ? iova : inside);
-	weir_write64(edu->bar, REG_DMA_DEST, to_device ? inside : iova);
-	weir_write64(edu->bar, REG_DMA_COUNT, len);
+	write64(edu, REG_DMA_SOURCE, to_device ? iova : inside);
+	write64(edu, REG_DMA_DEST, to_device ? inside : iova);
+	write64(edu, REG_DMA_COUNT, len);
 	/* The device must see the data as it is now, not as it was before the last stores. */
 	weir_dma_wmb();
-	weir_write64(edu->bar, REG_DMA_COMMAND, command);
+	write64(edu, REG_DMA_COMMAND, command);
+	return 0;
+}
+
+int edu_dma(struct edu *edu, weir_iova iova, uint32_t offset, size_t len, bool to_device)
+{
+	int ret;
+
+	ret = edu_dma_start(edu, iova, offset, len, to_device);
+	if (ret)
+		return ret;
 	ret = wait_until(edu, dma_done, EDU_IRQ_DMA);
 	/*
 	 * That the engine is done was read from a register, and this read has pushed the data in

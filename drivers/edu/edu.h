@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A userspace driver for "edu", QEMU's educational PCI device (docs/specs/edu.rst in its source),
- * and for weir's model of it. It is a sample: what a driver over weir looks like.
+ * and for weir's model of it. It is a sample: what a driver over weir looks like. Its registers may
+ * be in either byte order.
  *
  * Thread rules: one thread at a time per device.
  */
@@ -48,6 +49,9 @@ int edu_close(struct edu *edu);
 
 /** edu_live() - ask the device whether it lives. Returns 0, or -EIO when it doesn't answer. */
 int edu_live(struct edu *edu);
+
+/** edu_lived() - is there what an edu_live() left in the device, of whichever driver? */
+bool edu_lived(struct edu *edu);
 
 /**
  * edu_factorial() - let the device compute n!, modulo 2^32.
@@ -96,6 +100,14 @@ int edu_irq_wait(struct edu *edu, int timeout_ms, uint32_t *bits);
  * before the memory goes away.
  */
 int edu_dma(struct edu *edu, weir_iova iova, uint32_t offset, size_t len, bool to_device);
+
+/**
+ * edu_dma_start() - begin such a transfer, and don't wait for its end; for tests. If interrupts are
+ * enabled, one tells of it.
+ *
+ * Returns 0; -EINVAL and -EBUSY as edu_dma().
+ */
+int edu_dma_start(struct edu *edu, weir_iova iova, uint32_t offset, size_t len, bool to_device);
 
 /**
  * edu_write(), edu_read() - copy between the device's buffer and memory that is mapped for it.

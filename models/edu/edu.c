@@ -58,6 +58,7 @@ struct edu_dma {
 struct edu {
 	struct weir_model *model;
 	uint64_t dma_mask;
+	bool big_endian;
 	pthread_t engine;
 
 	/* Registers are accessed by many threads at once, and by the engine. */
@@ -224,6 +225,12 @@ static uint64_t *dma_register(struct edu *edu, uint64_t offset)
 	}
 }
 
+/* Accesses are numbers, as little-endian registers have them. */
+static uint64_t in_order(const struct edu *edu, uint64_t value, unsigned int width)
+{
+	return edu->big_endian ? __builtin_bswap64(value) >> (64 - 8 * width) : value;
+}
+
 /* What isn't there reads all ones, as on the bus; so does what can only be written. */
 static uint64_t edu_model_read(struct weir_model *model, unsigned int bar, uint64_t offset,
 			       unsigned int width)
@@ -258,7 +265,7 @@ static uint64_t edu_model_read(struct weir_model *model, unsigned int bar, uint6
 			value = *dma;
 	}
 	pthread_mutex_unlock(&edu->lock);
-	return value;
+	return in_order(edu, value, width);
 }
 
 /*
@@ -286,6 +293,7 @@ static void edu_model_write(struct weir_model *model, unsigned int bar, uint64_t
 	(void)bar;
 	if (!access_allowed(offset, width))
 		return;
+	value = in_order(edu, value, width);
 	pthread_mutex_lock(&edu->lock);
 	switch (offset) {
 	case REG_LIVE:
@@ -383,6 +391,7 @@ int edu_model_create(const struct edu_model_opts *opts, struct weir_model **out)
 		return ret;
 	}
 	edu->dma_mask = UINT64_MAX >> (64 - desc.dma_bits);
+	edu->big_endian = opts && opts->big_endian;
 	ret = pthread_create(&edu->engine, NULL, engine_main, edu);
 	if (ret) {
 		weir_model_destroy(edu->model);

@@ -11,6 +11,7 @@
 /** edu_model_opts - all zero means QEMU's defaults. */
 struct edu_model_opts {
 	unsigned int dma_bits;	/**< address bits of its DMA engine, 12 to 64; 0: 28 */
+	bool big_endian;	/**< registers as QEMU's has them in a machine of POWER */
 };
 
 /**

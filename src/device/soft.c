@@ -19,6 +19,13 @@ static int create_edu(struct weir_model **out)
 	return edu_model_create(NULL, out);
 }
 
+static int create_edu_be(struct weir_model **out)
+{
+	const struct edu_model_opts opts = { .big_endian = true };
+
+	return edu_model_create(&opts, out);
+}
+
 static int create_lab(struct weir_model **out)
 {
 	return lab_model_create(NULL, out);
@@ -31,6 +38,7 @@ static const struct sample {
 	int (*destroy)(struct weir_model *model);
 } samples[] = {
 	{ "edu", create_edu, edu_model_destroy },
+	{ "edu-be", create_edu_be, edu_model_destroy },
 	{ "lab", create_lab, lab_model_destroy },
 };
 

@@ -23,6 +23,9 @@
 /* Where nothing is mapped: automatic IOVAs start at the bottom. */
 #define NOWHERE 0x8000000
 
+/* Which edu: the argument says whether its registers are little- or big-endian. */
+static const char *name = "soft:edu";
+
 struct fixture {
 	struct weir_device *dev;
 	struct weir_ioas *as;
@@ -45,7 +48,7 @@ static int setup(void **state)
 	if (!f)
 		return -1;
 	f->page = (size_t)sysconf(_SC_PAGESIZE);
-	if (weir_device_open(NULL, "soft:edu", NULL, &f->dev) < 0)
+	if (weir_device_open(NULL, name, NULL, &f->dev) < 0)
 		fail_msg("%s", weir_errmsg());
 	f->as = weir_device_ioas(f->dev);
 	assert_int_equal(weir_mem_alloc(f->as, 4 * f->page, NULL, &f->mem), 0);
@@ -165,6 +168,7 @@ static void test_busy_device(void **state)
 	assert_int_equal(edu_irq_enable(edu), -EINVAL);
 	wrong.busy = 1;
 	assert_int_equal(edu_dma(edu, NOWHERE, 0, 1, true), -EBUSY);
+	assert_int_equal(edu_dma_start(edu, NOWHERE, 0, 1, true), -EBUSY);
 	assert_int_equal(edu_factorial(edu, 1, &result), -EBUSY);
 	assert_int_equal(edu_close(edu), 0);
 	assert_int_equal(weir_device_close(dev), 0);
@@ -176,9 +180,11 @@ static void test_live(void **state)
 	struct fixture *f = *state;
 	struct weir_device_info info;
 
+	assert_false(edu_lived(f->edu));
 	assert_int_equal(edu_live(f->edu), 0);
+	assert_true(edu_lived(f->edu));
 	assert_int_equal(weir_device_info(f->dev, &info), 0);
-	assert_string_equal(info.name, "soft:edu");
+	assert_string_equal(info.name, name);
 	assert_string_equal(info.backend, "soft");
 	assert_int_equal(info.vendor, EDU_VENDOR);
 	assert_int_equal(info.device, EDU_DEVICE);
@@ -485,13 +491,33 @@ static void test_reset(void **state)
 	assert_int_equal(edu_irq_enable(f->edu), WEIR_IRQ_MSI);
 	fill(f->data, 64, 3);
 	assert_int_equal(edu_write(f->edu, f->data, 64, 0), 0);
+	assert_int_equal(edu_live(f->edu), 0);
 	assert_int_equal(weir_device_reset(f->dev), 0);
+	assert_false(edu_lived(f->edu));
 	assert_int_equal(edu_live(f->edu), 0);
 	/* Mappings, interrupts and bus mastering stay, the device's own memory is empty. */
 	assert_int_equal(edu_read(f->edu, f->data, 64, 0), 0);
 	for (int i = 0; i < 64; i++)
 		assert_int_equal(f->data[i], 0);
 	both_ways(f);
+}
+
+static void test_dma_start(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t bits;
+
+	fill(f->data, 64, 9);
+	assert_int_equal(edu_write(f->edu, f->data, 64, 0), 0);
+	assert_int_equal(edu_irq_enable(f->edu), WEIR_IRQ_MSI);
+	memset(f->data, 0, 64);
+	assert_int_equal(edu_dma_start(f->edu, weir_mem_iova(f->mem), EDU_BUFFER_SIZE, 1, false),
+			 -EINVAL);
+	assert_int_equal(edu_dma_start(f->edu, weir_mem_iova(f->mem), 0, 64, false), 0);
+	assert_int_equal(edu_irq_wait(f->edu, -1, &bits), 0);
+	assert_int_equal(bits, EDU_IRQ_DMA);
+	for (int i = 0; i < 64; i++)
+		assert_int_equal(f->data[i], (uint8_t)(9 + i * 13));
 }
 
 /* A driver that doesn't wait, and goes: nothing of it may come later. */
@@ -546,7 +572,7 @@ static void test_two_devices(void **state)
 	opts.ioas = as;
 	opts.dma_bits = EDU_DMA_BITS;
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(weir_device_open(NULL, "soft:edu", &opts, &dev[i]), 0);
+		assert_int_equal(weir_device_open(NULL, name, &opts, &dev[i]), 0);
 		assert_ptr_equal(weir_device_ioas(dev[i]), as);
 		assert_int_equal(weir_device_info(dev[i], &info[i]), 0);
 		assert_int_equal(edu_open(dev[i], &edu[i]), 0);
@@ -641,7 +667,7 @@ static void test_shared_memory(void **state)
 	assert_int_equal(weir_iommu_open(NULL, &iommu), 0);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(weir_ioas_open(iommu, &spaces[i]), 0);
-		assert_int_equal(weir_device_open(iommu, "soft:edu", &(struct weir_device_opts){
+		assert_int_equal(weir_device_open(iommu, name, &(struct weir_device_opts){
 				 .ioas = spaces[i] }, &dev[i]), 0);
 		assert_int_equal(edu_open(dev[i], &edu[i]), 0);
 	}
@@ -674,7 +700,7 @@ static void test_shared_memory(void **state)
 
 #define WITH_EDU(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wrong_device),
@@ -692,11 +718,14 @@ int main(void)
 		WITH_EDU(test_dma_after_unmap),
 		WITH_EDU(test_bus_master_off),
 		WITH_EDU(test_reset),
+		WITH_EDU(test_dma_start),
 		cmocka_unit_test(test_close_in_flight),
 		cmocka_unit_test(test_two_devices),
 		cmocka_unit_test(test_shared_memory),
 		cmocka_unit_test(test_own_model),
 	};
 
+	if (argc > 1)
+		name = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

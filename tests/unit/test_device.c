@@ -124,7 +124,7 @@ static void bad_names_are_refused(void **state)
 		{ "ffff:ff:1f.7", -ENOENT, "ffff:ff:1f.7" },
 		{ "soft:", -ENOENT, "soft:edu" },
 		{ "soft:nosuch", -ENOENT, "soft:nosuch: no such sample model; there are soft:edu, "
-		  "soft:lab" },
+		  "soft:edu-be, soft:lab" },
 		{ "soft:edu2", -ENOENT, "soft:edu" },
 		{ "Soft:edu", -EINVAL, "" },
 	};

@@ -144,15 +144,19 @@ static void run_dma(struct fixture *f, uint64_t source, uint64_t dest, uint64_t 
 	wait_clear(f, 0x98, 1);
 }
 
+static int create(unsigned int dma_bits, struct weir_model **model)
+{
+	return edu_model_create(&(struct edu_model_opts){ .dma_bits = dma_bits }, model);
+}
+
 static void test_bad_options(void **state)
 {
 	struct weir_model *model = NULL;
 
 	(void)state;
 	for (unsigned int bits = 1; bits < 12; bits++)
-		assert_int_equal(edu_model_create(&(struct edu_model_opts){ bits }, &model),
-				 -EINVAL);
-	assert_int_equal(edu_model_create(&(struct edu_model_opts){ 65 }, &model), -EINVAL);
+		assert_int_equal(create(bits, &model), -EINVAL);
+	assert_int_equal(create(65, &model), -EINVAL);
 	assert_null(model);
 	assert_int_equal(edu_model_destroy(NULL), 0);
 }
@@ -240,6 +244,39 @@ static void test_liveness(void **state)
 		set(f, 0x04, 4, values[i]);
 		assert_int_equal(reg(f, 0x04, 4), ~values[i]);
 	}
+}
+
+/* As seen from a little-endian CPU, which knows nothing of it. */
+static void test_big_endian(void **state)
+{
+	const struct edu_model_opts opts = { .big_endian = true };
+	struct fixture *f = *state;
+
+	wr_model_detach(f->model);
+	assert_int_equal(edu_model_destroy(f->model), 0);
+	assert_int_equal(edu_model_create(&opts, &f->model), 0);
+	attach(f);
+	assert_int_equal(reg(f, 0x00, 4), 0xed000001);
+	set(f, 0x04, 4, 0x12345678);
+	assert_int_equal(reg(f, 0x04, 4), ~0x12345678u);
+	set(f, 0x08, 4, 0x05000000);
+	wait_clear(f, 0x20, 0x01000000);
+	assert_int_equal(reg(f, 0x08, 4), 0x78000000);	/* 120 */
+	set(f, 0x80, 8, 0x0010000000000000);
+	set(f, 0x88, 8, 0x0000040000000000);
+	assert_true(reg(f, 0x80, 8) == 0x0010000000000000);
+	assert_int_equal(reg(f, 0x80, 4), 0x00100000);
+	set(f, 0x90, 4, 0x00100000);
+	set(f, 0x98, 8, 0x0100000000000000);
+	wait_clear(f, 0x98, 0x01000000);
+	/* Memory keeps its order. */
+	set(f, 0x80, 8, 0x0000040000000000);
+	set(f, 0x88, 8, 0x0020000000000000);
+	set(f, 0x98, 8, 0x0300000000000000);
+	wait_clear(f, 0x98, 0x01000000);
+	assert_memory_equal(f->memory + 0x1000, f->memory + 0x2000, 4096);
+	/* What isn't there is ones in either order. */
+	assert_int_equal(reg(f, 0x60, 4), 0xffffffff);
 }
 
 static void test_factorial(void **state)
@@ -399,7 +436,7 @@ static void test_dma_bits_option(void **state)
 	(void)state;
 	assert_non_null(f);
 	pthread_mutex_init(&f->lock, NULL);
-	assert_int_equal(edu_model_create(&(struct edu_model_opts){ 64 }, &f->model), 0);
+	assert_int_equal(create(64, &f->model), 0);
 	assert_int_equal(wr_model_dma_bits(f->model), 64);
 	attach(f);
 	run_dma(f, 0xabcdef0010001000, BUFFER, 16, 1);
@@ -661,6 +698,7 @@ int main(void)
 		WITH_EDU(test_access_sizes),
 		WITH_EDU(test_holes),
 		WITH_EDU(test_liveness),
+		WITH_EDU(test_big_endian),
 		WITH_EDU(test_factorial),
 		WITH_EDU(test_status_register),
 		WITH_EDU(test_factorial_interrupt),
