@@ -13,6 +13,8 @@
 extern "C" {
 #endif
 
+struct weir_device;
+
 /* ---- windows ---- */
 
 /*
@@ -125,6 +127,125 @@ WEIR_API int weir_ioas_add_window(struct weir_ioas *as, const struct weir_window
  * says.
  */
 WEIR_API int weir_ioas_remove_window(struct weir_ioas *as, weir_iova first);
+
+/* ---- EEH ---- */
+
+/*
+ * Extended error handling (Documentation/arch/powerpc/eeh-pci-error-recovery.rst). When a bridge of
+ * POWER sees an error of a device, a DMA that isn't allowed, say, it freezes the device's
+ * partitionable endpoint (PE): registers read all ones, what is written is lost, and there is no
+ * DMA, until it is reset. weir_eeh_recover() does all that is needed. The others are the steps one
+ * by one, as a guest's firmware calls have them (PAPR: ibm,set-eeh-option, ibm,set-slot-reset,
+ * ibm,read-slot-reset-state2, ibm,configure-pe).
+ *
+ * A PE is an IOMMU group: what is done to a device is done to all of its group. The kernel does it
+ * to all groups of a container, and tells the state of the first one that isn't normal
+ * (tce_iommu_ioctl() in drivers/vfio/vfio_iommu_spapr_tce.c): so a device whose container has other
+ * groups is refused. It is for devices that are attached by "spaprv2" or "spapr".
+ *
+ * Mappings stay through all of this. It holds the lock of the device's address space: nothing is
+ * mapped or unmapped there meanwhile, which of a reset is some seconds.
+ *
+ * Errors of all these calls, with nothing done:
+ *  -ENOTSUP this host has no EEH for the device, or its address space is no POWER's
+ *  -EBUSY   its container has other groups: give the device an address space of its own
+ */
+
+/** weir_eeh_state - of a device's PE; the numbers of VFIO_EEH_PE_STATE_… in linux/vfio.h. */
+enum weir_eeh_state {
+	WEIR_EEH_NORMAL = 0,
+	WEIR_EEH_RESET = 1,		/**< a reset is active */
+	WEIR_EEH_STOPPED = 2,		/**< frozen: neither registers nor DMA */
+	WEIR_EEH_STOPPED_DMA = 4,	/**< registers, but no DMA */
+	WEIR_EEH_UNAVAILABLE = 5,	/**< while the host recovers what is above; or for good */
+};
+
+/** weir_eeh_state() - returns one of enum weir_eeh_state; or -errno. */
+WEIR_API int weir_eeh_state(struct weir_device *dev);
+
+/** weir_eeh_state_name() - "normal", "frozen", …; NULL for a number that is none of them. */
+WEIR_API const char *weir_eeh_state_name(int state);
+
+/**
+ * weir_eeh_enable() - watch the device, or don't. The kernel always does: to turn it on lets a
+ * frozen device go, and to turn it off does nothing (eeh_pe_set_option() in
+ * arch/powerpc/kernel/eeh.c).
+ *
+ * Returns 0; -EIO when EEH is off on this host (the kernel's parameter eeh=off).
+ */
+WEIR_API int weir_eeh_enable(struct weir_device *dev, bool on);
+
+/**
+ * weir_eeh_unfreeze() - let the registers of a frozen device be reached again, to look what is
+ * wrong with it; or its DMA go on. Nothing is reset by it.
+ * @dma: its DMA, otherwise its registers.
+ *
+ * Returns 0, also of what isn't frozen; -EIO when it stays so.
+ */
+WEIR_API int weir_eeh_unfreeze(struct weir_device *dev, bool dma);
+
+/** How to reset a PE. */
+enum weir_eeh_reset {
+	WEIR_EEH_RESET_END,		/**< end the reset that is active */
+	WEIR_EEH_RESET_HOT,		/**< begin one of the bus */
+	WEIR_EEH_RESET_FUNDAMENTAL,	/**< begin one of its slot, where there is such; else hot */
+};
+
+/**
+ * weir_eeh_reset() - begin or end a reset of the device's PE. From its beginning to its end neither
+ * registers nor config space answer; its end lets the PE go, be it frozen, with its BARs restored.
+ * Bus mastering and message-signalled interrupts are off afterwards, and the kernel doesn't know of
+ * that: disable interrupts before, and enable them behind it. weir_eeh_recover() does.
+ *
+ * The kernel waits as long as PAPR says, 250 ms that it is held, and 1.8 s until the device has
+ * settled (EEH_PE_RST_HOLD_TIME and EEH_PE_RST_SETTLE_TIME in arch/powerpc/include/asm/eeh.h).
+ *
+ * Returns 0; -EINVAL for something else than these; -EIO when it doesn't work.
+ */
+WEIR_API int weir_eeh_reset(struct weir_device *dev, enum weir_eeh_reset how);
+
+/**
+ * weir_eeh_configure() - after a reset: have firmware set up the bridges of the PE again.
+ *
+ * Returns 0; -EIO.
+ */
+WEIR_API int weir_eeh_configure(struct weir_device *dev);
+
+/**
+ * weir_eeh_recover() - bring a device back that is frozen, or that a driver wants reset: reset its
+ * PE, as often as three times until it is normal, and set up its bridges. Then bus mastering is as
+ * it was, and so is the interrupt set-up; what came meanwhile is lost, INTx isn't masked, and an
+ * eventfd of weir_irq_unmask_fd() is to be set again. The device's own state is gone: its driver
+ * begins anew. Other devices of its group are reset with it: for each of those disable interrupts,
+ * enable them, and turn bus mastering on.
+ * @how: WEIR_EEH_RESET_HOT, which does for most, or _FUNDAMENTAL.
+ *
+ * Meanwhile interrupts can't be set up: -EAGAIN.
+ *
+ * Returns 0; -EINVAL for another @how; -EAGAIN while the PE is unavailable, or another thread is
+ * about it; -EIO when the device doesn't come back: the message says how far it got. Interrupts are
+ * disabled then, and it can be tried again. If the command register read all ones even when it
+ * could be reached, bus mastering stays off, which the log says.
+ */
+WEIR_API int weir_eeh_recover(struct weir_device *dev, enum weir_eeh_reset how);
+
+/** weir_eeh_error - an error to be made on purpose; the numbers of arch/powerpc's asm/eeh.h. */
+struct weir_eeh_error {
+	unsigned int function;	/**< EEH_ERR_FUNC_…, 0 to 19: at which access, and of what */
+	bool wide;		/**< EEH_ERR_TYPE_64: the address has 64 bits, not 32 */
+	uint64_t address;	/**< at which it happens */
+	uint64_t mask;		/**< the bits of it that count */
+	/** For later versions; must be zero, anything else is -EINVAL. */
+	uint64_t reserved[4];
+};
+
+/**
+ * weir_eeh_inject() - have the bridge make an error, to see what becomes of it.
+ *
+ * Returns 0; -EINVAL for no such error, or one that the platform doesn't make; -ENOTSUP also when
+ * its firmware makes none; -EIO when that fails.
+ */
+WEIR_API int weir_eeh_inject(struct weir_device *dev, const struct weir_eeh_error *error);
 
 #ifdef __cplusplus
 }

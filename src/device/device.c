@@ -275,9 +275,11 @@ int weir_device_bus_master(struct weir_device *dev, bool on)
 	pthread_mutex_lock(&dev->lock);
 	ret = weir_config_read16(dev, WR_PCI_COMMAND, &command);
 	/* Its upper bits are reserved, and zero, on every device that answers. */
-	if (!ret && (command & WR_PCI_COMMAND_RESERVED) == WR_PCI_COMMAND_RESERVED)
-		ret = wr_fail(-ENODEV, "%s: its command register reads all ones: the device is "
-			      "gone, or doesn't answer for now", dev->name);
+	if (!ret && (command & WR_PCI_COMMAND_RESERVED) == WR_PCI_COMMAND_RESERVED) {
+		wr_fail(-ENODEV, "%s: its command register reads all ones: the device is gone, or "
+			"doesn't answer for now", dev->name);
+		ret = wr_eeh_explain(dev, -ENODEV);
+	}
 	if (!ret) {
 		if (on)
 			command |= WR_PCI_COMMAND_MASTER;
@@ -296,5 +298,8 @@ int weir_device_gone(struct weir_device *dev)
 	if (ret)
 		return ret;
 	ret = dev->transport->gone(dev);
+	/* What is frozen is there, and can be had back. */
+	if (ret > 0 && wr_eeh_frozen(dev))
+		return 0;
 	return ret < 0 ? wr_fail_in(ret, "%s", dev->name) : ret;
 }

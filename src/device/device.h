@@ -38,6 +38,7 @@ struct weir_device {
 	pthread_mutex_t lock;
 	/* under the lock */
 	unsigned int bars;		/* open */
+	bool irqs_suspended;		/* see wr_irqs_suspend() */
 	struct wr_irqs irqs[WEIR_IRQS];
 };
 
@@ -116,6 +117,26 @@ int wr_soft_sample(struct weir_device *dev, const char *sample);
 
 /* Whether it is this process's, and wasn't handed over: 0, or -EPERM. */
 int wr_device_check(struct weir_device *dev);
+
+/* Interrupts that are disabled for the moment. */
+struct wr_suspended {
+	enum weir_irq irq;
+	unsigned int count;	/* vectors; 0: none was enabled */
+	int *fds;		/* what each signals */
+};
+
+/*
+ * For who takes the device's set-up from it behind the kernel's back: disable INTx, MSI or MSI-X,
+ * whatever is enabled; and @again enable it as it was, or else leave it disabled. If that fails, it
+ * is disabled, too. In between interrupts can't be changed: that, and to suspend them twice, is
+ * -EAGAIN.
+ */
+int wr_irqs_suspend(struct weir_device *dev, struct wr_suspended *suspended);
+int wr_irqs_resume(struct weir_device *dev, struct wr_suspended *suspended, bool again);
+
+/* Has EEH stopped it? And if so, say that behind this thread's last message. Returns @err. */
+bool wr_eeh_frozen(struct weir_device *dev);
+int wr_eeh_explain(struct weir_device *dev, int err);
 
 /* At close: disable whatever is enabled, unless it was handed over, and close the eventfds. */
 void wr_irqs_close(struct weir_device *dev, bool handed);

@@ -225,6 +225,12 @@ static int set_locked(struct weir_device *dev, enum weir_irq irq, unsigned int f
 	return ret;
 }
 
+static int is_suspended(const struct weir_device *dev)
+{
+	return wr_fail(-EAGAIN, "%s: it is being recovered (EEH), and its interrupts with it: try "
+		       "again", dev->name);
+}
+
 static int set(struct weir_device *dev, enum weir_irq irq, unsigned int first, unsigned int count,
 	       const int *fds, bool anew)
 {
@@ -233,7 +239,9 @@ static int set(struct weir_device *dev, enum weir_irq irq, unsigned int first, u
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&dev->lock);
-	if (anew && dev->irqs[irq].count)
+	if (dev->irqs_suspended)
+		ret = is_suspended(dev);
+	else if (anew && dev->irqs[irq].count)
 		ret = wr_fail(-EBUSY, "%s: %s is enabled already", dev->name, irq_names[irq]);
 	else
 		ret = check_set(dev, irq, first, count);
@@ -257,19 +265,23 @@ int weir_irq_enable(struct weir_device *dev, enum weir_irq irq, unsigned int cou
 	return set(dev, irq, 0, count, NULL, true);
 }
 
+static void is_disabled(struct wr_irqs *irqs)
+{
+	for (unsigned int i = 0; i < irqs->count; i++)
+		now_signals(&irqs->v[i], -1, -1);
+	irqs->count = 0;
+}
+
 static int disable_locked(struct weir_device *dev, enum weir_irq irq)
 {
-	struct wr_irqs *irqs = &dev->irqs[irq];
 	int ret;
 
-	if (!irqs->count)
+	if (!dev->irqs[irq].count)
 		return 0;
 	ret = dev->transport->irq_disable(dev, irq);
 	if (ret)
 		return wr_fail_in(ret, "%s: %s", dev->name, irq_names[irq]);
-	for (unsigned int i = 0; i < irqs->count; i++)
-		now_signals(&irqs->v[i], -1, -1);
-	irqs->count = 0;
+	is_disabled(&dev->irqs[irq]);
 	return 0;
 }
 
@@ -280,8 +292,60 @@ int weir_irq_disable(struct weir_device *dev, enum weir_irq irq)
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&dev->lock);
-	ret = disable_locked(dev, irq);
+	ret = dev->irqs_suspended ? is_suspended(dev) : disable_locked(dev, irq);
 	pthread_mutex_unlock(&dev->lock);
+	return ret;
+}
+
+static int suspend_locked(struct weir_device *dev, struct wr_suspended *s)
+{
+	int ret;
+
+	while (s->irq <= WEIR_IRQ_MSIX && !dev->irqs[s->irq].count)
+		s->irq++;
+	if (s->irq > WEIR_IRQ_MSIX)
+		return 0;
+	s->count = dev->irqs[s->irq].count;
+	s->fds = calloc(s->count, sizeof(*s->fds));
+	if (!s->fds)
+		return wr_fail(-ENOMEM, "%s: no memory for %u interrupt vectors", dev->name,
+			       s->count);
+	for (unsigned int i = 0; i < s->count; i++)
+		s->fds[i] = dev->irqs[s->irq].v[i].fd;
+	ret = dev->transport->irq_disable(dev, s->irq);
+	if (!ret)
+		return 0;
+	free(s->fds);
+	return wr_fail_in(ret, "%s: %s", dev->name, irq_names[s->irq]);
+}
+
+int wr_irqs_suspend(struct weir_device *dev, struct wr_suspended *s)
+{
+	int ret;
+
+	*s = (struct wr_suspended){ .irq = WEIR_IRQ_INTX };
+	pthread_mutex_lock(&dev->lock);
+	ret = dev->irqs_suspended ? is_suspended(dev) : suspend_locked(dev, s);
+	if (!ret)
+		dev->irqs_suspended = true;
+	pthread_mutex_unlock(&dev->lock);
+	return ret;
+}
+
+int wr_irqs_resume(struct weir_device *dev, struct wr_suspended *s, bool again)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&dev->lock);
+	dev->irqs_suspended = false;
+	if (again && s->count)
+		ret = dev->transport->irq_set(dev, s->irq, 0, s->count, s->fds);
+	if (ret)
+		wr_fail_in(ret, "%s: enabling %s again", dev->name, irq_names[s->irq]);
+	if (s->count && (ret || !again))
+		is_disabled(&dev->irqs[s->irq]);
+	pthread_mutex_unlock(&dev->lock);
+	free(s->fds);
 	return ret;
 }
 

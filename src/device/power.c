@@ -16,7 +16,7 @@ int weir_device_reset(struct weir_device *dev)
 		return wr_fail(-ENOTSUP, "%s: it has no reset of its own (function-level reset or "
 			       "another that the kernel knows)", dev->name);
 	ret = dev->transport->reset(dev);
-	return ret ? wr_fail_in(ret, "%s", dev->name) : 0;
+	return ret ? wr_eeh_explain(dev, wr_fail_in(ret, "%s", dev->name)) : 0;
 }
 
 static int no_bus(struct weir_device *dev)

@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "mem/maps.h"
 
+struct weir_eeh_error;
 struct weir_ioas;
 struct weir_iommu;
 struct wr_group;
@@ -175,6 +176,13 @@ struct wr_domain_ops {
 	int (*add_window)(struct wr_domain *d, const struct wr_window_asked *asked,
 			  struct wr_window *out);
 	int (*remove_window)(struct wr_domain *d, weir_iova first);
+
+	/*
+	 * EEH: what WR_VFIO_EEH_… does, to the group of a device that is in the domain; @error: for
+	 * _INJECT_ERR. Returns 0, for _GET_STATE a state. NULL: there is none.
+	 */
+	int (*eeh)(struct wr_domain *d, const struct wr_endpoint *ep, unsigned int op,
+		   const struct weir_eeh_error *error);
 
 	/*
 	 * The memory of a mapping is at @vaddr now as well, the same pages: use that address from

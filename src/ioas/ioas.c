@@ -624,6 +624,20 @@ int wr_ioas_move(struct wr_endpoint *ep, struct weir_ioas *to)
 	return ret ? wr_fail_in(ret, "%s", ep->name) : 0;
 }
 
+int wr_ioas_eeh(struct wr_endpoint *ep, unsigned int op, const struct weir_eeh_error *error)
+{
+	struct weir_ioas *as = ep->as;
+	int ret;
+
+	pthread_mutex_lock(&as->lock);
+	if (ep->domain->ops->eeh)
+		ret = ep->domain->ops->eeh(ep->domain, ep, op, error);
+	else
+		ret = wr_fail(-ENOTSUP, "EEH is POWER's: %s has none", ep->domain->ops->name);
+	pthread_mutex_unlock(&as->lock);
+	return ret;
+}
+
 /* ---- ranges, capabilities, faults ---- */
 
 int weir_ioas_ranges(struct weir_ioas *as, struct weir_iova_range *ranges, size_t n)

@@ -354,6 +354,16 @@ static int spapr_move(struct wr_domain *d, const struct wr_mapping *m, void *vad
 		       "address: unmap it and map it again");
 }
 
+/* The kernel does it to all groups of the container, and tells of the first that isn't normal. */
+static int spapr_eeh(struct wr_domain *d, const struct wr_endpoint *ep, unsigned int op,
+		     const struct weir_eeh_error *error)
+{
+	if (d->endpoints != ep->group->attached)
+		return wr_fail(-EBUSY, "EEH concerns all of a container, and other IOMMU groups "
+			       "share this one: give the device an address space of its own");
+	return wr_spapr_eeh(spapr_of(d)->fd, op, error);
+}
+
 const struct wr_domain_ops wr_domain_spapr_v2 = {
 	.name = "spaprv2",
 	.fits = spapr_fits,
@@ -367,6 +377,7 @@ const struct wr_domain_ops wr_domain_spapr_v2 = {
 	.add_window = spapr_add_window,
 	.remove_window = spapr_remove_window,
 	.move = spapr_move,
+	.eeh = spapr_eeh,
 };
 
 const struct wr_domain_ops wr_domain_spapr = {
@@ -380,4 +391,5 @@ const struct wr_domain_ops wr_domain_spapr = {
 	.unmap = spapr_unmap,
 	.unmap_all = spapr_unmap_all,
 	.move = spapr_move,
+	.eeh = spapr_eeh,
 };

@@ -311,14 +311,58 @@ int wr_spapr_remove(int fd, const struct wr_window *window)
 				 window->first, strerror(-ret)) : 0;
 }
 
-int wr_spapr_eeh(int fd, unsigned int op)
+static const char *const eeh_ops[] = {
+	[WR_VFIO_EEH_DISABLE] = "turning EEH off",
+	[WR_VFIO_EEH_ENABLE] = "turning EEH on",
+	[WR_VFIO_EEH_UNFREEZE_IO] = "letting registers be reached again",
+	[WR_VFIO_EEH_UNFREEZE_DMA] = "letting DMA go on",
+	[WR_VFIO_EEH_GET_STATE] = "asking for EEH's state",
+	[WR_VFIO_EEH_RESET_DEACTIVATE] = "ending EEH's reset",
+	[WR_VFIO_EEH_RESET_HOT] = "EEH's hot reset",
+	[WR_VFIO_EEH_RESET_FUNDAMENTAL] = "EEH's fundamental reset",
+	[WR_VFIO_EEH_CONFIGURE] = "configuring the bridges",
+	[WR_VFIO_EEH_INJECT_ERR] = "injecting an error",
+};
+
+/* eeh_pe_set_option(), eeh_pe_reset(), eeh_pe_inject_err() and what the platforms say below them */
+static int eeh_failed(unsigned int op, int err)
+{
+	switch (err) {
+	case -ENODEV:
+	case -ENOTTY:
+	case -ENOENT:
+		return wr_fail(-ENOTSUP, "this host has no EEH for the device: %s", strerror(-err));
+	case -ENXIO:
+		return wr_fail(-ENOTSUP, "%s: the host's firmware doesn't do that", eeh_ops[op]);
+	case -ERANGE:
+		return wr_fail(-EINVAL, "%s: the platform makes no such error", eeh_ops[op]);
+	case -EIO:
+		return wr_fail(err, "%s: %s", eeh_ops[op], op == WR_VFIO_EEH_ENABLE ?
+			       "EEH is off on this host (the kernel's parameter eeh=off)" :
+			       "the host's firmware or the bridge failed to do it");
+	default:
+		return wr_fail(err, "%s: %s", eeh_ops[op], strerror(-err));
+	}
+}
+
+int wr_spapr_eeh(int fd, unsigned int op, const struct weir_eeh_error *error)
 {
 	struct wr_vfio_eeh eeh = { .argsz = sizeof(eeh), .op = op };
-	int ret = wr_sys->ioctl(fd, WR_VFIO_EEH_PE_OP, &eeh);
+	int ret;
 
-	if (ret == -ENODEV || ret == -ENOTTY)
-		return wr_fail(-ENOTSUP, "this host has no EEH for the device: %s", strerror(-ret));
-	return ret < 0 ? wr_fail(ret, "EEH operation %u: %s", op, strerror(-ret)) : ret;
+	if (error) {
+		eeh.type = error->wide;
+		eeh.func = error->function;
+		eeh.addr = error->address;
+		eeh.mask = error->mask;
+	}
+	ret = wr_sys->ioctl(fd, WR_VFIO_EEH_PE_OP, &eeh);
+	if (ret < 0)
+		return eeh_failed(op, ret);
+	if (ret && op != WR_VFIO_EEH_GET_STATE)
+		return wr_fail(-EREMOTEIO, "%s: the kernel says %d, which is no error number",
+			       eeh_ops[op], ret);
+	return ret;
 }
 
 static unsigned int log2_of(uint64_t power)

@@ -14,6 +14,8 @@
 
 #include <stdbool.h>
 
+#include <weir/spapr.h>
+
 #include "mem/maps.h"
 
 struct wr_spapr_info {
@@ -74,10 +76,10 @@ int wr_spapr_create(int fd, unsigned int page_shift, uint64_t size, unsigned int
 int wr_spapr_remove(int fd, const struct wr_window *window);
 
 /*
- * EEH: what WR_VFIO_EEH_… does, to all groups of the container. Returns what the kernel says, for
- * _GET_STATE a state; -ENOTSUP: this host hasn't got it for such a device.
+ * EEH: what WR_VFIO_EEH_… does, to all groups of the container. @error: for _INJECT_ERR, else NULL.
+ * Returns 0, for _GET_STATE a state; -ENOTSUP: this host hasn't got it for such a device.
  */
-int wr_spapr_eeh(int fd, unsigned int op);
+int wr_spapr_eeh(int fd, unsigned int op, const struct weir_eeh_error *error);
 
 /*
  * Bytes that count as locked for a window's table, of which the kernel has a copy

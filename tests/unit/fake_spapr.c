@@ -535,7 +535,7 @@ int fake_spapr_ioctl(struct fake_container *c, unsigned long request, void *arg)
 	case WR_VFIO_IOMMU_UNMAP_DMA:
 		return unmap(c, arg);
 	case WR_VFIO_EEH_PE_OP:
-		return fake.spapr.eeh;
+		return fake_eeh(arg);
 	default:
 		break;
 	}

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "fake_eeh.h"
 #include "fake_spapr.h"
 #include "kernel/uapi.h"
 
@@ -76,7 +77,6 @@ struct fake_spapr {
 	int create_error, register_error, unregister_error, map_error, unmap_error;
 	unsigned int creates;
 	uint32_t last_shift;		/* as it was last asked to create */
-	int eeh;			/* what GET_STATE says; or -errno */
 	/* what is registered, in all containers (mm->context.iommu_group_mem_list) */
 	struct {
 		uint64_t vaddr, size;
@@ -136,6 +136,7 @@ struct fake_device {
 	int line_signals[2];		/* of ERR and REQ */
 	int unmask;			/* INTx */
 	bool masked;
+	bool msi_lost;			/* EEH's reset has turned off what is active */
 	struct wr_vfio_irq_set last_set;
 };
 
@@ -163,6 +164,7 @@ struct fake {
 	unsigned int dirty_calls;
 	struct fake_iommufd iommufd;
 	struct fake_spapr spapr;
+	struct fake_eeh eeh;
 	/* failing */
 	unsigned long calls;		/* made so far */
 	unsigned long fail_at;		/* the call that fails, 1 for the first; 0: none */

@@ -236,6 +236,7 @@ static int set_msi(const struct wr_vfio_irq_set *set, uint32_t data, const int32
 	if (end > d->vectors_free)
 		return (int)d->vectors_free;
 	d->active = set->index;
+	d->msi_lost = false;
 	d->allocated = (1u << end) - 1;
 	ret = set_block(set, fds);
 	if (ret)
@@ -280,7 +281,8 @@ bool fake_interrupt(unsigned int irq, unsigned int vector)
 {
 	if (irq >= 3)
 		return signal_eventfd(fake.device.line_signals[irq - 3]);
-	return fake.device.active == irq && signal_eventfd(fake.device.signals[vector]);
+	return fake.device.active == irq && (!irq || !fake.device.msi_lost) &&
+	       signal_eventfd(fake.device.signals[vector]);
 }
 
 /* ---- registers ---- */
@@ -469,6 +471,11 @@ ssize_t fake_device_read(void *buf, size_t len, off_t offset)
 		return fake.device.access_error;
 	if (len > fake.device.most)
 		len = fake.device.most;
+	if (fake_eeh_silent() || (fake.eeh.config_dead &&
+				  (uint64_t)offset >= fake.device.regions[7].offset)) {
+		memset(buf, 0xff, len);
+		return (ssize_t)len;
+	}
 	return wr_sys_kernel.pread(fake.device.memory, buf, len, offset);
 }
 
@@ -479,6 +486,8 @@ ssize_t fake_device_write(const void *buf, size_t len, off_t offset)
 		return fake.device.access_error;
 	if (len > fake.device.most)
 		len = fake.device.most;
+	if (fake_eeh_silent())
+		return (ssize_t)len;
 	return wr_sys_kernel.pwrite(fake.device.memory, buf, len, offset);
 }
 

@@ -171,6 +171,9 @@ static int uses_device(struct rig *rig)
 	REFUSED(weir_device_hot_reset_info(edu, NULL, 0));
 	REFUSED(weir_device_has(edu, WEIR_FEATURE_LOW_POWER));
 	REFUSED(weir_device_low_power(edu, false, -1));
+	REFUSED(weir_eeh_state(edu));
+	REFUSED(weir_eeh_recover(edu, WEIR_EEH_RESET_HOT));
+	REFUSED(weir_eeh_inject(edu, &(struct weir_eeh_error){ 0 }));
 	REFUSED(weir_bar_open(edu, 0, WEIR_BAR_AUTO, &another));
 	if (weir_read32(bar, 0) != UINT32_MAX || !strstr(weir_errmsg(), "before a fork()"))
 		return __LINE__;

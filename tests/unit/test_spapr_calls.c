@@ -242,20 +242,6 @@ static void version_1_is_enabled_as_a_whole(void **state)
 	assert_int_equal(wr_spapr_register(c->fd, (uintptr_t)m.vaddr, page), -ENOTTY);
 }
 
-static void eeh_states_are_positive(void **state)
-{
-	struct calls *c = *state;
-
-	fake.spapr.eeh = WR_VFIO_EEH_STOPPED;
-	assert_int_equal(wr_spapr_eeh(c->fd, WR_VFIO_EEH_GET_STATE), WR_VFIO_EEH_STOPPED);
-	fake.spapr.eeh = -ENODEV;
-	assert_int_equal(wr_spapr_eeh(c->fd, WR_VFIO_EEH_GET_STATE), -ENOTSUP);
-	assert_says("no EEH");
-	fake.spapr.eeh = -EIO;
-	assert_int_equal(wr_spapr_eeh(c->fd, WR_VFIO_EEH_RESET_HOT), -EIO);
-	fake.spapr.eeh = 0;
-}
-
 /* "VFIO on sPAPR/POWER": a guest of 4 GiB behind 3 IOMMUs, each with 2 GiB and all of the guest. */
 static void locked_memory_of_the_talk(void **state)
 {
@@ -300,7 +286,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(windows_are_made_and_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(version_1_is_enabled_as_a_whole, setup_v1,
 						teardown),
-		cmocka_unit_test_setup_teardown(eeh_states_are_positive, setup, teardown),
 		cmocka_unit_test(locked_memory_of_the_talk),
 		cmocka_unit_test(tables_have_levels),
 	};
