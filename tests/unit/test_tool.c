@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "fake_vfio.h"
 #include "tree.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -616,6 +617,87 @@ static void test_steps(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, new_tree, free_tree)
 
+/* ---- weir eeh ---- */
+
+/* The fake kernel's device, on POWER. */
+static int new_power(void **state)
+{
+	(void)state;
+	fake_start();
+	fake.no_type1 = true;
+	fake.spapr.exists = true;
+	fake.device.regions[7] = (struct wr_vfio_region_info){ .flags = 3, .size = 256 };
+	return 0;
+}
+
+static int end_power(void **state)
+{
+	(void)state;
+	assert_int_equal(fake.open_fds, 0);
+	fake_stop();
+	return 0;
+}
+
+static void test_eeh_bad_input(void **state)
+{
+	struct outcome outcome = run(cmd_eeh, "eeh", NULL);
+
+	(void)state;
+	assert_complaint(&outcome, "eeh wants one device");
+	outcome = run(cmd_eeh, "eeh", ADDR, ADDR, NULL);
+	assert_complaint(&outcome, "eeh wants one device");
+	outcome = run(cmd_eeh, "eeh", "--reset", NULL);
+	assert_complaint(&outcome, "--reset needs a value");
+	outcome = run(cmd_eeh, "eeh", "--reset", "cold", ADDR, NULL);
+	assert_complaint(&outcome, "hot or fundamental, not cold");
+	outcome = run(cmd_eeh, "eeh", "soft:edu", NULL);
+	assert_complaint(&outcome, "EEH is POWER's");
+	outcome = run(cmd_eeh, "eeh", "--reset", "hot", "soft:edu", NULL);
+	assert_complaint(&outcome, "EEH is POWER's");
+	outcome = run(cmd_eeh, "eeh", "ffff:00:00.0", NULL);
+	assert_complaint(&outcome, "ffff:00:00.0");
+	outcome = run(cmd_eeh, "eeh", "--help", NULL);
+	assert_int_equal(outcome.status, EXIT_YES);
+}
+
+static void test_eeh_state(void **state)
+{
+	struct outcome outcome = run(cmd_eeh, "eeh", ADDR, NULL);
+
+	(void)state;
+	assert_int_equal(outcome.status, EXIT_YES);
+	assert_string_equal(outcome.out, ADDR " by spaprv2: normal\n");
+	fake.eeh.state = WR_VFIO_EEH_STOPPED;
+	outcome = run(cmd_eeh, "eeh", ADDR, NULL);
+	assert_int_equal(outcome.status, EXIT_NO);
+	assert_string_equal(outcome.out, ADDR " by spaprv2: frozen\n");
+	outcome = run(cmd_eeh, "eeh", "--json", ADDR, NULL);
+	assert_int_equal(outcome.status, EXIT_NO);
+	assert_non_null(strstr(outcome.out, "\"state\": \"frozen\""));
+	assert_non_null(strstr(outcome.out, "\"reset\": null"));
+}
+
+static void test_eeh_reset(void **state)
+{
+	struct outcome outcome;
+
+	(void)state;
+	fake.eeh.state = WR_VFIO_EEH_STOPPED;
+	outcome = run(cmd_eeh, "eeh", "--reset", "fundamental", ADDR, NULL);
+	assert_int_equal(outcome.status, EXIT_YES);
+	assert_string_equal(outcome.out, ADDR " by spaprv2: normal, after a fundamental reset\n");
+	assert_string_equal(fake.eeh.done, "2758");
+	outcome = run(cmd_eeh, "eeh", "--reset", "hot", "--json", ADDR, NULL);
+	assert_int_equal(outcome.status, EXIT_YES);
+	assert_non_null(strstr(outcome.out, "\"reset\": \"hot\""));
+	assert_string_equal(fake.eeh.done, "2758658");
+	fake.eeh.bad_resets = 9;
+	outcome = run(cmd_eeh, "eeh", "--reset", "hot", ADDR, NULL);
+	assert_int_equal(outcome.status, EXIT_NO);
+	assert_non_null(strstr(outcome.out, "frozen, after a hot reset"));
+	assert_non_null(strstr(outcome.err, "still: frozen"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -634,6 +716,9 @@ int main(void)
 		TEST(test_info_garbage_config),
 		cmocka_unit_test(test_bind_bad),
 		cmocka_unit_test(test_steps),
+		cmocka_unit_test_setup_teardown(test_eeh_bad_input, new_power, end_power),
+		cmocka_unit_test_setup_teardown(test_eeh_state, new_power, end_power),
+		cmocka_unit_test_setup_teardown(test_eeh_reset, new_power, end_power),
 	};
 
 	return cmocka_run_group_tests_name("tool", tests, NULL, NULL);

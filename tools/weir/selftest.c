@@ -641,6 +641,13 @@ static enum result run_step(struct test *t, const struct step *step)
 	return step->run(t);
 }
 
+/* POWER stops a device whose DMA it blocked (EEH): that is past, and the next step needs it. */
+static void bring_back(struct test *t)
+{
+	if (t->dev && weir_eeh_state(t->dev) > 0)
+		weir_eeh_recover(t->dev, WEIR_EEH_RESET_HOT);
+}
+
 /* The device can't be opened: say so in the document, too. */
 static void nothing_opened(struct outcome outcomes[STEPS])
 {
@@ -661,6 +668,7 @@ static bool run_steps(struct test *t, struct outcome outcomes[STEPS])
 		outcomes[i].result = run_step(t, &steps[i]);
 		memcpy(outcomes[i].why, t->why, sizeof(t->why));
 		good = good && outcomes[i].result != FAIL;
+		bring_back(t);
 	}
 	return good;
 }
