@@ -72,19 +72,25 @@ SANE = ['-Dwerror=false', '-Ddebug=true', '-Doptimization=1']
 # So many operations at random as are worth a sanitizer's time.
 MANY = {'WEIR_TEST_OPS': '1000000'}
 
+# A library that isn't there must not take tests along.
+ALL = '-Dauto_features=enabled'
+
 CONFIGS = [
-    Config('gcc', 'build', 'gcc', 'g++', ['-Dwerror=true'], UNIT + ['headers', 'bench']),
-    Config('clang', 'build-clang', 'clang', 'clang++', ['-Dwerror=true'], UNIT + ['headers']),
+    Config('gcc', 'build', 'gcc', 'g++', [ALL, '-Dwerror=true'], UNIT + ['headers', 'bench']),
+    Config('clang', 'build-clang', 'clang', 'clang++', [ALL, '-Dwerror=true'], UNIT + ['headers']),
     Config('asan', 'build-asan', 'gcc', 'g++',
-           SANE + ['-Db_sanitize=address,undefined', '-Dc_args=-fno-sanitize-recover=all'],
+           [ALL, *SANE, '-Db_sanitize=address,undefined', '-Dc_args=-fno-sanitize-recover=all'],
            UNIT, slow=4, env=MANY),
-    Config('tsan', 'build-tsan', 'gcc', 'g++', SANE + ['-Db_sanitize=thread'], UNIT, slow=8,
+    Config('tsan', 'build-tsan', 'gcc', 'g++', [ALL, *SANE, '-Db_sanitize=thread'], UNIT, slow=8,
            env=MANY),
+    # What there is with a C library alone; its command prints what the README shows.
+    Config('bare', 'build-bare', 'gcc', 'g++', ['-Dauto_features=disabled', '-Dwerror=true'],
+           ['headers']),
 ]
 
 # QEMU's emulation of user space doesn't tell what isn't memory.
-CONFIGS += [Config(name, f'build-{name}', target.compiler, '', ['-Dwerror=true'], UNIT, slow=8,
-                   env={'WEIR_TEST_BLIND': '1'}, target=target)
+CONFIGS += [Config(name, f'build-{name}', target.compiler, '', [ALL, '-Dwerror=true'], UNIT,
+                   slow=8, env={'WEIR_TEST_BLIND': '1'}, target=target)
             for name, target in cross.TARGETS.items()]
 
 # These run what the gcc part has built. What valgrind calls definitely lost is an error, what is

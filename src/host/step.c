@@ -217,6 +217,17 @@ static int give(const char *root, const struct weir_host_step *step)
 	return ret;
 }
 
+/* Whether the kernel has a vfio_iommu_type1 at all, only libkmod would know. */
+static int no_libkmod(const char *module)
+{
+	if (strcmp(module, "vfio_iommu_type1"))
+		return wr_fail(-ENOSYS, "the module %s isn't loaded, and weir was built without "
+			       "libkmod: 'modprobe %s' loads it", module, module);
+	wr_log(WEIR_LOG_WARN, "the module %s isn't loaded, and weir was built without libkmod: if "
+	       "this kernel has it, 'modprobe %s' loads it", module, module);
+	return 0;
+}
+
 static int load_module(const struct weir_host_step *step)
 {
 	int ret = wr_module_load(step->subject);
@@ -226,6 +237,8 @@ static int load_module(const struct weir_host_step *step)
 		wr_log(WEIR_LOG_INFO, "this kernel has no module vfio_iommu_type1");
 		return 0;
 	}
+	if (ret == -ENOSYS)
+		return no_libkmod(step->subject);
 	if (ret == -ENOENT)
 		return wr_fail(ret, "this kernel has no module %s: install the package with the "
 			       "rest of its modules, or a kernel with CONFIG_VFIO_PCI",

@@ -44,7 +44,8 @@ int wr_node_set(const char *root, const struct wr_node *node);
 
 /*
  * Load a kernel module, unless it is there already. Returns 0; -ENOENT when the kernel has none of
- * that name; other -errno, all without a message. A variable, so that tests load none.
+ * that name; -ENOSYS when it isn't there, and weir was built without libkmod; other -errno, all
+ * without a message. A variable, so that tests load none.
  */
 extern int (*wr_module_load)(const char *name);
 

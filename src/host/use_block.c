@@ -6,87 +6,25 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
-#include <libmount/libmount.h>
 #include <stdio.h>
 #include <sys/sysmacros.h>
 
 #include "base/file.h"
 #include "base/holder.h"
 #include "base/sys.h"
+#include "host/mounts.h"
 #include "host/use.h"
 
 #define STACK_MAX 16	/* layers of dm and md upon each other */
 
 struct disks {
 	const char *root;
-	struct libmnt_table *mounts;
-	struct libmnt_table *swaps;
+	struct wr_mounts *mounts;
 	bool nodes;	/* look who has the nodes open, rather than into the tables */
 	int depth;
 };
 
 static int use_disk(struct disks *disks, const char *name, char use[WR_USE_MAX]);
-
-static const char *last_part(const char *path)
-{
-	const char *slash = path ? strrchr(path, '/') : NULL;
-
-	return slash ? slash + 1 : path ? path : "";
-}
-
-/* Some file systems (btrfs) have device numbers of their own, so the source counts as well: by the
- * disk's name, or the one that dm gave it. */
-static bool is_on(struct libmnt_fs *fs, const char *name, const char *dm, dev_t number)
-{
-	const char *source = last_part(mnt_fs_get_srcpath(fs));
-
-	return mnt_fs_get_devno(fs) == number || !strcmp(source, name) ||
-	       (*dm && !strcmp(source, dm));
-}
-
-static int use_mount(struct disks *disks, const char *name, dev_t number, char use[WR_USE_MAX])
-{
-	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
-	char path[WR_PCI_PATH_MAX], dm[128];
-	int ret = WR_USE_NONE;
-	struct libmnt_fs *fs;
-
-	if (!iter)
-		return wr_fail(-ENOMEM, "no memory for the table of mounts");
-	if (snprintf(path, sizeof(path), "%s/sys/class/block/%s/dm/name", disks->root, name) >=
-	    (int)sizeof(path) || wr_read_text(path, dm, sizeof(dm)) < 0)
-		dm[0] = '\0';
-	while (ret != WR_USE_ROOT && !mnt_table_next_fs(disks->mounts, iter, &fs)) {
-		const char *target = mnt_fs_get_target(fs);
-
-		if (!target || !is_on(fs, name, dm, number))
-			continue;
-		snprintf(use, WR_USE_MAX, "%s is mounted on %.150s (%.150s/proc/self/mountinfo)",
-			 name, target, disks->root);
-		ret = strcmp(target, "/") ? WR_USE_SOME : WR_USE_ROOT;
-	}
-	mnt_free_iter(iter);
-	return ret;
-}
-
-static int use_swap(struct disks *disks, const char *name, char use[WR_USE_MAX])
-{
-	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
-	int ret = WR_USE_NONE;
-	struct libmnt_fs *fs;
-
-	if (!iter)
-		return wr_fail(-ENOMEM, "no memory for the table of swaps");
-	while (!ret && !mnt_table_next_fs(disks->swaps, iter, &fs)) {
-		if (strcmp(last_part(mnt_fs_get_source(fs)), name))
-			continue;
-		snprintf(use, WR_USE_MAX, "%s is swap (%.200s/proc/swaps); 'swapoff' ends that",
-			 name, disks->root);
-		ret = WR_USE_SOME;
-	}
-	mnt_free_iter(iter);
-	return ret;
-}
 
 /* What is built on it: in use by being there, and the root file system may be on that. */
 static int use_holders(struct disks *disks, const char *name, char use[WR_USE_MAX])
@@ -162,9 +100,7 @@ static int use_disk(struct disks *disks, const char *name, char use[WR_USE_MAX])
 	if (disks->nodes)
 		return use_node(disks, name, use);
 	disks->depth++;
-	ret = use_mount(disks, name, makedev(major, minor), use);
-	if (ret == WR_USE_NONE)
-		ret = use_swap(disks, name, use);
+	ret = wr_mounts_use(disks->mounts, name, makedev(major, minor), use);
 	if (ret == WR_USE_NONE || ret == WR_USE_SOME) {
 		more = use_holders(disks, name, also);
 		if (more < 0 || more == WR_USE_ROOT || (more && !ret)) {
@@ -212,29 +148,6 @@ static bool is_by_path(const char *root, const char *target, const char *address
 	return found;
 }
 
-static int read_tables(struct disks *disks)
-{
-	char path[WR_PCI_PATH_MAX];
-	int ret;
-
-	disks->mounts = mnt_new_table();
-	disks->swaps = mnt_new_table();
-	if (!disks->mounts || !disks->swaps)
-		return wr_fail(-ENOMEM, "no memory for the table of mounts");
-	snprintf(path, sizeof(path), "%s/proc/self/mountinfo", disks->root);
-	ret = mnt_table_parse_file(disks->mounts, path);
-	if (ret)
-		return wr_fail(ret < 0 ? ret : -EIO, "%s can't be read, so nobody knows what is "
-			       "mounted", path);
-	/* A kernel without swap has no such file. */
-	snprintf(path, sizeof(path), "%s/proc/swaps", disks->root);
-	if (wr_sys->access(path))
-		return 0;
-	ret = mnt_table_parse_swaps(disks->swaps, path);
-	return ret ? wr_fail(ret < 0 ? ret : -EIO, "%s can't be read, so nobody knows what is "
-			     "swap", path) : 0;
-}
-
 static int use_disks(struct disks *disks, const char *address, char use[WR_USE_MAX])
 {
 	char one[WR_USE_MAX];
@@ -249,8 +162,10 @@ static int use_disks(struct disks *disks, const char *address, char use[WR_USE_M
 		if (!wr_path_has(class.target, address) &&
 		    !is_by_path(disks->root, class.target, address))
 			continue;
-		found = disks->mounts ? 0 : read_tables(disks);
-		if (!found)
+		found = disks->mounts ? 0 : wr_mounts_read(disks->root, &disks->mounts);
+		if (found)
+			wr_fail_in(found, "%s", address);
+		else
 			found = use_disk(disks, name, one);
 		if (found < 0 || found > ret) {
 			ret = found;
@@ -271,7 +186,6 @@ int wr_use_block(const char *root, const struct weir_host_function *fn, char use
 	disks.nodes = true;
 	if (!ret)
 		ret = use_disks(&disks, fn->address, use);
-	mnt_unref_table(disks.mounts);
-	mnt_unref_table(disks.swaps);
+	wr_mounts_free(disks.mounts);
 	return ret;
 }

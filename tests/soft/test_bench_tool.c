@@ -25,6 +25,7 @@
 #include "weir.h"
 
 #include <cmocka.h>
+#include <json-c/json.h>
 
 static char out[1 << 16], err[4096];
 

@@ -14,6 +14,7 @@
 #include "nvme.h"
 
 #include <cmocka.h>
+#include <json-c/json.h>
 
 #include "drivers/nvme/spec.h"
 #include "tests/soft/nvme_model.h"

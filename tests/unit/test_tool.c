@@ -16,11 +16,12 @@
 #include "weir.h"
 
 #include <cmocka.h>
+#include <json-c/json.h>
 
 #include "fake_vfio.h"
 #include "tree.h"
+#include "verb.h"
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define ADDR "0000:01:00.0"
 #define NONE "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
 
@@ -35,73 +36,6 @@ static int free_tree(void **state)
 {
 	tree_free(*state);
 	return 0;
-}
-
-/* ---- running a verb ---- */
-
-struct outcome {
-	int status;
-	char out[65536];
-	char err[4096];
-};
-
-static int redirect(FILE *stream, int fd, FILE **to)
-{
-	int saved = dup(fd);
-
-	fflush(stream);
-	*to = tmpfile();
-	assert_non_null(*to);
-	assert_true(saved >= 0 && dup2(fileno(*to), fd) == fd);
-	return saved;
-}
-
-static void restore(FILE *stream, int fd, int saved, FILE *from, char *text, size_t size)
-{
-	size_t len;
-
-	fflush(stream);
-	assert_int_equal(dup2(saved, fd), fd);
-	close(saved);
-	rewind(from);
-	len = fread(text, 1, size - 1, from);
-	text[len] = '\0';
-	fclose(from);
-}
-
-/* The arguments end with a NULL; getopt() may change their order. */
-static struct outcome run(int (*verb)(int, char **), ...)
-{
-	static struct outcome outcome;
-	char *argv[16];
-	int argc = 0, saved_out, saved_err;
-	FILE *out, *err;
-	va_list ap;
-
-	va_start(ap, verb);
-	do {
-		assert_true((size_t)argc < ARRAY_SIZE(argv));
-		argv[argc] = va_arg(ap, char *);
-	} while (argv[argc++]);
-	va_end(ap);
-	saved_out = redirect(stdout, STDOUT_FILENO, &out);
-	saved_err = redirect(stderr, STDERR_FILENO, &err);
-	optind = 0;
-	outcome.status = verb(argc - 1, argv);
-	restore(stdout, STDOUT_FILENO, saved_out, out, outcome.out, sizeof(outcome.out));
-	restore(stderr, STDERR_FILENO, saved_err, err, outcome.err, sizeof(outcome.err));
-	return outcome;
-}
-
-/* Exit status 2, nothing on stdout, one sentence on stderr that has @part in it. */
-static void assert_complaint(const struct outcome *outcome, const char *part)
-{
-	assert_int_equal(outcome->status, EXIT_UNKNOWN);
-	assert_string_equal(outcome->out, "");
-	assert_int_equal(strncmp(outcome->err, "weir: ", 6), 0);
-	assert_ptr_equal(strchr(outcome->err, '\n'), outcome->err + strlen(outcome->err) - 1);
-	if (!strstr(outcome->err, part))
-		fail_msg("'%s' isn't in: %s", part, outcome->err);
 }
 
 static struct json_object *parse(const char *text)

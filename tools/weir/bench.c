@@ -242,14 +242,14 @@ static void print_table(void)
 		{ .name = "BARE", .right = true }, { .name = "UNIT" },
 		{ .name = "RATIO", .right = true }, { .name = "NOTE", .wrap = true },
 	};
-	struct libscols_table *table;
+	struct out_table *table;
 	size_t n = 6;
 
 	for (const struct bench *b = cases; b < cases + n_cases; b++)
 		n = b->note ? 7 : n;
 	table = table_new(columns, n, true);
 	for (const struct bench *b = cases; b < cases + n_cases; b++) {
-		struct libscols_line *row = table_row(table);
+		struct out_row *row = table_row(table);
 
 		table_cell(row, 0, "%s", b->bench);
 		table_cell(row, 1, "%s", b->name);

@@ -50,7 +50,7 @@ static bool is_bridge(const struct weir_host_function *fn)
 
 enum { KEY, VALUE };
 
-static struct libscols_table *pairs(void)
+static struct out_table *pairs(void)
 {
 	static const struct column columns[] = {
 		[KEY] = { .name = "KEY" },
@@ -60,9 +60,9 @@ static struct libscols_table *pairs(void)
 	return table_new(columns, 2, false);
 }
 
-static struct libscols_line *pair(struct libscols_table *table, const char *key)
+static struct out_row *pair(struct out_table *table, const char *key)
 {
-	struct libscols_line *row = table_row(table);
+	struct out_row *row = table_row(table);
 
 	table_cell(row, KEY, "  %s", key);
 	return row;
@@ -71,7 +71,7 @@ static struct libscols_line *pair(struct libscols_table *table, const char *key)
 static void print_ids(const struct info *info, struct names *names)
 {
 	const struct weir_host_function *fn = &info->fn;
-	struct libscols_table *table = pairs();
+	struct out_table *table = pairs();
 	char buf[2 * NAME_TEXT_MAX];
 	const char *name;
 
@@ -108,7 +108,7 @@ static void print_group(const struct info *info, struct names *names)
 		[NOTE] = { .name = "NOTE" },
 		[NAME] = { .name = "NAME", .cut = true },
 	};
-	struct libscols_table *table;
+	struct out_table *table;
 	char buf[2 * NAME_TEXT_MAX];
 
 	if (info->fn.group < 0)
@@ -117,7 +117,7 @@ static void print_group(const struct info *info, struct names *names)
 	table = table_new(columns, 4, false);
 	for (int i = 0; i < info->n_members; i++) {
 		const struct weir_host_function *member = info->members[i];
-		struct libscols_line *row = table_row(table);
+		struct out_row *row = table_row(table);
 
 		table_cell(row, ADDRESS, "  %s", member->address);
 		table_cell(row, DRIVER, "%s", *member->driver ? member->driver : "-");
@@ -140,7 +140,7 @@ static void print_regions(const struct info *info)
 		[TYPE] = { .name = "TYPE" },
 	};
 	char size[SIZE_TEXT_MAX], where[32];
-	struct libscols_table *table;
+	struct out_table *table;
 
 	if (info->n_regions <= 0)
 		return;
@@ -148,7 +148,7 @@ static void print_regions(const struct info *info)
 	table = table_new(columns, 3, false);
 	for (int i = 0; i < info->n_regions; i++) {
 		const struct info_region *region = &info->regions[i];
-		struct libscols_line *row = table_row(table);
+		struct out_row *row = table_row(table);
 
 		snprintf(where, sizeof(where), " at 0x%llx", (unsigned long long)region->start);
 		table_cell(row, REGION, "  %s", region_name(region->region));
@@ -161,9 +161,9 @@ static void print_regions(const struct info *info)
 	table_print(table);
 }
 
-static void print_vectors(struct libscols_table *table, const char *name, int vectors)
+static void print_vectors(struct out_table *table, const char *name, int vectors)
 {
-	struct libscols_line *row = pair(table, name);
+	struct out_row *row = pair(table, name);
 
 	if (vectors < 0)
 		table_cell(row, VALUE, UNSEEN);
@@ -175,8 +175,8 @@ static void print_vectors(struct libscols_table *table, const char *name, int ve
 
 static void print_interrupts(const struct info *info)
 {
-	struct libscols_table *table = pairs();
-	struct libscols_line *row;
+	struct out_table *table = pairs();
+	struct out_row *row;
 
 	say_heading("interrupts");
 	row = pair(table, "INTx");
@@ -199,7 +199,7 @@ static void print_caps(const struct info *info)
 		[ID] = { .name = "ID" },
 		[NAME] = { .name = "NAME", .cut = true },
 	};
-	struct libscols_table *table;
+	struct out_table *table;
 
 	say_heading("capabilities");
 	if (info->n_caps <= 0) {
@@ -210,7 +210,7 @@ static void print_caps(const struct info *info)
 	for (int i = 0; i < info->n_caps; i++) {
 		const struct weir_cap *cap = &info->caps[i];
 		const char *name = weir_cap_name(cap);
-		struct libscols_line *row = table_row(table);
+		struct out_row *row = table_row(table);
 
 		table_cell(row, OFFSET, "  0x%03x", cap->offset);
 		table_cell(row, ID, cap->extended ? "%04x" : "%02x", cap->id);
@@ -256,7 +256,7 @@ static void features_text(const struct info_interface *itf, char *text, size_t r
 						info_features[i].name);
 }
 
-static void print_windows(const struct info_interface *itf, struct libscols_table *table)
+static void print_windows(const struct info_interface *itf, struct out_table *table)
 {
 	char text[1024];
 
@@ -274,7 +274,7 @@ static void print_windows(const struct info_interface *itf, struct libscols_tabl
 void info_print_interface(const struct info *info)
 {
 	const struct info_interface *itf = &info->interface;
-	struct libscols_table *table;
+	struct out_table *table;
 	char text[1024];
 
 	say_heading("weir");

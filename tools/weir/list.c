@@ -48,7 +48,7 @@ static void print_json(const struct weir_host *host, struct names *names)
 	js_print(list);
 }
 
-static void number_cell(struct libscols_line *row, size_t column, int number)
+static void number_cell(struct out_row *row, size_t column, int number)
 {
 	if (number < 0)
 		table_cell(row, column, "-");
@@ -56,7 +56,7 @@ static void number_cell(struct libscols_line *row, size_t column, int number)
 		table_cell(row, column, "%d", number);
 }
 
-static void text_cell(struct libscols_line *row, size_t column, const char *text)
+static void text_cell(struct out_row *row, size_t column, const char *text)
 {
 	table_cell(row, column, "%s", text && *text ? text : "-");
 }
@@ -75,12 +75,12 @@ static void print_table(const struct weir_host *host, struct names *names)
 		[CLASS] = { .name = "CLASS", .cut = true },
 		[NAME] = { .name = "NAME", .cut = true },
 	};
-	struct libscols_table *table = table_new(columns, COLUMNS, true);
+	struct out_table *table = table_new(columns, COLUMNS, true);
 	const struct weir_host_function *fn;
 	char buf[2 * NAME_TEXT_MAX];
 
 	for (unsigned int i = 0; (fn = weir_host_function(host, i)); i++) {
-		struct libscols_line *row = table_row(table);
+		struct out_row *row = table_row(table);
 
 		table_cell(row, ADDRESS, "%s", fn->address);
 		table_cell(row, ID, "%04x:%04x", fn->vendor, fn->device);

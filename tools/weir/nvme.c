@@ -230,7 +230,7 @@ static int identify_json(const struct disk *disk)
 	js_add(object, "max_namespaces", js_size(info->namespaces));
 	js_add(object, "namespaces", list);
 	if (status)
-		json_object_put(object);
+		js_free(object);
 	else
 		js_print(object);
 	return status;
@@ -238,7 +238,7 @@ static int identify_json(const struct disk *disk)
 
 static void row_namespace(void *arg, const struct nvme_ns *ns)
 {
-	struct libscols_line *row = table_row(arg);
+	struct out_row *row = table_row(arg);
 	char block[SIZE_TEXT_MAX], size[SIZE_TEXT_MAX], used[SIZE_TEXT_MAX];
 
 	table_cell(row, 0, "%u", ns->id);
@@ -249,12 +249,12 @@ static void row_namespace(void *arg, const struct nvme_ns *ns)
 	table_cell(row, 5, "%u B", ns->metadata);
 }
 
-static void fact(struct libscols_table *table, const char *name, const char *fmt, ...)
+static void fact(struct out_table *table, const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static void fact(struct libscols_table *table, const char *name, const char *fmt, ...)
+static void fact(struct out_table *table, const char *name, const char *fmt, ...)
 {
-	struct libscols_line *row = table_row(table);
+	struct out_row *row = table_row(table);
 	char text[256];
 	va_list ap;
 
@@ -273,8 +273,8 @@ static int identify_table(const struct disk *disk)
 		{ .name = "BLOCKS", .right = true }, { .name = "OF", .right = true },
 		{ .name = "USED", .right = true }, { .name = "METADATA", .right = true },
 	};
-	struct libscols_table *table = table_new(facts, 2, false);
-	struct libscols_table *namespaces = table_new(columns, 6, true);
+	struct out_table *table = table_new(facts, 2, false);
+	struct out_table *namespaces = table_new(columns, 6, true);
 	const struct nvme_info *info = &disk->info;
 	char text[SIZE_TEXT_MAX], version[32], where[WINDOW_TEXT_MAX];
 	int status = each_namespace(disk, row_namespace, namespaces);

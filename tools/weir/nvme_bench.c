@@ -365,11 +365,11 @@ static void print_table(const struct bench *b)
 		{ .name = "50 %", .right = true }, { .name = "99 %", .right = true },
 		{ .name = "99.9 %", .right = true }, { .name = "MAX", .right = true },
 	};
-	struct libscols_table *table = table_new(columns, 10, true);
+	struct out_table *table = table_new(columns, 10, true);
 	char size[SIZE_TEXT_MAX], where[WINDOW_TEXT_MAX];
 
 	for (const struct phase *p = b->phases; p < b->phases + b->n_phases; p++) {
-		struct libscols_line *row = table_row(table);
+		struct out_row *row = table_row(table);
 		double n = p->commands ? (double)p->commands : 1;
 
 		table_cell(row, 0, "%s", op_name(p->op));

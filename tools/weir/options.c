@@ -49,6 +49,9 @@ int read_own_options(int argc, char **argv, const struct own_option *own, size_t
 			puts(usage);
 			return EXIT_YES;
 		case 'j':
+			if (!js_there())
+				return fail("%s: weir was built without json-c, so there is no "
+					    "--json", argv[0]);
 			options->json = true;
 			break;
 		case OWN:

@@ -10,8 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <json-c/json.h>
-#include <libsmartcols/libsmartcols.h>
+struct json_object;	/* json-c's */
+struct out_row;
+struct out_table;
 
 /* Print "weir: SENTENCE" to stderr; returns EXIT_UNKNOWN. */
 int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -39,14 +40,17 @@ struct column {
 	bool right;
 };
 
-struct libscols_table *table_new(const struct column *columns, size_t n, bool headings);
-struct libscols_line *table_row(struct libscols_table *table);
-void table_cell(struct libscols_line *row, size_t column, const char *fmt, ...)
+struct out_table *table_new(const struct column *columns, size_t n, bool headings);
+struct out_row *table_row(struct out_table *table);
+void table_cell(struct out_row *row, size_t column, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* @colour: a name that smartcols knows ("green"). */
-void table_colour(struct libscols_line *row, size_t column, const char *colour);
+void table_colour(struct out_row *row, size_t column, const char *colour);
 /* Print the table and free it. */
-void table_print(struct libscols_table *table);
+void table_print(struct out_table *table);
+
+/* Whether there is JSON: not without json-c. */
+bool js_there(void);
 
 struct json_object *js_object(void);
 struct json_object *js_list(void);
@@ -61,7 +65,8 @@ struct json_object *js_bool(bool value);
 struct json_object *js_real(double value);
 void js_add(struct json_object *object, const char *key, struct json_object *value);
 void js_append(struct json_object *list, struct json_object *value);
-/* Print the value and free it. */
+/* Print the value and free it; or free it alone. */
 void js_print(struct json_object *value);
+void js_free(struct json_object *value);
 
 #endif

@@ -707,12 +707,12 @@ static void print_table(const struct test *t, const struct outcome outcomes[STEP
 	static const struct column columns[] = {
 		{ .name = "STEP" }, { .name = "RESULT" }, { .name = "WHY", .wrap = true },
 	};
-	struct libscols_table *table = table_new(columns, 3, true);
+	struct out_table *table = table_new(columns, 3, true);
 	unsigned int counts[3] = { 0 };
 	char where[WINDOW_TEXT_MAX];
 
 	for (size_t i = 0; i < STEPS; i++) {
-		struct libscols_line *row = table_row(table);
+		struct out_row *row = table_row(table);
 
 		table_cell(row, 0, "%s", steps[i].name);
 		table_cell(row, 1, "%s", results[outcomes[i].result].name);

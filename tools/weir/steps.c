@@ -69,7 +69,7 @@ void steps_show(void *arg, const struct weir_host_step *steps, size_t n)
 		[WHY] = { .name = "WHY", .wrap = true },
 	};
 	struct steps *shown = arg;
-	struct libscols_table *table;
+	struct out_table *table;
 	size_t last = TO;
 
 	if (shown->json) {
@@ -81,7 +81,7 @@ void steps_show(void *arg, const struct weir_host_step *steps, size_t n)
 			last = WHY;
 	table = table_new(columns, last + 1, true);
 	for (size_t i = 0; i < n; i++) {
-		struct libscols_line *row = table_row(table);
+		struct out_row *row = table_row(table);
 
 		table_cell(row, SUBJECT, "%s", steps[i].subject);
 		table_cell(row, STEP, "%s", action_name(steps[i].action));

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* Without libpci no name is known, and numbers are shown. */
+#include "function.h"
+
+struct names *names_open(void)
+{
+	return NULL;
+}
+
+void names_close(struct names *names)
+{
+	(void)names;
+}
+
+const char *vendor_name(struct names *names, const struct weir_host_function *fn,
+			char buf[NAME_TEXT_MAX])
+{
+	(void)names, (void)fn, (void)buf;
+	return NULL;
+}
+
+const char *device_name(struct names *names, const struct weir_host_function *fn,
+			char buf[NAME_TEXT_MAX])
+{
+	(void)names, (void)fn, (void)buf;
+	return NULL;
+}
+
+const char *subsystem_name(struct names *names, const struct weir_host_function *fn,
+			   char buf[NAME_TEXT_MAX])
+{
+	(void)names, (void)fn, (void)buf;
+	return NULL;
+}
+
+const char *class_name(struct names *names, const struct weir_host_function *fn,
+		       char buf[NAME_TEXT_MAX])
+{
+	(void)names, (void)fn, (void)buf;
+	return NULL;
+}
