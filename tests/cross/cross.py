@@ -46,9 +46,21 @@ class Target:
         return f'{self.triplet}-gcc'
 
     def sysroot(self):
+        return self._packages('sysroot', LIBRARIES)
+
+    def busybox(self):
+        """The userland of machines of that architecture."""
+        return self._packages('busybox', ('busybox-static',), '^busybox-static$')
+
+    def ldd(self, cache):
+        """The command that lists a program's libraries, as ldd does."""
+        return (str(cache.tree(QEMU) / 'usr/bin' / self.qemu), '-L',
+                str(cache.tree(self.sysroot())), '-E', 'LD_TRACE_LOADED_OBJECTS=1')
+
+    def _packages(self, what, names, only=''):
         suite = host_suite()
-        return PackageSet(f'sysroot-{self.name}', LIBRARIES, suite=suite, suites=(suite,),
-                          arch=self.name)
+        return PackageSet(f'{what}-{self.name}', names, suite=suite, suites=(suite,),
+                          arch=self.name, only=only)
 
 
 TARGETS = {target.name: target for target in (

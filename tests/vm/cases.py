@@ -7,6 +7,7 @@ outcome on the host and returns why it is wrong, or nothing. What goes for every
 """
 
 import functools
+import json
 import re
 
 import expected
@@ -58,13 +59,44 @@ MACHINE_CASES = [
          check_kernel, needs=()),
 ]
 
+def check_reserved(machine, outcome):
+    """Where interrupts are written to nothing can be mapped; everything else is left."""
+    regions, _, report = outcome.stdout.partition("{")
+    kept = [tuple(int(text, 16) for text in line.split()[:2]) for line in regions.splitlines()
+            if line.split()[2] != "direct-relaxable"]
+    if machine.msi and machine.msi not in kept:
+        return f"the kernel keeps {kept}, not {machine.msi}"
+    ranges = [(int(found["first"], 16), int(found["last"], 16))
+              for found in json.loads("{" + report)["weir"]["iova_ranges"]]
+    for first, last in kept:
+        if any(start <= last and first <= end for start, end in ranges):
+            return f"{first:#x} to {last:#x} is in weir's {ranges}"
+        if not any(end == first - 1 for _, end in ranges):
+            return f"nothing ends before {first:#x}: {ranges}"
+    return ended_well(machine, outcome)
+
+
+# Where devices are found by a device tree, a function gets its group when the first driver is tried
+# with it.
 GROUP_CASES = [
     Case("groups", """
-for name in EDU NVME PAIR0 PAIR1 MIXED_EDU MIXED_NVME PORT BEHIND; do
+names="EDU NVME PAIR0 PAIR1 MIXED_EDU MIXED_NVME PORT BEHIND"
+for name in $names; do
+	eval address=\\$WEIR_TEST_$name
+	[ -e $PCI/$address/iommu_group ] || taken --force $address -- true
+done
+for name in $names; do
 	eval address=\\$WEIR_TEST_$name
 	echo WEIR_TEST_$name $(ls $PCI/$address/iommu_group/devices)
 done
-""", check_groups, needs=()),
+""", check_groups),
+    Case("reserved", """
+kept_and_left() {
+	cat $PCI/$WEIR_TEST_EDU/iommu_group/reserved_regions &&
+		weir info --json $WEIR_TEST_EDU
+}
+taken $WEIR_TEST_EDU -- kept_and_left
+""", check_reserved),
 ]
 
 TAKE_CASES = [Case(f"take-{name.lower()}", f"""
@@ -220,6 +252,15 @@ def not_loud(report):
     return f"'{silent[0]}' doesn't say that it isn't" if silent else ""
 
 
+def located(fault):
+    """A fault whose device is told as a stream, with the device's name for it."""
+    if "stream" not in fault:
+        return fault
+    stream = int(fault["stream"], 16)
+    device = f"{stream >> 8:02x}:{stream >> 3 & 0x1f:02x}.{stream & 7}"
+    return {"device": device, "address": hex(int(fault["address"], 16))}
+
+
 def fault_missing(report, address, kernel, pattern):
     """Why the kernel's log doesn't confirm that the IOMMU stopped the device; the
     selftest alone could be fooled, the IOMMU's own report can't."""
@@ -228,7 +269,7 @@ def fault_missing(report, address, kernel, pattern):
         return "'DMA outside the mapping is blocked' names no address"
     if not pattern:
         return ""
-    faults = [match.groupdict() for match in pattern.finditer("\n".join(kernel))]
+    faults = [located(match.groupdict()) for match in pattern.finditer("\n".join(kernel))]
     for fault in faults:
         where = int(fault["address"], 16) >> PAGE if "address" in fault else None
         if address.endswith(fault.get("device", "")) and (

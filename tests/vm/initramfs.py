@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The guest's root file system: one cpio archive, written here and kept in memory."""
 
+import dataclasses
 import gzip
 import io
 import re
@@ -62,39 +63,60 @@ class Cpio:
         self._out.write(b"\0" * (-self._out.tell() % 4))
 
 
-def static_busybox():
-    """The host's busybox, which must need no library."""
+@dataclasses.dataclass(frozen=True)
+class Userland:
+    """What the guest's programs are taken from: the host's own, or another architecture's.
+
+    `ldd` is a command that lists a program's libraries as its own loader finds them, below `root`
+    or, those of the build, where it says. `busybox` must need no library.
+    """
+
+    busybox: Path
+    ldd: tuple
+    root: Path = Path("/")
+
+    def shell(self):
+        """busybox, as it will be the guest's."""
+        data = self.busybox.read_bytes()
+        if b"/ld-linux" in data[:4096] or b"/ld64.so" in data[:4096]:
+            raise BuildError(f"{self.busybox} needs shared libraries: install busybox-static")
+        return data
+
+    def libraries(self, program):
+        """The shared libraries of a program of this build: (name in the guest, file). The loader
+        is where the program expects it, the rest in /usr/lib."""
+        done = subprocess.run([*self.ldd, program], capture_output=True, text=True, check=False)
+        if done.returncode:
+            if "not a dynamic executable" in done.stdout + done.stderr:
+                return []
+            raise BuildError(f"ldd {program} failed: {done.stderr.strip() or done.stdout.strip()}")
+        missing = re.findall(r"^\s*(\S+) => not found", done.stdout, re.M)
+        if missing:
+            raise BuildError(f"{program} needs {', '.join(missing)}, not found: run make")
+        found = []
+        for arrow, path in re.findall(r"(=> |^\s*)(/\S+) \(", done.stdout, re.M):
+            inside = self.root / path.lstrip("/")
+            name = f"/usr/lib/{Path(path).name}" if arrow.strip() else path
+            found.append((name, inside if inside.exists() else Path(path)))
+        return found
+
+
+def host_userland():
+    """The host's own."""
     path = shutil.which("busybox")
     if not path:
         raise BuildError("busybox is missing: install busybox-static (scripts/setup does)")
-    data = Path(path).read_bytes()
-    if b"/ld-linux" in data[:4096]:
-        raise BuildError(f"{path} needs shared libraries: install busybox-static")
-    return data
+    return Userland(Path(path), ("ldd",))
 
 
-def libraries(program):
-    """The shared libraries of a program of this build, as its own loader finds them."""
-    done = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
-    if done.returncode:
-        if "not a dynamic executable" in done.stdout + done.stderr:
-            return []
-        raise BuildError(f"ldd {program} failed: {done.stderr.strip() or done.stdout.strip()}")
-    missing = re.findall(r"^\s*(\S+) => not found", done.stdout, re.M)
-    if missing:
-        raise BuildError(f"{program} needs {', '.join(missing)}, not found: run make")
-    return [Path(path) for path in re.findall(r"(?:=> |^\s*)(/\S+) \(", done.stdout, re.M)]
-
-
-def add_program(archive, program, name):
-    """A program with its libraries: the loader where it expects it, the rest in /usr/lib."""
+def add_program(archive, userland, program, name):
+    """A program with its libraries."""
     archive.file(name, Path(program).read_bytes(), 0o755)
-    for library in libraries(program):
-        target = str(library) if library.name.startswith("ld-") else f"/usr/lib/{library.name}"
+    for target, library in userland.libraries(program):
         archive.file(target, library.read_bytes(), 0o755)
 
 
-def build(machine, cases, modules, programs, folder, index=()):
+def build(machine, userland, cases, modules, programs, folder, index=()):
     """The archive for one run.
 
     `modules` are (name, content) in loading order, `programs` (guest path, host path),
@@ -102,7 +124,7 @@ def build(machine, cases, modules, programs, folder, index=()):
     """
     archive = Cpio()
     archive.node("/dev/console", 5, 1)
-    archive.file("/bin/busybox", static_busybox(), 0o755)
+    archive.file("/bin/busybox", userland.shell(), 0o755)
     archive.file("/init", (folder / "init").read_bytes(), 0o755)
     archive.file("/lib/helpers.sh", (folder / "helpers.sh").read_bytes())
     archive.file("/etc/passwd", "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")
@@ -117,9 +139,10 @@ def build(machine, cases, modules, programs, folder, index=()):
     for path, data in index:
         archive.file(path, data)
     for name, path in programs:
-        add_program(archive, path, name)
+        add_program(archive, userland, path, name)
 
     environment = [f"export {name}={address}" for name, address in machine.devices.items()]
+    environment += [f"export WEIR_TEST_RESULTS=/dev/{machine.results}"]
     environment += [f"SETTLE='{' '.join(machine.settle)}'", f"MACHINE_LIMIT={machine.limit}"]
     archive.file("/etc/weir-test/environment", "\n".join(environment) + "\n")
     listing = ""

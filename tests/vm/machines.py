@@ -7,25 +7,38 @@ import re
 from kernels import LINUX, LINUX_CONTAINER, Kernel
 from packages import PackageSet
 
-QEMU = PackageSet("qemu", ("qemu-system-x86", "qemu-system-data", "seabios"),
-                  suite="trixie-backports")
+QEMU = PackageSet("qemu", ("qemu-system-x86", "qemu-system-arm", "qemu-system-ppc",
+                           "qemu-system-data", "seabios"), suite="trixie-backports")
 LINUX_DEBIAN = PackageSet("linux-debian", ("linux-image-amd64",), suite="trixie",
                           only=r"^linux-image-[0-9]")
 
 
-# What an IOMMU says in the kernel's log when it stops a device, with groups named `device` and
-# `address` where it tells. virtio-iommu says nothing. QEMU's AMD-Vi says 0 for every address, and
-# for a device behind a bridge names another.
+def _debian(flavour, arch):
+    """Debian's kernel for another architecture; of POWER's there are two sizes of pages."""
+    return PackageSet(f"linux-debian-{flavour}", (f"linux-image-{flavour}",), suite="trixie",
+                      suites=("trixie",), only=r"^linux-image-[0-9]", arch=arch)
+
+
+# What an IOMMU says in the kernel's log when it stops a device, with groups named `device` or
+# `stream` and `address` where it tells; a stream is bus, device and function as a number.
+# virtio-iommu and POWER's say nothing. QEMU's AMD-Vi says 0 for every address, and for a device
+# behind a bridge names another.
 DMAR = re.compile(r"DMAR: \[DMA (?:Read|Write)[^\]]*\] Request device \[(?P<device>[0-9a-f:.]+)\] "
                   r"fault addr (?P<address>0x[0-9a-f]+)")
 AMD_VI = re.compile(r"AMD-Vi: Event logged \[IO_PAGE_FAULT ")
+# A record of 4 x 64 bits (Arm SMMU v3 specification, 7.3.12 F_TRANSLATION), one a line.
+SMMU = re.compile(r"event 0x10 received:\n.*\t0x(?P<stream>[0-9a-f]{8})[0-9a-f]{8}\n"
+                  r".*\t0x[0-9a-f]{16}\n.*\t0x(?P<address>[0-9a-f]{16})\n")
 
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
     """One emulated machine.
 
-    `kernel` is a packaged one or one that is built here, `release` a pattern for its name.
+    `kernel` is a packaged one, maybe of another architecture than the host's, or one that is
+    built here; `release` a pattern for its name.
+    `results` is the guest's name of the second serial port, and `bare` says that QEMU adds
+    nothing to the arguments by itself; a machine may need what it adds.
     `devices` are the addresses that the guest's environment and the cases know by name,
     `settle` those that get a driver by themselves, and which: they are waited for before the
     first case, and given back to it after the last.
@@ -39,6 +52,7 @@ class Machine:
     `iommu` says whether there is one, `interfaces` which ones weir finds its devices by: the
     first is the one that it takes by itself. `container` is who provides /dev/vfio/vfio, and
     `unsafe_interrupts` says that they aren't remapped, but allowed.
+    `msi` are the first and the last address that the IOMMU keeps for interrupts, if it does.
     `iova_last` is the highest IOVA that it translates, `dirty_tracking` what the first of its
     interfaces has of that, and `faults` how the kernel's log tells of blocked DMA, if it does.
     `limit` and `boot_limit` are seconds; `grace` is how long the guest may stay silent
@@ -55,6 +69,8 @@ class Machine:
     devices: dict
     settle: dict
     release: str = "deb13"
+    results: str = "ttyS1"
+    bare: bool = True
     programs: dict = dataclasses.field(default_factory=dict)
     selftests: dict = dataclasses.field(default_factory=dict)
     command: bool = True
@@ -66,6 +82,7 @@ class Machine:
     interfaces: tuple = ("type1v2", "type1")
     container: str = "vfio"
     unsafe_interrupts: bool = False
+    msi: tuple = (0xfee00000, 0xfeefffff)
     iova_last: int = 0
     dirty_tracking: str = "all"
     faults: re.Pattern | None = DMAR
@@ -73,6 +90,11 @@ class Machine:
     boot_limit: int = 180
     grace: int = 45
     soak: str = ""
+
+    @property
+    def arch(self):
+        """Debian's name of its architecture; empty, it is the host's own."""
+        return self.kernel.arch if isinstance(self.kernel, PackageSet) else ""
 
     @property
     def consent(self):
@@ -349,6 +371,27 @@ SOAK = {"programs": {"killed": ("EDU", "BEHIND", "NVME"),
         "command": False}
 
 
+def _arm64():
+    """Arm's SMMUv3. The kernel finds the devices by a device tree, and so they get their groups
+    when the first driver is tried with them (drivers/iommu/of_iommu.c)."""
+    return Machine(
+        name="arm64",
+        kernel=_debian("arm64", "arm64"),
+        program="qemu-system-aarch64",
+        arguments=("-M", "virt,iommu=smmuv3,gic-version=3", "-cpu", "max", "-smp", "2", "-m", "1G",
+                   *X86_DEVICES),
+        append="console=ttyAMA0 cryptomgr.notests",
+        results="ttyAMA1",
+        modules=("vfio-pci", "vfio_iommu_type1", "nvme"),
+        devices=X86_NAMES,
+        settle=X86_SETTLE,
+        programs={"vfio": ("EDU", "PAIR0", "PAIR1", "NVME")},
+        msi=(0x8000000, 0x80fffff),
+        iova_last=(1 << 48) - 1,
+        faults=SMMU,
+    )
+
+
 MACHINES = {machine.name: machine for machine in (
     _vtd("vtd", 48, thorough=True),
     _vtd("vtd39", 39, ",aw-bits=39"),
@@ -376,4 +419,5 @@ MACHINES = {machine.name: machine for machine in (
     _built("vtd-container", _intel(",caching-mode=on"), kernel=LINUX_CONTAINER,
            release="-weir-container$", container="iommufd"),
     _built("none-container", kernel=LINUX_CONTAINER, release="-weir-container$", **_NO_IOMMU),
+    _arm64(),
 )}

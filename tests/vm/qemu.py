@@ -15,7 +15,7 @@ from frames import Reader
 from qmp import Monitor, MonitorError
 
 POLL = 0.05
-COMMON = ("-nodefaults", "-display", "none", "-no-reboot", "-accel", "tcg,thread=multi")
+COMMON = ("-display", "none", "-monitor", "none", "-no-reboot", "-accel", "tcg,thread=multi")
 APPEND = "loglevel=6 panic=-1 log_buf_len=4M printk.devkmsg=on"
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
@@ -46,7 +46,8 @@ def command(tree, machine):
     return [str(libraries / "ld-linux-x86-64.so.2"), "--library-path",
             f"{libraries}:{libraries / 'qemu'}", str(tree / "usr/bin" / machine.program),
             "-L", str(tree / "usr/share/qemu"), "-L", str(tree / "usr/share/seabios"),
-            "-L", str(tree / "usr/lib/ipxe/qemu"), *COMMON, *machine.arguments]
+            "-L", str(tree / "usr/lib/ipxe/qemu"), *COMMON,
+            *(["-nodefaults"] if machine.bare else []), *machine.arguments]
 
 
 def environment(tree):

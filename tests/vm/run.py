@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Run weir's tests on real kernels in QEMU, packaged ones and some that are built here.
 
-Needs no right and no KVM. The first run downloads QEMU, a kernel and a kernel's source (about
-300 MB) into ${XDG_CACHE_HOME:-~/.cache}/weir, and builds kernels beside the machines that don't
-need them; later runs use no network and build nothing.
+Needs no right and no KVM. The first run downloads QEMU, kernels and a kernel's source (about
+500 MB) into ${XDG_CACHE_HOME:-~/.cache}/weir, and builds kernels beside the machines that don't
+need them; later runs use no network and build nothing. Machines of another architecture run what
+is in build-arm64 or build-ppc64el: "python3 tests/check.py arm64" makes it, ninja makes it anew.
 """
 
 import argparse
@@ -21,18 +22,20 @@ import time
 import traceback
 from pathlib import Path
 
-import cases as case_list
-import initramfs
-import kernels
-import kmodules
-import qemu
-import results
-import soak
-import verdicts
-from machines import MACHINES, QEMU
-from packages import Cache, PackageError, say
-
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "cross"))
+
+import cases as case_list    # noqa: E402
+import cross    # noqa: E402
+import initramfs    # noqa: E402
+import kernels    # noqa: E402
+import kmodules    # noqa: E402
+import qemu    # noqa: E402
+import results    # noqa: E402
+import soak    # noqa: E402
+import verdicts    # noqa: E402
+from machines import MACHINES, QEMU    # noqa: E402
+from packages import Cache, PackageError, say    # noqa: E402
 
 
 class UsageError(Exception):
@@ -104,6 +107,7 @@ class Parts:
         for machine in machines:
             if not isinstance(machine.kernel, kernels.Kernel):
                 self.cache.tree(machine.kernel)
+            self.userland(machine)
         self.builder.start([machine.kernel for machine in machines])
 
     def built(self, machine):
@@ -140,19 +144,28 @@ class Parts:
 
     def initrd(self, machine, cases):
         """The root file system for these cases, written to `DIR/vm/MACHINE`."""
-        programs = [("/bin/weir", self.build / "tools/weir/weir")]
-        programs += [(f"/tests/{name}", self.build / "tests/vm/guest" / name)
+        build = build_of(self.build, machine)
+        programs = [("/bin/weir", build / "tools/weir/weir")]
+        programs += [(f"/tests/{name}", build / "tests/vm/guest" / name)
                      for name in machine.programs]
         programs = [(name, path) for name, path in programs if path.exists()]
         if machine.selftests:
             folder = self.built(machine).result() / "selftests"
             programs += [(f"/tests/kernel/{name}", folder / name)
                          for name in (command.split()[0] for command in machine.selftests)]
-        data = initramfs.build(machine, cases, self._kernel_modules(machine, machine.modules),
-                               programs, HERE, self._index(machine))
+        data = initramfs.build(machine, self.userland(machine), cases,
+                               self._kernel_modules(machine, machine.modules), programs, HERE, self._index(machine))
         path = folder_of(self.build, machine) / "initrd.gz"
         path.write_bytes(data)
         return path
+
+    def userland(self, machine):
+        """What its programs are taken from."""
+        if not machine.arch:
+            return initramfs.host_userland()
+        target = cross.TARGETS[machine.arch]
+        return initramfs.Userland(self.cache.tree(target.busybox()) / "bin/busybox",
+                                  target.ldd(self.cache), self.cache.tree(target.sysroot()))
 
     def _kernel_modules(self, machine, wanted):
         if not wanted:
@@ -177,13 +190,22 @@ def folder_of(build, machine):
     return folder
 
 
-def need_built(build, cases):
+def build_of(build, machine):
+    """Where the programs of its architecture are built, beside those of the host's."""
+    return build.with_name(f"{build.name}-{machine.arch}") if machine.arch else build
+
+
+def need_built(build, machine, cases):
     """The tests test what was built; what is missing is the user's to make."""
+    build = build_of(build, machine)
+    cure = "run make first, or name the build with --build"
+    if machine.arch:
+        cure = f"run 'scripts/setup cross && python3 tests/check.py {machine.arch}' first"
     if not build.is_dir():
-        raise UsageError(f"there is no {build}: run make first, or name the build with --build")
+        raise UsageError(f"there is no {build}: {cure}")
     for path in (build / need for case in cases for need in case.needs):
         if not path.exists():
-            raise UsageError(f"{path} is missing: run make first, or name the build with --build")
+            raise UsageError(f"{path} is missing: {cure}")
 
 
 class Report:
@@ -315,6 +337,7 @@ def shell(name, parts):
     if name not in MACHINES:
         raise UsageError(f"no machine '{name}': there are {', '.join(MACHINES)}")
     machine = MACHINES[name]
+    need_built(parts.build, machine, [])
     argv, environment = parts.start(machine, [], "quiet weir_shell")
     say(f"{name}: starting; Ctrl-A x ends it")
     return subprocess.run([*argv, "-serial", "mon:stdio"], env=environment,
@@ -345,8 +368,9 @@ def main():
             for machine, cases in chosen:
                 print("\n".join(f"{machine.name}/{case.name}" for case in cases))
             return 0
-        need_built(options.build, [case for _, cases in chosen for case in cases
-                                   if not options.shell])
+        for machine, cases in chosen:
+            if not options.shell:
+                need_built(options.build, machine, cases)
         with only_run(options.build), Cache(refresh=options.refresh) as cache, \
                 kernels.Builder(cache, options.build / "vm/kernels.log") as builder:
             parts = Parts(options.build, cache, builder)

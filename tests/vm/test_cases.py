@@ -98,13 +98,41 @@ class Expected(unittest.TestCase):
     def test_what_an_iommu_tells(self):
         report = selftest()
         amd = MACHINES["amd"].faults
+        smmu = MACHINES["arm64"].faults
+        def record(stream, address):
+            return ["[ 1.5] arm-smmu-v3 9050000.smmuv3: event 0x10 received:"] + [
+                f"[ 1.5] arm-smmu-v3 9050000.smmuv3: \t0x{value:016x}"
+                for value in (stream << 32 | 0x10, 1 << 41, address, 0)]
         event = "[ 1.5] pci 0000:00:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0000 addr"
         for pattern, kernel, good in (
                 (MACHINES["vtd"].faults, [FAULT.replace("NO_PASID", "PASID 0x0")], True),
                 (amd, [event], True), (amd, [FAULT], False), (amd, [], False),
+                (smmu, record(0x20, 0x123004), True), (smmu, record(0x28, 0x123004), False),
+                (smmu, record(0x20, 0x124000), False), (smmu, [], False),
                 (MACHINES["virtio"].faults, [], True)):
             why = cases.fault_missing(report, "0000:00:04.0", kernel, pattern)
             self.assertEqual(not why, good, why)
+
+
+class Reserved(unittest.TestCase):
+    """What is kept for interrupts."""
+
+    def test_ranges(self):
+        kept = "0x0000000008000000 0x00000000080fffff msi\n"
+        below, above = {"first": "0x0", "last": "0x7ffffff"}, {"first": "0x8100000",
+                                                              "last": "0xffffffffffff"}
+        def check(kept, *ranges):
+            report = json.dumps({"weir": {"iova_ranges": ranges}}, indent=1)
+            return cases.check_reserved(MACHINES["arm64"],
+                                        frames.Outcome("reserved", status=0, streams={
+                                            "out": kept + report}))
+        self.assertEqual(check(kept, below, above), "")
+        relaxable = "0x0000000000000000 0x0000000000ffffff direct-relaxable\n"
+        self.assertEqual(check(kept + relaxable, below, above), "")
+        self.assertIn("keeps", check("", below, above))
+        self.assertIn("keeps", check(kept.replace("80fffff", "800ffff"), below, above))
+        self.assertIn("is in weir's", check(kept, below, {**above, "first": "0x80ff000"}))
+        self.assertIn("nothing ends", check(kept, {**below, "last": "0x6ffffff"}, above))
 
 
 class Choice(unittest.TestCase):

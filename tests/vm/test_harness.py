@@ -380,9 +380,17 @@ class Archive(unittest.TestCase):
         self.assertEqual(got["dev/console"][0], 0o020600)
 
     def test_build(self):
-        with mock.patch.object(initramfs, "static_busybox", return_value=b"busybox"):
-            packed = initramfs.build(MACHINES["vtd"], CASES, [("b", b"B"), ("a", b"A")], [], HERE)
-        got = self.read(packed)
+        with tempfile.TemporaryDirectory() as folder:
+            busybox = Path(folder) / "busybox"
+            busybox.write_bytes(b"busybox")
+            userland = initramfs.Userland(busybox, ("ldd",))
+            got = self.read(initramfs.build(MACHINES["vtd"], userland, CASES,
+                                            [("b", b"B"), ("a", b"A")], [], HERE))
+            for loader in (b"/lib64/ld-linux-x86-64.so.2", b"/lib64/ld64.so.2"):
+                busybox.write_bytes(loader)
+                with self.assertRaisesRegex(initramfs.BuildError, "install busybox-static"):
+                    userland.shell()
+        self.assertEqual(got["bin/busybox"], (0o100755, b"busybox"))
         self.assertEqual(got["etc/weir-test/modules"][1], b"b.ko\na.ko\n")
         self.assertEqual(got["etc/weir-test/cases/list"][1], b"0 1 one\n1 1 two\n2 1 three\n")
         self.assertEqual(got["init"][0], 0o100755)
@@ -390,16 +398,23 @@ class Archive(unittest.TestCase):
 
     def test_libraries(self):
         listing = ("\tlinux-vdso.so.1 (0x00007ffc)\n\tlibweir.so.0 => /b/src/libweir.so.0 (0x1)\n"
-                   "\tlibc.so.6 => /lib/libc.so.6 (0x2)\n\t/lib64/ld-linux-x86-64.so.2 (0x3)\n")
+                   "\tlibc.so.6 => /lib/libc.so.6 (0x2)\n\t/lib64/ld64.so.2 (0x3)\n")
         done = subprocess.CompletedProcess([], 0, listing, "")
-        with mock.patch.object(initramfs.subprocess, "run", return_value=done):
-            self.assertEqual([str(path) for path in initramfs.libraries("x")],
-                             ["/b/src/libweir.so.0", "/lib/libc.so.6",
-                              "/lib64/ld-linux-x86-64.so.2"])
-        done.stdout = "\tlibweir.so.0 => not found\n"
-        with mock.patch.object(initramfs.subprocess, "run", return_value=done):
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.object(initramfs.subprocess, "run", return_value=done) as ran:
+            root = Path(folder)
+            for name in ("lib/libc.so.6", "lib64/ld64.so.2"):
+                (root / name).parent.mkdir()
+                (root / name).touch()
+            userland = initramfs.Userland(Path("busybox"), ("emulator", "-L", folder), root)
+            self.assertEqual(userland.libraries("x"),
+                             [("/usr/lib/libweir.so.0", Path("/b/src/libweir.so.0")),
+                              ("/usr/lib/libc.so.6", root / "lib/libc.so.6"),
+                              ("/lib64/ld64.so.2", root / "lib64/ld64.so.2")])
+            self.assertEqual(ran.call_args[0][0], ["emulator", "-L", folder, "x"])
+            done.stdout = "\tlibweir.so.0 => not found\n"
             with self.assertRaisesRegex(initramfs.BuildError, "libweir.so.0.*make"):
-                initramfs.libraries("x")
+                userland.libraries("x")
 
     def test_guest_scripts_are_sound(self):
         for script in ("init", "helpers.sh"):
@@ -626,16 +641,19 @@ class CommandLine(unittest.TestCase):
                 run.selection([bad])
 
     def test_missing_build(self):
+        machine = MACHINES["vtd"]
         with tempfile.TemporaryDirectory() as folder:
             with self.assertRaisesRegex(run.UsageError, "run make"):
-                run.need_built(Path(folder), cases.LOOKING_CASES)
+                run.need_built(Path(folder), machine, cases.LOOKING_CASES)
             (Path(folder) / "tools/weir").mkdir(parents=True)
             (Path(folder) / "tools/weir/weir").touch()
             with self.assertRaisesRegex(run.UsageError, "guest/p.*run make"):
-                run.need_built(Path(folder), [cases.program_case("p", ())])
-            run.need_built(Path(folder), cases.MACHINE_CASES)
+                run.need_built(Path(folder), machine, [cases.program_case("p", ())])
+            run.need_built(Path(folder), machine, cases.MACHINE_CASES)
             with self.assertRaisesRegex(run.UsageError, "run make"):
-                run.need_built(Path(folder) / "none", cases.MACHINE_CASES)
+                run.need_built(Path(folder) / "none", machine, cases.MACHINE_CASES)
+            with self.assertRaisesRegex(run.UsageError, "/build-arm64: run .*check.py arm64'"):
+                run.need_built(Path(folder) / "build", MACHINES["arm64"], [])
             self.assertEqual([path.name for path in Path(folder).iterdir()], ["tools"])
 
     def test_every_program_runs_somewhere(self):

@@ -56,6 +56,7 @@ IOMMUS = {
     "selftests": "VT-d, legacy mode",
     "vtd-container": "VT-d, legacy mode; `/dev/vfio/vfio` is IOMMUFD's",
     "none-container": "none; `/dev/vfio/vfio` is IOMMUFD's",
+    "arm64": "SMMUv3, 48 bits; devices found by a device tree",
 }
 
 # What else was seen, and the tests that saw it. A machine is named when all of those that it has
