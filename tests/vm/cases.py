@@ -6,6 +6,7 @@ outcome on the host and returns why it is wrong, or nothing. What goes for every
 (time, kernel trouble, the machine left as it was found) is in verdicts.py.
 """
 
+import fnmatch
 import functools
 import json
 import re
@@ -18,8 +19,14 @@ from cases_bind import BIND_CASES
 from cases_nvme import BAD_NVME_CASES, nvme_cases
 
 PAGE = 12
-# In the order in which weir tries them, for devices with and without an IOMMU.
-INTERFACES = ("iommufd", "type1v2", "type1", "compat")
+# In the order in which weir tries them, for devices with and without an IOMMU; and what is said
+# where the kernel hasn't got them.
+INTERFACES = {"iommufd": ("/dev/iommu", "CONFIG_IOMMUFD"),
+              "type1v2": ("type1 IOMMU", "vfio_iommu_type1"),
+              "type1": ("type1 IOMMU", "vfio_iommu_type1"),
+              "compat": ("/dev/iommu", "CONFIG_IOMMUFD"),
+              "spaprv2": ("IOMMU of POWER", "vfio_iommu_spapr_tce"),
+              "spapr": ("IOMMU of POWER", "vfio_iommu_spapr_tce")}
 BARE_INTERFACES = ("iommufd-noiommu", "noiommu")
 
 
@@ -41,13 +48,9 @@ def check_groups(machine, outcome):
     """Each device in the group that its slot must give."""
     groups = {name: set(members.split()) for name, _, members in
               (line.partition(" ") for line in outcome.stdout.splitlines())}
-    names = machine.devices
-    alone = (("WEIR_TEST_EDU",), ("WEIR_TEST_NVME",),
-             ("WEIR_TEST_PAIR0", "WEIR_TEST_PAIR1"),
-             ("WEIR_TEST_MIXED_EDU", "WEIR_TEST_MIXED_NVME"),
-             ("WEIR_TEST_PORT", "WEIR_TEST_BEHIND"))
-    for together in alone:
-        want = {names[name] for name in together}
+    for together in machine.groups:
+        together = [f"WEIR_TEST_{name}" for name in together]
+        want = {machine.devices[name] for name in together}
         for name in together:
             if groups.get(name) != want:
                 return f"{name}'s group holds {groups.get(name)}, not {want}"
@@ -76,28 +79,30 @@ def check_reserved(machine, outcome):
     return ended_well(machine, outcome)
 
 
-# Where devices are found by a device tree, a function gets its group when the first driver is tried
-# with it.
-GROUP_CASES = [
-    Case("groups", """
-names="EDU NVME PAIR0 PAIR1 MIXED_EDU MIXED_NVME PORT BEHIND"
-for name in $names; do
+def group_cases(machine):
+    """Groups, and what the IOMMU keeps. Where devices are found by a device tree, a function gets
+    its group when the first driver is tried with it."""
+    names = " ".join(name for together in machine.groups for name in together)
+    return [
+        Case("groups", f"""
+for name in {names}; do
 	eval address=\\$WEIR_TEST_$name
 	[ -e $PCI/$address/iommu_group ] || taken --force $address -- true
 done
-for name in $names; do
+for name in {names}; do
 	eval address=\\$WEIR_TEST_$name
 	echo WEIR_TEST_$name $(ls $PCI/$address/iommu_group/devices)
 done
 """, check_groups),
-    Case("reserved", """
+        Case("reserved", """
 kept_and_left() {
 	cat $PCI/$WEIR_TEST_EDU/iommu_group/reserved_regions &&
 		weir info --json $WEIR_TEST_EDU
 }
 taken $WEIR_TEST_EDU -- kept_and_left
 """, check_reserved),
-]
+    ]
+
 
 TAKE_CASES = [Case(f"take-{name.lower()}", f"""
 node_is_there() {{ test -c $(node_of $WEIR_TEST_{name}); }}
@@ -163,7 +168,7 @@ def check_choice(interface, forced, machine, outcome):
     if outcome.status:
         return f"exit status {outcome.status}"
     reason = f"not tried: {interface} is asked for" if forced else "doesn't work: "
-    tried = INTERFACES if machine.iommu else BARE_INTERFACES
+    tried = list(INTERFACES) if machine.iommu else BARE_INTERFACES
     want = [f"{other} {reason}" for other in tried[:tried.index(interface)]]
     want.append(f"attached by {interface}")
     if machine.container == "iommufd" and interface.startswith("type1"):
@@ -183,13 +188,13 @@ def choice_cases(machine):
                   functools.partial(check_choice, machine.interfaces[0], False)),
              bad_input("interface", "WEIR_IOMMU=type3 unchanged weir selftest $WEIR_TEST_EDU",
                        "WEIR_IOMMU", "type3", *INTERFACES, *BARE_INTERFACES)]
-    for interface in INTERFACES + BARE_INTERFACES:
+    for interface in (*INTERFACES, *BARE_INTERFACES):
         by_choice = f"WEIR_IOMMU={interface} taken $WEIR_TEST_EDU -- weir"
         if interface in machine.interfaces:
             cases.append(Case(f"choice-{interface}", f"{by_choice} -v info {edu}",
                               functools.partial(check_choice, interface, True)))
             continue
-        why = ("/dev/iommu", "CONFIG_IOMMUFD")
+        why = INTERFACES.get(interface)
         if machine.iommu != (interface in INTERFACES):
             why = (f"{interface}, which is asked for, is for devices "
                    f"{'without' if machine.iommu else 'with'} an IOMMU",)
@@ -261,6 +266,10 @@ def located(fault):
     return {"device": device, "address": hex(int(fault["address"], 16))}
 
 
+# What could be about a fault where the log is known not to tell.
+LOUD = re.compile(r"fault|frozen|EEH|blocked|denied|invalid", re.I)
+
+
 def fault_missing(report, address, kernel, pattern):
     """Why the kernel's log doesn't confirm that the IOMMU stopped the device; the
     selftest alone could be fooled, the IOMMU's own report can't."""
@@ -268,7 +277,8 @@ def fault_missing(report, address, kernel, pattern):
     if not named:
         return "'DMA outside the mapping is blocked' names no address"
     if not pattern:
-        return ""
+        loud = [line for line in kernel if LOUD.search(line)]
+        return f"the kernel's log, which says nothing here, says '{loud[0]}'" if loud else ""
     faults = [located(match.groupdict()) for match in pattern.finditer("\n".join(kernel))]
     for fault in faults:
         where = int(fault["address"], 16) >> PAGE if "address" in fault else None
@@ -443,7 +453,7 @@ def command_cases(machine):
     if machine.thorough:
         found += BAD_INPUT_CASES + BAD_NVME_CASES
     if machine.iommu:
-        found += GROUP_CASES + GROUP_BAD_INPUT_CASES
+        found += group_cases(machine) + GROUP_BAD_INPUT_CASES
     found += choice_cases(machine) + ([] if machine.iommu else CONSENT_CASES)
     if machine.unsafe_interrupts:
         found += UNSAFE_INTERRUPT_CASES
@@ -453,6 +463,15 @@ def command_cases(machine):
 
 def of_machine(machine):
     """Its cases, in the order in which they run."""
+    found = every_case(machine)
+    if not machine.only:
+        return found
+    return [case for case in found
+            if any(fnmatch.fnmatchcase(case.name, pattern) for pattern in machine.only)]
+
+
+def every_case(machine):
+    """Those that it could run."""
     found = list(BIND_CASES if machine.bind else MACHINE_CASES)
     if machine.command:
         found += command_cases(machine)

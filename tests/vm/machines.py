@@ -31,19 +31,26 @@ SMMU = re.compile(r"event 0x10 received:\n.*\t0x(?P<stream>[0-9a-f]{8})[0-9a-f]{
                   r".*\t0x[0-9a-f]{16}\n.*\t0x(?P<address>[0-9a-f]{16})\n")
 
 
+GROUPS = (("EDU",), ("NVME",), ("PAIR0", "PAIR1"), ("MIXED_EDU", "MIXED_NVME"),
+          ("PORT", "BEHIND"))
+
+
 @dataclasses.dataclass(frozen=True)
 class Machine:
     """One emulated machine.
 
     `kernel` is a packaged one, maybe of another architecture than the host's, or one that is
     built here; `release` a pattern for its name.
-    `results` is the guest's name of the second serial port, and `bare` says that QEMU adds
-    nothing to the arguments by itself; a machine may need what it adds.
+    `results` is the guest's name of the second serial port, and `port` QEMU's arguments for one
+    where the machine itself has only one. `bare` says that QEMU adds nothing to the arguments by
+    itself; a machine may need what it adds.
     `devices` are the addresses that the guest's environment and the cases know by name,
     `settle` those that get a driver by themselves, and which: they are waited for before the
     first case, and given back to it after the last.
     `programs` are the guest programs that run in it, each with the devices that it gets;
     `selftests` the kernel's own with their options, each with the devices that it is tried with.
+    `groups` are the devices whose groups hold them and no other.
+    `only` are patterns of the cases that run in it, of those that could; without any, all do.
     `command` says whether the cases of the command weir do, which want X86_DEVICES, and `thorough`
     whether those do that don't depend on the IOMMU.
     `bind` says whether the cases of binding do, and `index` are the modules that the kernel finds
@@ -70,9 +77,12 @@ class Machine:
     settle: dict
     release: str = "deb13"
     results: str = "ttyS1"
+    port: tuple = ()
     bare: bool = True
     programs: dict = dataclasses.field(default_factory=dict)
     selftests: dict = dataclasses.field(default_factory=dict)
+    groups: tuple = GROUPS
+    only: tuple = ()
     command: bool = True
     thorough: bool = False
     bind: bool = False
@@ -95,6 +105,12 @@ class Machine:
     def arch(self):
         """Debian's name of its architecture; empty, it is the host's own."""
         return self.kernel.arch if isinstance(self.kernel, PackageSet) else ""
+
+    def second_port(self, path):
+        """QEMU's arguments for the port that the results come by, into a file."""
+        if self.port:
+            return "-chardev", f"file,id=results,path={path}", *self.port
+        return "-serial", f"file:{path}"
 
     @property
     def consent(self):
@@ -377,6 +393,7 @@ def _arm64():
     return Machine(
         name="arm64",
         kernel=_debian("arm64", "arm64"),
+        release="deb13-arm64$",
         program="qemu-system-aarch64",
         arguments=("-M", "virt,iommu=smmuv3,gic-version=3", "-cpu", "max", "-smp", "2", "-m", "1G",
                    *X86_DEVICES),
@@ -390,6 +407,109 @@ def _arm64():
         iova_last=(1 << 48) - 1,
         faults=SMMU,
     )
+
+
+# On pSeries a group is all that is behind a host bridge: one bridge for each of the groups above,
+# the last with a bridge to a bus of its own.
+PSERIES_DEVICES = (
+    "-device", f"{EDU},addr=4",
+    *(argument for index in range(1, 5)
+      for argument in ("-device", f"spapr-pci-host-bridge,index={index},id=phb{index}")),
+    *_disk("disk0"), *_disk("disk2"),
+    "-device", "nvme,id=nvme0,drive=disk0,serial=weir0,bus=phb1.0,addr=5",
+    "-device", "nvme-ns,bus=nvme0,nsid=2,drive=disk2,logical_block_size=4096,"
+               "physical_block_size=4096",
+    "-device", f"{EDU},bus=phb2.0,addr=6",
+    "-device", f"{EDU},bus=phb2.0,addr=7",
+    "-device", f"{EDU},bus=phb3.0,addr=6",
+    "-drive", "if=none,id=disk1,file=null-co://,file.read-zeroes=on,format=raw",
+    "-device", "nvme,drive=disk1,serial=weir1,bus=phb3.0,addr=7",
+    "-device", "pci-bridge,id=port0,chassis_nr=1,bus=phb4.0,addr=8",
+    "-device", f"{EDU},bus=port0,addr=1",
+)
+PSERIES_NAMES = {
+    "WEIR_TEST_EDU": "0000:00:04.0",
+    "WEIR_TEST_NVME": "0001:00:05.0",
+    "WEIR_TEST_PAIR0": "0002:00:06.0",
+    "WEIR_TEST_PAIR1": "0002:00:07.0",
+    "WEIR_TEST_MIXED_EDU": "0003:00:06.0",
+    "WEIR_TEST_MIXED_NVME": "0003:00:07.0",
+    "WEIR_TEST_PORT": "0004:00:08.0",
+    "WEIR_TEST_BEHIND": "0004:01:01.0",
+}
+
+
+def _pseries(name, kernel, **more):
+    """POWER as a guest of a hypervisor sees it: a window of 1 GiB, and one group a container."""
+    return Machine(**{**dict(
+        name=name,
+        kernel=_debian(kernel, "ppc64el"),
+        release=f"deb13-{kernel}$",
+        program="qemu-system-ppc64",
+        arguments=("-M", "pseries", "-cpu", "power9", "-smp", "2", "-m", "1G", *PSERIES_DEVICES),
+        append="console=hvc0 cryptomgr.notests",
+        results="hvc1",
+        modules=("vfio-pci", "vfio_iommu_spapr_tce", "nvme"),
+        devices=PSERIES_NAMES,
+        settle={"0001:00:05.0": "nvme", "0003:00:07.0": "nvme"},
+        interfaces=("spaprv2", "spapr"),
+        msi=(),
+        iova_last=(1 << 30) - 1,
+        dirty_tracking="none",
+        faults=None), **more})
+
+
+# On a POWER9 each of its host bridges' root ports has a bus of its own, and a bus is a group.
+POWERNV_DEVICES = (
+    "-device", f"{EDU},bus=pcie.0",
+    *_disk("disk0"), *_disk("disk2"),
+    "-device", "nvme,id=nvme0,drive=disk0,serial=weir0,bus=pcie.1",
+    "-device", "nvme-ns,bus=nvme0,nsid=2,drive=disk2,logical_block_size=4096,"
+               "physical_block_size=4096",
+    "-device", f"{EDU},bus=pcie.2,addr=0.0,multifunction=on",
+    "-device", f"{EDU},bus=pcie.2,addr=0.1,multifunction=on",
+    "-device", f"{EDU},bus=pcie.3,addr=0.0,multifunction=on",
+    "-drive", "if=none,id=disk1,file=null-co://,file.read-zeroes=on,format=raw",
+    "-device", "nvme,drive=disk1,serial=weir1,bus=pcie.3,addr=0.1,multifunction=on",
+    "-device", "pcie-pci-bridge,id=port0,bus=pcie.4",
+    "-device", f"{EDU},bus=port0,addr=1",
+)
+POWERNV_NAMES = {
+    "WEIR_TEST_EDU": "0000:01:00.0",
+    "WEIR_TEST_NVME": "0001:01:00.0",
+    "WEIR_TEST_PAIR0": "0002:01:00.0",
+    "WEIR_TEST_PAIR1": "0002:01:00.1",
+    "WEIR_TEST_MIXED_EDU": "0003:01:00.0",
+    "WEIR_TEST_MIXED_NVME": "0003:01:00.1",
+    "WEIR_TEST_PORT": "0004:01:00.0",
+    "WEIR_TEST_BEHIND": "0004:02:01.0",
+}
+
+
+# The device is reset as it is opened and closed, which takes seconds each time: that much and no
+# more. The machine has one serial port, and QEMU's own host bridges.
+POWERNV_CASES = ("kernel", "list", "groups", "info-taken", "choice", "selftest-edu-*",
+                 "selftest-behind-spaprv2", "nvme-verify-*", "nvme-to-kernel-*", "guest/*",
+                 "given-back")
+# With pages of 64 KiB: what depends on their size.
+LARGE_PAGE_CASES = ("kernel", "info-taken", "choice", "selftest-edu-*", "nvme-verify-*", "guest/*",
+                    "given-back")
+
+
+def _powernv(name, kernel, only):
+    """POWER without a hypervisor: a window of 2 GiB."""
+    return _pseries(
+        name, kernel,
+        arguments=("-M", "powernv9", "-smp", "1", "-m", "1G", *POWERNV_DEVICES),
+        bare=False,
+        results="vport0p1",
+        port=("-device", "virtio-serial-pci,bus=pcie.5",
+              "-device", "virtserialport,chardev=results"),
+        devices=POWERNV_NAMES,
+        groups=(*GROUPS[:-1], ("BEHIND",)),
+        settle={"0001:01:00.0": "nvme", "0003:01:00.1": "nvme"},
+        only=only,
+        iova_last=(1 << 31) - 1)
 
 
 MACHINES = {machine.name: machine for machine in (
@@ -420,4 +540,8 @@ MACHINES = {machine.name: machine for machine in (
            release="-weir-container$", container="iommufd"),
     _built("none-container", kernel=LINUX_CONTAINER, release="-weir-container$", **_NO_IOMMU),
     _arm64(),
+    _pseries("pseries", "powerpc64le"),
+    _pseries("pseries-64k", "powerpc64le-64k", only=LARGE_PAGE_CASES),
+    _powernv("powernv9", "powerpc64le", POWERNV_CASES),
+    _powernv("powernv9-64k", "powerpc64le-64k", LARGE_PAGE_CASES),
 )}

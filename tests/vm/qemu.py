@@ -75,7 +75,7 @@ def follow(argv, machine, cases, folder, *, env=None, stop=None, ended=None):
     begin = time.monotonic()
     with contextlib.closing(Monitor()) as monitor, \
             open(folder / "qemu.log", "wb") as log, open(results, "rb") as stream:
-        argv = [*argv, "-serial", f"file:{console}", "-serial", f"file:{results}",
+        argv = [*argv, "-serial", f"file:{console}", *machine.second_port(results),
                 *monitor.arguments()]
         run = Run(Reader(limits, _performer(monitor, machine.host)))
         with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log,

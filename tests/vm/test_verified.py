@@ -130,6 +130,7 @@ class Page(unittest.TestCase):
             page[name] = stored(name, interface, {
                 "edu": edu, "behind": {k: v for k, v in edu.items() if k != "reset"},
                 "nvme": {"DMA out": "no driver", "DMA in": "no driver"}})
+        page["powernv9-64k"] = stored("powernv9-64k", "spaprv2", {"edu": {}})
         kernel = dataclasses.replace(PLAIN, kernel=MACHINES["amd"].kernel)
         page["selftests"] = kernel, SimpleNamespace(release="7-weir", outcomes={
             "kernel-p-edu": frames.Outcome("", streams={
@@ -161,6 +162,8 @@ class Page(unittest.TestCase):
                 "logged, without its address |",
                 "| `none` | `noiommu` | 12 of 14 (4) | 12 of 14 (4) | 12 of 14 (3) | **not "
                 "blocked** |",
+                "| `powernv9-64k` | `spaprv2` | 14 of 14 | not tried | not tried | blocked; no fault "
+                "is logged |",
                 "1. *iommufd*: no node", "2. *reset*: it has none",
                 "3. *DMA out, DMA in*: no driver",
                 "4. *DMA outside the mapping is blocked, DMA after unmap is blocked*: NOT BLOCKED, "
