@@ -258,12 +258,12 @@ def not_loud(report):
 
 
 def located(fault):
-    """A fault whose device is told as a stream, with the device's name for it."""
-    if "stream" not in fault:
+    """A fault whose device is told as a number, with the device's name for it."""
+    if "number" not in fault:
         return fault
-    stream = int(fault["stream"], 16)
-    device = f"{stream >> 8:02x}:{stream >> 3 & 0x1f:02x}.{stream & 7}"
-    return {"device": device, "address": hex(int(fault["address"], 16))}
+    number = int(fault["number"], 0)
+    return {"device": f"{number >> 8:02x}:{number >> 3 & 0x1f:02x}.{number & 7}",
+            "address": fault["address"]}
 
 
 # What could be about a fault where the log is known not to tell.

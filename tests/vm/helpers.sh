@@ -95,12 +95,14 @@ unchanged() {
 #
 # VT-d's fault handler prints at most ten times in five seconds and counts three for each
 # fault (dmar_fault() in drivers/iommu/intel/dmar.c), AMD's as often for each device
-# (amd_iommu_report_page_fault() in drivers/iommu/amd/iommu.c), and SMMUv3's as often
-# (arm_smmu_evtq_thread() in drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c). A window starts with a
-# line that is printed, so it is over five seconds after the last line at most.
+# (amd_iommu_report_page_fault() in drivers/iommu/amd/iommu.c), and those of SMMUv3 and
+# virtio-iommu as often (drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c, drivers/iommu/virtio-iommu.c).
+# A window starts with a line that is printed, so it is over five seconds after the last line at
+# most.
 fault_log_ready() {
 	last=$(dmesg | grep -e 'DMAR: DRHD: handling' -e 'AMD-Vi: Event logged' \
-		-e 'event 0x[0-9a-f]* received:' | tail -n 1 | sed 's/^\[ *\([0-9]*\)\..*/\1/')
+		-e 'event 0x[0-9a-f]* received:' -e 'page fault from EP' | tail -n 1 |
+		sed 's/^\[ *\([0-9]*\)\..*/\1/')
 	rest=$((${last:--100} + 7 - $(cut -d. -f1 /proc/uptime)))
 	[ $rest -le 0 ] || sleep $rest
 }

@@ -20,15 +20,17 @@ def _debian(flavour, arch):
 
 
 # What an IOMMU says in the kernel's log when it stops a device, with groups named `device` or
-# `stream` and `address` where it tells; a stream is bus, device and function as a number.
-# virtio-iommu and POWER's say nothing. QEMU's AMD-Vi says 0 for every address, and for a device
-# behind a bridge names another.
+# `number` and `address` where it tells; the number is bus, device and function in 16 bits.
+# POWER's says nothing. QEMU's AMD-Vi says 0 for every address, and for a device behind a bridge
+# names another.
 DMAR = re.compile(r"DMAR: \[DMA (?:Read|Write)[^\]]*\] Request device \[(?P<device>[0-9a-f:.]+)\] "
                   r"fault addr (?P<address>0x[0-9a-f]+)")
 AMD_VI = re.compile(r"AMD-Vi: Event logged \[IO_PAGE_FAULT ")
 # A record of 4 x 64 bits (Arm SMMU v3 specification, 7.3.12 F_TRANSLATION), one a line.
-SMMU = re.compile(r"event 0x10 received:\n.*\t0x(?P<stream>[0-9a-f]{8})[0-9a-f]{8}\n"
-                  r".*\t0x[0-9a-f]{16}\n.*\t0x(?P<address>[0-9a-f]{16})\n")
+SMMU = re.compile(r"event 0x10 received:\n.*\t(?P<number>0x[0-9a-f]{8})[0-9a-f]{8}\n"
+                  r".*\t0x[0-9a-f]{16}\n.*\t(?P<address>0x[0-9a-f]{16})\n")
+VIRTIO = re.compile(r"virtio_iommu virtio\d+: page fault from EP (?P<number>\d+) "
+                    r"at (?P<address>0x[0-9a-f]+)")
 
 
 GROUPS = (("EDU",), ("NVME",), ("PAIR0", "PAIR1"), ("MIXED_EDU", "MIXED_NVME"),
@@ -492,7 +494,7 @@ POWERNV_CASES = ("kernel", "list", "groups", "info-taken", "choice", "selftest-e
                  "selftest-behind-spaprv2", "nvme-verify-*", "nvme-to-kernel-*", "guest/*",
                  "given-back")
 # With pages of 64 KiB: what depends on their size.
-LARGE_PAGE_CASES = ("kernel", "info-taken", "choice", "selftest-edu-*", "nvme-verify-*", "guest/*",
+LARGE_PAGE_CASES = ("kernel", "info-taken", "choice", "selftest-edu-*", "nvme-verify-*",
                     "given-back")
 
 
@@ -533,7 +535,7 @@ MACHINES = {machine.name: machine for machine in (
     # x86 remaps no interrupts behind a virtio-iommu.
     _built("virtio", ("-device", "virtio-iommu-pci,addr=3"),
            "vfio_iommu_type1.allow_unsafe_interrupts=1 iommufd.allow_unsafe_interrupts=1",
-           iova_last=(1 << 39) - 1, faults=None, unsafe_interrupts=True),
+           iova_last=(1 << 39) - 1, faults=VIRTIO, unsafe_interrupts=True),
     _built("none", **_NO_IOMMU),
     _selftests(),
     _built("vtd-container", _intel(",caching-mode=on"), kernel=LINUX_CONTAINER,

@@ -100,6 +100,8 @@ class Expected(unittest.TestCase):
         report = selftest()
         amd = MACHINES["amd"].faults
         smmu = MACHINES["arm64"].faults
+        virtio = MACHINES["virtio"].faults
+        endpoint = "[ 3.6] virtio_iommu virtio0: page fault from EP 32 at 0x123004 [R]"
         def record(stream, address):
             return ["[ 1.5] arm-smmu-v3 9050000.smmuv3: event 0x10 received:"] + [
                 f"[ 1.5] arm-smmu-v3 9050000.smmuv3: \t0x{value:016x}"
@@ -110,7 +112,8 @@ class Expected(unittest.TestCase):
                 (amd, [event], True), (amd, [FAULT], False), (amd, [], False),
                 (smmu, record(0x20, 0x123004), True), (smmu, record(0x28, 0x123004), False),
                 (smmu, record(0x20, 0x124000), False), (smmu, [], False),
-                (MACHINES["virtio"].faults, [], True), (MACHINES["pseries"].faults, [], True),
+                (virtio, [endpoint], True), (virtio, [endpoint.replace("EP 32", "EP 40")], False),
+                (virtio, [], False), (MACHINES["pseries"].faults, [], True),
                 (MACHINES["pseries"].faults, ["EEH: Frozen PHB#0-PE#0 detected"], False)):
             why = cases.fault_missing(report, "0000:00:04.0", kernel, pattern)
             self.assertEqual(not why, good, why)

@@ -136,8 +136,8 @@ NOT_WITNESSED = (
     "**Dirty tracking by hardware**, exact to the page: no IOMMU that QEMU emulates has it. "
     "weir's use of it is held by its unit tests alone, against a fake kernel; type1 here reports "
     "every mapped page, which the kernel does without the IOMMU's help.",
-    "**The address of blocked DMA on AMD-Vi and virtio-iommu.** QEMU's AMD-Vi logs the address 0, "
-    "and names another device for one behind a bridge; virtio-iommu logs nothing. That memory "
+    "**The address of blocked DMA on AMD-Vi and POWER.** QEMU's AMD-Vi logs the address 0, and "
+    "names another device for one behind a bridge; POWER's kernel logs nothing. That memory "
     "stayed unchanged was seen on both.",
     "**Blocked DMA of anything but an edu.** An NVMe isn't told to reach outside of its mappings.",
     "**Isolation between devices.** No port or switch here redirects or blocks what a device "
@@ -146,10 +146,10 @@ NOT_WITNESSED = (
     "memory (RMRR), which makes the kernel refuse a device.",
     "**Interrupts that are posted** to a processor without the host, and a host with other loads "
     "on its interrupts.",
-    "**Speed and order of real memory.** The processor is emulated on a host of the same "
-    "architecture: a missing barrier needn't show.",
+    "**Speed and order of real memory.** The processors are emulated on an x86-64, Arm's and "
+    "POWER's, too: a missing barrier needn't show.",
     "**Size**: address spaces of hundreds of GiB, and dozens of devices.",
-    "**Other kernels** than these, and VFIO on other architectures than x86-64.",
+    "**Other kernels** than these, and other architectures.",
 )
 
 KINDS = {"edu": "edu", "behind": "edu behind a port", "nvme": "NVMe"}
