@@ -510,6 +510,7 @@ def _powernv(name, kernel, only):
         devices=POWERNV_NAMES,
         groups=(*GROUPS[:-1], ("BEHIND",)),
         settle={"0001:01:00.0": "nvme", "0003:01:00.1": "nvme"},
+        programs={"eeh": ("EDU",)},
         only=only,
         iova_last=(1 << 31) - 1)
 

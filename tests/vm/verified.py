@@ -112,6 +112,8 @@ PROVED = {
          "nothing that stays pinned or grows, no warning of the kernel", "guest/soak/*"),
     ),
     "Devices and memory in trouble": (
+        ("EEH's whole sequence by each version of POWER's container, with DMA and interrupts "
+         "working after it; a device that isn't frozen", "guest/eeh/*"),
         ("The host asks for a device, and it is given back; one is pulled out while in use; "
          "another one in its address space goes on",
          "guest/hotplug/given_back_on_request", "guest/hotplug/pulled_out"),
@@ -139,6 +141,8 @@ NOT_WITNESSED = (
     "**The address of blocked DMA on AMD-Vi and POWER.** QEMU's AMD-Vi logs the address 0, and "
     "names another device for one behind a bridge; POWER's kernel logs nothing. That memory "
     "stayed unchanged was seen on both.",
+    "**A device that POWER has frozen.** QEMU's POWER9 freezes none, and its firmware refuses to "
+    "make an error: what brings a device back was seen, on one that works.",
     "**Blocked DMA of anything but an edu.** An NVMe isn't told to reach outside of its mappings.",
     "**Isolation between devices.** No port or switch here redirects or blocks what a device "
     "sends to another one (ACS): peer-to-peer DMA is what QEMU makes of it.",
