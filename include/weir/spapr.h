@@ -154,7 +154,7 @@ WEIR_API int weir_ioas_remove_window(struct weir_ioas *as, weir_iova first);
 /** weir_eeh_state - of a device's PE; the numbers of VFIO_EEH_PE_STATE_… in linux/vfio.h. */
 enum weir_eeh_state {
 	WEIR_EEH_NORMAL = 0,
-	WEIR_EEH_RESET = 1,		/**< a reset is active */
+	WEIR_EEH_RESET = 1,		/**< a reset is active; PowerNV doesn't tell */
 	WEIR_EEH_STOPPED = 2,		/**< frozen: neither registers nor DMA */
 	WEIR_EEH_STOPPED_DMA = 4,	/**< registers, but no DMA */
 	WEIR_EEH_UNAVAILABLE = 5,	/**< while the host recovers what is above; or for good */
@@ -192,10 +192,11 @@ enum weir_eeh_reset {
 };
 
 /**
- * weir_eeh_reset() - begin or end a reset of the device's PE. From its beginning to its end neither
- * registers nor config space answer; its end lets the PE go, be it frozen, with its BARs restored.
- * Bus mastering and message-signalled interrupts are off afterwards, and the kernel doesn't know of
- * that: disable interrupts before, and enable them behind it. weir_eeh_recover() does.
+ * weir_eeh_reset() - begin or end a reset of the device's PE. From its beginning to its end
+ * registers read all ones, and config space can't be accessed (-ENODEV). Its end lets the PE go, be
+ * it frozen, with its BARs restored. Bus mastering and message-signalled interrupts are off
+ * afterwards, and the kernel doesn't know of that: disable interrupts before, and enable them
+ * behind it. weir_eeh_recover() does. If it can't begin, end it all the same.
  *
  * The kernel waits as long as PAPR says, 250 ms that it is held, and 1.8 s until the device has
  * settled (EEH_PE_RST_HOLD_TIME and EEH_PE_RST_SETTLE_TIME in arch/powerpc/include/asm/eeh.h).
@@ -223,9 +224,10 @@ WEIR_API int weir_eeh_configure(struct weir_device *dev);
  * Meanwhile interrupts can't be set up: -EAGAIN.
  *
  * Returns 0; -EINVAL for another @how; -EAGAIN while the PE is unavailable, or another thread is
- * about it; -EIO when the device doesn't come back: the message says how far it got. Interrupts are
- * disabled then, and it can be tried again. If the command register read all ones even when it
- * could be reached, bus mastering stays off, which the log says.
+ * about it; -EIO when it can't be reset, or doesn't come back. What was well before is as it was
+ * then, if it still is; of what was frozen, or is now, interrupts and bus mastering are off, and it
+ * can be tried again. If the command register read all ones even when it could be reached, bus
+ * mastering stays off, which the log says.
  */
 WEIR_API int weir_eeh_recover(struct weir_device *dev, enum weir_eeh_reset how);
 

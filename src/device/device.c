@@ -275,11 +275,11 @@ int weir_device_bus_master(struct weir_device *dev, bool on)
 	pthread_mutex_lock(&dev->lock);
 	ret = weir_config_read16(dev, WR_PCI_COMMAND, &command);
 	/* Its upper bits are reserved, and zero, on every device that answers. */
-	if (!ret && (command & WR_PCI_COMMAND_RESERVED) == WR_PCI_COMMAND_RESERVED) {
-		wr_fail(-ENODEV, "%s: its command register reads all ones: the device is gone, or "
-			"doesn't answer for now", dev->name);
-		ret = wr_eeh_explain(dev, -ENODEV);
-	}
+	if (!ret && (command & WR_PCI_COMMAND_RESERVED) == WR_PCI_COMMAND_RESERVED)
+		ret = wr_fail(-ENODEV, "%s: its command register reads all ones: the device is "
+			      "gone, or doesn't answer for now", dev->name);
+	if (ret == -ENODEV)
+		wr_eeh_explain(dev, ret);
 	if (!ret) {
 		if (on)
 			command |= WR_PCI_COMMAND_MASTER;

@@ -96,61 +96,94 @@ int weir_eeh_inject(struct weir_device *dev, const struct weir_eeh_error *error)
 
 /*
  * What the command register is, which a reset clears. Of a frozen device that can be read when its
- * registers are let go, before which there is nothing to lose.
+ * registers are let go. The DMA for which it was frozen mustn't go on when no reset is to be had,
+ * but its end lets the device go.
  */
 static bool read_command(struct weir_device *dev, int state, uint16_t *command)
 {
 	if (state != WEIR_EEH_NORMAL)
 		weir_eeh_unfreeze(dev, false);
-	return !weir_config_read16(dev, WR_PCI_COMMAND, command) &&
-	       (*command & WR_PCI_COMMAND_RESERVED) != WR_PCI_COMMAND_RESERVED;
+	if (weir_config_read16(dev, WR_PCI_COMMAND, command) ||
+	    (*command & WR_PCI_COMMAND_RESERVED) == WR_PCI_COMMAND_RESERVED)
+		return false;
+	if (state != WEIR_EEH_NORMAL)
+		weir_config_write16(dev, WR_PCI_COMMAND,
+				    *command & (uint16_t)~WR_PCI_COMMAND_MASTER);
+	return true;
 }
 
+/*
+ * Where a reset can't begin, the kernel has frozen the PE and blocked its config space for it all
+ * the same (eeh_pe_reset()), and ends both with the reset.
+ */
 static int reset_once(struct weir_device *dev, enum weir_eeh_reset how)
 {
-	int ret = weir_eeh_reset(dev, how);
+	char why[512];
+	int ret = weir_eeh_reset(dev, how), end;
 
-	if (!ret)
-		ret = weir_eeh_reset(dev, WEIR_EEH_RESET_END);
-	if (!ret)
-		ret = weir_eeh_state(dev);
-	return ret > 0 ? wr_fail(-EIO, "%s: after a reset it is still: %s", dev->name,
-				 weir_eeh_state_name(ret)) : ret;
+	snprintf(why, sizeof(why), "%s", weir_errmsg());
+	end = weir_eeh_reset(dev, WEIR_EEH_RESET_END);
+	if (ret)
+		return wr_fail(ret, "%s", why);
+	return end;
+}
+
+static int reset_until_normal(struct weir_device *dev, enum weir_eeh_reset how)
+{
+	int ret = 0;
+
+	for (int i = 0; i < RESETS_MAX; i++) {
+		ret = reset_once(dev, how);
+		if (!ret)
+			ret = weir_eeh_state(dev);
+		if (!ret)
+			return 0;
+		if (ret > 0)
+			ret = wr_fail(-EIO, "%s: after a reset it is still: %s", dev->name,
+				      weir_eeh_state_name(ret));
+		wr_log(WEIR_LOG_WARN, "%s", weir_errmsg());
+	}
+	return ret;
 }
 
 /* Each step is taken whatever becomes of the one before: what can be had back is. */
-static int set_up(struct weir_device *dev, const uint16_t *command)
+static int set_up(struct weir_device *dev, const uint16_t *command, struct wr_suspended *suspended)
 {
-	int ret = weir_eeh_configure(dev), wrote = 0;
+	int ret = weir_eeh_configure(dev), wrote = 0, resumed;
 
 	if (command)
 		wrote = weir_config_write16(dev, WR_PCI_COMMAND, *command);
 	else
 		wr_log(WEIR_LOG_WARN, "%s: its command register couldn't be read before the reset: "
 		       "bus mastering is off", dev->name);
-	return ret ? ret : wrote;
+	resumed = wr_irqs_resume(dev, suspended, true);
+	return ret ? ret : wrote ? wrote : resumed;
 }
 
-static int bring_back(struct weir_device *dev, enum weir_eeh_reset how, int state, bool *is_back)
+/* With interrupts suspended, and given back. */
+static int bring_back(struct weir_device *dev, enum weir_eeh_reset how, int state,
+		      struct wr_suspended *suspended)
 {
 	uint16_t command;
 	bool known = read_command(dev, state, &command);
-	int ret = -EIO;
+	char why[512];
+	int ret = reset_until_normal(dev, how);
 
-	for (int i = 0; ret && i < RESETS_MAX; i++) {
-		ret = reset_once(dev, how);
-		if (ret)
-			wr_log(WEIR_LOG_WARN, "%s", weir_errmsg());
-	}
-	*is_back = !ret;
-	return ret ? ret : set_up(dev, known ? &command : NULL);
+	if (!ret)
+		return set_up(dev, known ? &command : NULL, suspended);
+	snprintf(why, sizeof(why), "%s", weir_errmsg());
+	/* It can be as well as it was before, and is to be so then. */
+	if (state == WEIR_EEH_NORMAL && weir_eeh_state(dev) == WEIR_EEH_NORMAL)
+		set_up(dev, known ? &command : NULL, suspended);
+	else
+		wr_irqs_resume(dev, suspended, false);
+	return wr_fail(ret, "%s", why);
 }
 
 int weir_eeh_recover(struct weir_device *dev, enum weir_eeh_reset how)
 {
 	struct wr_suspended suspended;
-	int ret, state, resumed;
-	bool is_back;
+	int ret, state;
 
 	if (how != WEIR_EEH_RESET_HOT && how != WEIR_EEH_RESET_FUNDAMENTAL)
 		return wr_fail(-EINVAL, "%s: %d is no way to reset it", dev->name, (int)how);
@@ -163,9 +196,7 @@ int weir_eeh_recover(struct weir_device *dev, enum weir_eeh_reset how)
 	ret = wr_irqs_suspend(dev, &suspended);
 	if (ret)
 		return ret;
-	ret = bring_back(dev, how, state, &is_back);
-	resumed = wr_irqs_resume(dev, &suspended, is_back);
-	return ret ? ret : resumed;
+	return bring_back(dev, how, state, &suspended);
 }
 
 bool wr_eeh_frozen(struct weir_device *dev)

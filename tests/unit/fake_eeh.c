@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a caller has to know about is here: from the beginning of a reset to its end nothing
- * answers, and after it the device's bus mastering and message-signalled interrupts are off, while
+ * What a caller has to know about is here: from the beginning of a reset to its end registers read
+ * ones, and accesses to config space fail (EEH_PE_CFG_BLOCKED), and after it the device's bus mastering and message-signalled interrupts are off, while
  * VFIO takes those for enabled.
  */
 #include <errno.h>
@@ -26,6 +26,8 @@ static int end_reset(void)
 
 	e->asserted = false;
 	e->state = WR_VFIO_EEH_NORMAL;
+	if (e->in_vain)
+		return 0;
 	if (e->bad_resets) {
 		e->bad_resets--;
 		e->state = WR_VFIO_EEH_STOPPED;
@@ -59,6 +61,8 @@ int fake_eeh(const struct wr_vfio_eeh *arg)
 		return -EINVAL;
 	if (e->error_times && e->error_op == arg->op) {
 		e->error_times--;
+		if (arg->op == WR_VFIO_EEH_RESET_HOT || arg->op == WR_VFIO_EEH_RESET_FUNDAMENTAL)
+			e->asserted = e->in_vain = true;
 		return e->error;
 	}
 	if (arg->op == WR_VFIO_EEH_GET_STATE)
@@ -77,6 +81,7 @@ int fake_eeh(const struct wr_vfio_eeh *arg)
 	case WR_VFIO_EEH_RESET_HOT:
 	case WR_VFIO_EEH_RESET_FUNDAMENTAL:
 		e->asserted = true;
+		e->in_vain = false;
 		if (e->during_reset)
 			e->during_reset();
 		return 0;

@@ -10,7 +10,8 @@
 struct fake_eeh {
 	int state;			/* WR_VFIO_EEH_… */
 	bool config_dead;		/* config space reads ones, frozen or not */
-	bool asserted;			/* a reset is active */
+	bool asserted;			/* a reset is active, */
+	bool in_vain;			/* but didn't reset anything */
 	unsigned int bad_resets;	/* so many times it is frozen after one all the same */
 	int error;			/* what this operation says, so many times */
 	uint32_t error_op;

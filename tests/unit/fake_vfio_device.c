@@ -464,6 +464,11 @@ int fake_device_ioctl(unsigned long request, void *arg)
 	}
 }
 
+static bool is_config(off_t offset)
+{
+	return (uint64_t)offset - fake.device.regions[7].offset < fake.device.regions[7].size;
+}
+
 ssize_t fake_device_read(void *buf, size_t len, off_t offset)
 {
 	fake.device.accesses++;
@@ -471,8 +476,9 @@ ssize_t fake_device_read(void *buf, size_t len, off_t offset)
 		return fake.device.access_error;
 	if (len > fake.device.most)
 		len = fake.device.most;
-	if (fake_eeh_silent() || (fake.eeh.config_dead &&
-				  (uint64_t)offset >= fake.device.regions[7].offset)) {
+	if (fake.eeh.asserted && is_config(offset))
+		return -ENODEV;
+	if (fake_eeh_silent() || (fake.eeh.config_dead && is_config(offset))) {
 		memset(buf, 0xff, len);
 		return (ssize_t)len;
 	}
@@ -486,6 +492,8 @@ ssize_t fake_device_write(const void *buf, size_t len, off_t offset)
 		return fake.device.access_error;
 	if (len > fake.device.most)
 		len = fake.device.most;
+	if (fake.eeh.asserted && is_config(offset))
+		return -ENODEV;
 	if (fake_eeh_silent())
 		return (ssize_t)len;
 	return wr_sys_kernel.pwrite(fake.device.memory, buf, len, offset);

@@ -134,6 +134,9 @@ static void step_by_step(void **state)
 	assert_int_equal(weir_eeh_state(dev), WEIR_EEH_NORMAL);
 	assert_int_equal(weir_eeh_reset(dev, WEIR_EEH_RESET_HOT), 0);
 	assert_int_equal(weir_eeh_state(dev), WEIR_EEH_RESET);
+	assert_int_equal(weir_device_gone(dev), 0);
+	assert_int_equal(weir_device_bus_master(dev, true), -ENODEV);
+	assert_says("EEH has stopped it");
 	assert_int_equal(weir_eeh_reset(dev, WEIR_EEH_RESET_END), 0);
 	assert_int_equal(weir_eeh_reset(dev, WEIR_EEH_RESET_FUNDAMENTAL), 0);
 	assert_int_equal(weir_eeh_reset(dev, WEIR_EEH_RESET_END), 0);
@@ -256,6 +259,26 @@ static void not_forever(void **state)
 	assert_int_equal(weir_eeh_recover(dev, WEIR_EEH_RESET_HOT), 0);
 	assert_int_equal(weir_irq_enable(dev, WEIR_IRQ_MSI, 1), 0);
 	signals(WEIR_IRQ_MSI, 0, true);
+}
+
+/* Not every firmware does every reset: what worked before works on. */
+static void reset_that_is_not_to_be_had(void **state)
+{
+	(void)state;
+	assert_int_equal(weir_irq_enable(dev, WEIR_IRQ_MSI, 1), 0);
+	an_operation_fails(WR_VFIO_EEH_RESET_FUNDAMENTAL, -EIO, 3);
+	assert_int_equal(weir_eeh_recover(dev, WEIR_EEH_RESET_FUNDAMENTAL), -EIO);
+	assert_says(NAME ": EEH's fundamental reset");
+	assert_string_equal(fake.eeh.done, "5558");
+	assert_int_equal(peek(COMMAND) & 0xffff, 2 | MASTER);
+	signals(WEIR_IRQ_MSI, 0, true);
+	/* What was frozen isn't as it was: it isn't put back into work unreset. */
+	fake.eeh.state = WEIR_EEH_STOPPED;
+	an_operation_fails(WR_VFIO_EEH_RESET_FUNDAMENTAL, -EIO, 3);
+	assert_int_equal(weir_eeh_recover(dev, WEIR_EEH_RESET_FUNDAMENTAL), -EIO);
+	assert_int_equal(peek(COMMAND) & 0xffff, 2);
+	assert_int_equal(weir_irq_wait(dev, WEIR_IRQ_MSI, 0, 0), -EINVAL);
+	assert_int_equal(fake.device.active, NO_IRQ);
 }
 
 static void unavailable_device_is_let_alone(void **state)
@@ -385,6 +408,7 @@ int main(void)
 		POWER(kind_by_kind),
 		POWER(second_reset_may_do),
 		POWER(not_forever),
+		POWER(reset_that_is_not_to_be_had),
 		POWER(unavailable_device_is_let_alone),
 		POWER(half_a_recovery),
 		POWER(interrupts_stay_as_they_are_meanwhile),
