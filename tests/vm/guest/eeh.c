@@ -65,30 +65,51 @@ static void nothing_is_frozen(void **state)
 }
 
 /* What a reset turns off, the caller turns on. */
+static void turn_on(struct rig *r)
+{
+	MUST(weir_eeh_configure(r->o.dev));
+	MUST(weir_device_bus_master(r->o.dev, true));
+	assert_int_equal(edu_irq_enable(r->o.edu), r->irq);
+}
+
+/* In QEMU skiboot fails at first: "Unexpected slot state", "Error -6 on fundamental reset". */
+static void fundamental(struct weir_device *dev)
+{
+	uint16_t command;
+	int ret, tries = 3;
+
+	do {
+		ret = weir_eeh_reset(dev, WEIR_EEH_RESET_FUNDAMENTAL);
+		/* In either case config space is blocked until its end. */
+		must_fail(weir_config_read16(dev, 4, &command), -ENODEV, "config space");
+		MUST(weir_eeh_reset(dev, WEIR_EEH_RESET_END));
+	} while (ret == -EIO && --tries);
+	assert_int_equal(ret, 0);
+}
+
 static void step_by_step(void **state)
 {
-	static const enum weir_eeh_reset ways[] = {
-		WEIR_EEH_RESET_HOT, WEIR_EEH_RESET_FUNDAMENTAL,
-	};
 	uint16_t command;
 	struct rig r;
 
 	(void)state;
 	open_rig(&r, NULL);
 	works(&r, 0x21);
-	for (int i = 0; i < 2; i++) {
-		MUST(edu_irq_disable(r.o.edu));
-		MUST(weir_eeh_reset(r.o.dev, ways[i]));
-		/* Nothing answers until its end. */
-		MUST(weir_config_read16(r.o.dev, 4, &command));
-		assert_int_equal(command, 0xffff);
-		must_fail(weir_device_bus_master(r.o.dev, true), -ENODEV, "reads all ones");
-		MUST(weir_eeh_reset(r.o.dev, WEIR_EEH_RESET_END));
-		MUST(weir_eeh_configure(r.o.dev));
-		MUST(weir_device_bus_master(r.o.dev, true));
-		assert_int_equal(edu_irq_enable(r.o.edu), r.irq);
-		works(&r, (unsigned char)(0x22 + i));
-	}
+	MUST(edu_irq_disable(r.o.edu));
+	MUST(weir_eeh_reset(r.o.dev, WEIR_EEH_RESET_HOT));
+	/* Config space can't be reached until its end. */
+	must_fail(weir_config_read16(r.o.dev, 4, &command), -ENODEV, "config space");
+	must_fail(weir_device_bus_master(r.o.dev, true), -ENODEV, "config space");
+	MUST(weir_eeh_reset(r.o.dev, WEIR_EEH_RESET_END));
+	MUST(weir_config_read16(r.o.dev, 4, &command));
+	assert_int_equal(command & 4, 0);
+	turn_on(&r);
+	works(&r, 0x22);
+
+	MUST(edu_irq_disable(r.o.edu));
+	fundamental(r.o.dev);
+	turn_on(&r);
+	works(&r, 0x23);
 	close_rig(&r);
 }
 
@@ -106,7 +127,9 @@ static void recovered_at_once(const char *interface)
 	MUST(weir_device_bus_master(r.o.dev, false));
 	MUST(weir_eeh_recover(r.o.dev, WEIR_EEH_RESET_HOT));
 	memset(weir_mem_ptr(r.mem), 0x34, PAGE);
+	MUST(edu_irq_disable(r.o.edu));
 	must_be_blocked(r.o.edu, weir_mem_iova(r.mem), weir_mem_ptr(r.mem));
+	assert_int_equal(edu_irq_enable(r.o.edu), r.irq);
 	MUST(weir_device_bus_master(r.o.dev, true));
 	works(&r, 0x35);
 	close_rig(&r);
