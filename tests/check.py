@@ -6,9 +6,9 @@
     tests/check.py --quick     the gcc build with its unit and soft tests
     tests/check.py PART...     only these parts (see PARTS below)
 
-Three lanes run side by side: the builds one after the other; the virtual machines, which start as
-soon as the gcc build is ready; and the soak test, which starts when its tests, some of which
-measure, are over. The terminal gets one line per part as it finishes; its whole output is in
+Lanes run side by side: the builds one after the other; the virtual machines, which start as soon as
+the gcc build is ready, and those of other architectures when the cross builds are; and the soak
+test, which starts when gcc's tests, some of which measure, are over. The terminal gets one line per part as it finishes; its whole output is in
 build/logs/PART.log. A full run leaves build/check.json. The last line is always "N passed, N
 failed, N skipped"; the exit status is 0 only if nothing failed and nothing was skipped.
 """
@@ -30,6 +30,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP / 'tests/cross'))
 import cross    # noqa: E402
+from machines import MACHINES    # noqa: E402
 BUILD = TOP / 'build'
 LOGS = BUILD / 'logs'
 
@@ -101,8 +102,11 @@ VALGRIND = Config('valgrind', 'build', 'gcc', 'g++', [], UNIT, slow=20,
                            '--errors-for-leak-kinds=definite', '--error-exitcode=99'])
 SOAK = Config('soak', 'build', 'gcc', 'g++', [], ['soak'], env={'WEIR_TEST_SECONDS': '60'})
 
-PARTS = [config.name for config in CONFIGS] + ['valgrind', 'harness', 'soak', 'vm']
-NEED_GCC = ['valgrind', 'soak', 'vm']
+PARTS = [config.name for config in CONFIGS] + ['valgrind', 'harness', 'soak', 'vm', 'vm-cross']
+
+# Whose builds the others use.
+NEEDS = {'valgrind': {'gcc'}, 'soak': {'gcc'}, 'vm': {'gcc'},
+         'vm-cross': {machine.arch for machine in MACHINES.values()} - {''}}
 
 
 @dataclasses.dataclass
@@ -413,8 +417,18 @@ def json_part(name, cmd, log, machine):
 
 
 def vm_part(log):
-    return json_part('vm', [sys.executable, 'tests/vm/run.py', '--build', 'build', '--json'],
-                     log, '')
+    return machines_part('vm', [name for name, machine in MACHINES.items() if not machine.arch],
+                         log)
+
+
+def vm_cross_part(log):
+    return machines_part('vm-cross', [name for name, machine in MACHINES.items() if machine.arch],
+                         log)
+
+
+def machines_part(name, machines, log):
+    return json_part(name, [sys.executable, 'tests/vm/run.py', '--build', 'build', *machines,
+                            '--json'], log, '')
 
 
 def harness_part(log):
@@ -482,7 +496,8 @@ class Check:
         self.parts = parts
         self.cases = []
         self.done = []
-        self.gcc_built = False
+        self.ended = {config.name: threading.Event() for config in CONFIGS}  # of builds
+        self.built = set()
         self.lock = threading.Lock()
         self.width = max(map(len, parts))
 
@@ -527,59 +542,46 @@ class Check:
 
     def config(self, config):
         def build_and_test(log):
-            compile_config(config, log)
-            return test_config(config, log)
-
-        def cross_build_and_test(log):
             with cross.Cache() as cache:
-                compile_config(config, log, cross_options(config, cache))
+                try:
+                    compile_config(config, log,
+                                   cross_options(config, cache) if config.target else ())
+                    self.built.add(config.name)
+                finally:
+                    self.ended[config.name].set()
                 return test_config(config, log)
 
-        self.part(config.name, cross_build_and_test if config.target else build_and_test, 'unit')
+        self.part(config.name, build_and_test, 'unit')
 
-    def gcc_and_beside(self, config):
-        """What runs beside the builds starts: the machines after this one, soak after its tests."""
-        built = threading.Event()
+    def using(self, name, function, layer):
+        """A part that uses what others build, as soon as it's there."""
+        for need in NEEDS[name]:
+            self.ended[need].wait()
 
-        def build_and_test(log):
-            try:
-                compile_config(config, log)
-                self.gcc_built = True
-            finally:
-                built.set()
-            return test_config(config, log)
-
-        def machines(log):
-            built.wait()
-            return self.with_gcc(vm_part)(log)
-
-        threads = []
-        if 'vm' in self.parts:
-            threads.append(threading.Thread(target=self.part, args=('vm', machines, 'vm')))
-            threads[-1].start()
-        self.part('gcc', build_and_test, 'unit')
-        if 'soak' in self.parts:
-            threads.append(threading.Thread(target=self.part,
-                                            args=('soak', self.with_gcc(soak_part), 'soak')))
-            threads[-1].start()
-        return threads
-
-    def with_gcc(self, function):
         def run_if_built(log):
-            if not self.gcc_built:
-                raise PartError('the gcc build failed')
+            for need in NEEDS[name] - self.built:
+                raise PartError(f'the {need} build failed')
             return function(log)
-        return run_if_built
+
+        self.part(name, run_if_built, layer)
 
     def run(self):
         threads = []
+
+        def beside(*part):
+            if part[0] in self.parts:
+                threads.append(threading.Thread(target=self.using, args=part))
+                threads[-1].start()
+
+        beside('vm', vm_part, 'vm')
+        beside('vm-cross', vm_cross_part, 'vm')
         for config in CONFIGS:
-            if config.name == 'gcc' and 'gcc' in self.parts:
-                threads = self.gcc_and_beside(config)
-            elif config.name in self.parts:
+            if config.name in self.parts:
                 self.config(config)
+            if config.name == 'gcc':
+                beside('soak', soak_part, 'soak')
         if 'valgrind' in self.parts:
-            self.part('valgrind', self.with_gcc(valgrind_part), 'unit')
+            self.using('valgrind', valgrind_part, 'unit')
         if 'harness' in self.parts:
             self.part('harness', harness_part, 'harness')
         for thread in threads:
@@ -609,8 +611,8 @@ def main():
         args.parts = ['gcc']
 
     parts = args.parts or PARTS
-    if any(part in NEED_GCC for part in parts) and 'gcc' not in parts:
-        parts = ['gcc'] + parts
+    needed = set().union(*(NEEDS.get(part, ()) for part in parts)) - set(parts)
+    parts = sorted(needed, key=PARTS.index) + parts
 
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)

@@ -10,6 +10,7 @@ is in build-arm64 or build-ppc64el: "python3 tests/check.py arm64" makes it, nin
 
 import argparse
 import concurrent.futures
+import contextlib
 import fcntl
 import fnmatch
 import json
@@ -68,6 +69,13 @@ def arguments():
     return parser.parse_args()
 
 
+def named(name):
+    """The machine of that name."""
+    if name not in MACHINES:
+        raise UsageError(f"no machine '{name}': there are {', '.join(MACHINES)}")
+    return MACHINES[name]
+
+
 def selection(what, seconds=0, seed=""):
     """Machines with the cases that run in them; the order of both is that of the tables. With
     `seconds`, and nothing else asked for, that is the soak test alone, for that time."""
@@ -79,8 +87,7 @@ def selection(what, seconds=0, seed=""):
     chosen = {name: set() for name in MACHINES}
     for item in what or MACHINES:
         name, _, pattern = item.partition("/")
-        if name not in MACHINES:
-            raise UsageError(f"no machine '{name}': there are {', '.join(MACHINES)}")
+        named(name)
         found = {case.name for case in every[name]
                  if fnmatch.fnmatchcase(case.name, pattern or "*")}
         if not found:
@@ -332,28 +339,26 @@ def run_all(chosen, parts, jobs):
     return report
 
 
-def shell(name, parts):
+def shell(machine, parts):
     """A machine for a person: its shell on this terminal."""
-    if name not in MACHINES:
-        raise UsageError(f"no machine '{name}': there are {', '.join(MACHINES)}")
-    machine = MACHINES[name]
-    need_built(parts.build, machine, [])
     argv, environment = parts.start(machine, [], "quiet weir_shell")
-    say(f"{name}: starting; Ctrl-A x ends it")
+    say(f"{machine.name}: starting; Ctrl-A x ends it")
     return subprocess.run([*argv, "-serial", "mon:stdio"], env=environment,
                           check=False).returncode
 
 
-def only_run(build):
-    """Two runs must not write the same logs: the second waits."""
-    (build / "vm").mkdir(parents=True, exist_ok=True)
-    lock = open(build / "vm/lock", "w", encoding="ascii")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        say(f"waiting for another run in {build}")
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    return lock
+def only_run(build, machines):
+    """Two runs must not write the same machine's logs: the second waits. All take their locks in
+    the order of the table."""
+    locks = contextlib.ExitStack()
+    for machine in machines:
+        lock = locks.enter_context(open(folder_of(build, machine) / "lock", "w", encoding="ascii"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another run of {machine.name} in {build}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+    return locks
 
 
 def main():
@@ -361,7 +366,8 @@ def main():
     options = arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        chosen = selection(options.what, options.soak, options.seed)
+        chosen = ([(named(options.shell), [])] if options.shell else
+                  selection(options.what, options.soak, options.seed))
         if options.soak:
             options.jobs = len(chosen)
         if options.list:
@@ -369,15 +375,14 @@ def main():
                 print("\n".join(f"{machine.name}/{case.name}" for case in cases))
             return 0
         for machine, cases in chosen:
-            if not options.shell:
-                need_built(options.build, machine, cases)
-        with only_run(options.build), Cache(refresh=options.refresh) as cache, \
+            need_built(options.build, machine, cases)
+        machines = [machine for machine, _ in chosen]
+        with only_run(options.build, machines), Cache(refresh=options.refresh) as cache, \
                 kernels.Builder(cache, options.build / "vm/kernels.log") as builder:
             parts = Parts(options.build, cache, builder)
+            parts.fetch(machines)
             if options.shell:
-                parts.fetch([MACHINES[options.shell]] if options.shell in MACHINES else [])
-                return shell(options.shell, parts)
-            parts.fetch([machine for machine, _ in chosen])
+                return shell(*machines, parts)
             start = time.monotonic()
             report = run_all(chosen, parts, options.jobs)
     except (UsageError, PackageError, kernels.KernelError, kmodules.ModuleError,
