@@ -511,66 +511,6 @@ static int irq_wait(struct world *w)
 	return weir_irq_wait(w->soft, WEIR_IRQ_MSI, 1, -1);
 }
 
-/* ---- EEH ---- */
-
-/* Alone, on POWER. A reset turns bus mastering off, so it is off before. */
-static void has_power(struct world *w)
-{
-	fake.no_type1 = true;
-	fake.spapr.exists = true;
-	assert_int_equal(open_again(w), 0);
-}
-
-
-static int eeh_state(struct world *w)
-{
-	return weir_eeh_state(w->dev);
-}
-
-static int eeh_enable(struct world *w)
-{
-	return weir_eeh_enable(w->dev, true);
-}
-
-static int eeh_unfreeze(struct world *w)
-{
-	return weir_eeh_unfreeze(w->dev, true);
-}
-
-static int eeh_reset(struct world *w)
-{
-	return weir_eeh_reset(w->dev, WEIR_EEH_RESET_END);
-}
-
-static int eeh_configure(struct world *w)
-{
-	return weir_eeh_configure(w->dev);
-}
-
-static int eeh_recover(struct world *w)
-{
-	return weir_eeh_recover(w->dev, WEIR_EEH_RESET_HOT);
-}
-
-static int eeh_inject(struct world *w)
-{
-	const struct weir_eeh_error error = { .function = 1 };
-
-	return weir_eeh_inject(w->dev, &error);
-}
-
-static void end_freeze(struct world *w)
-{
-	(void)w;
-	fake.eeh.state = WR_VFIO_EEH_NORMAL;
-}
-
-static int eeh_state_name(struct world *w)
-{
-	(void)w;
-	return weir_eeh_state_name(WEIR_EEH_STOPPED) ? 0 : -EINVAL;
-}
-
 const struct operation walk_device[] = {
 	{ "weir_device_open", "kernel", .run = open_first, .undo = undo_open },
 	{ "weir_device_open", "private", .run = open_private, .undo = undo_open },
@@ -655,15 +595,6 @@ const struct operation walk_device[] = {
 	  .run = map_bar_into_new, .undo = unmap_bar_from_new },
 	{ "weir_ioas_map_bar", "iommufd", .setup = has_bar_by_iommufd, .run = map_bar,
 	  .undo = unmap_bar_and_close },
-
-	{ "weir_eeh_state", .setup = has_power, .run = eeh_state },
-	{ "weir_eeh_state_name", .run = eeh_state_name, .silent = "it is a name" },
-	{ "weir_eeh_enable", .setup = has_power, .run = eeh_enable },
-	{ "weir_eeh_unfreeze", .setup = has_power, .run = eeh_unfreeze },
-	{ "weir_eeh_reset", .setup = has_power, .run = eeh_reset },
-	{ "weir_eeh_configure", .setup = has_power, .run = eeh_configure },
-	{ "weir_eeh_recover", .setup = has_power, .run = eeh_recover },
-	{ "weir_eeh_inject", .setup = has_power, .run = eeh_inject, .undo = end_freeze },
 
 	{ "weir_irq_info", .with = WITH_DEV, .run = irq_info },
 	{ "weir_irq_enable", "kernel", .with = WITH_DEV, .run = irq_enable, .undo = disable_irq },

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/sys.h"
+#include "fake_vfio.h"
 #include "walk.h"
 
 #define HIGH (1ull << 59)
@@ -77,6 +78,63 @@ static void had_window_alone(struct world *w)
 	assert_int_equal(weir_ioas_remove_window(w->as, 0), 0);
 }
 
+/* ---- EEH ---- */
+
+/* Which a reset turns off. */
+static void bus_master_off(struct world *w)
+{
+	assert_int_equal(weir_device_bus_master(w->dev, false), 0);
+}
+
+static int eeh_state(struct world *w)
+{
+	return weir_eeh_state(w->dev);
+}
+
+static int eeh_enable(struct world *w)
+{
+	return weir_eeh_enable(w->dev, true);
+}
+
+static int eeh_unfreeze(struct world *w)
+{
+	return weir_eeh_unfreeze(w->dev, true);
+}
+
+static int eeh_reset(struct world *w)
+{
+	return weir_eeh_reset(w->dev, WEIR_EEH_RESET_END);
+}
+
+static int eeh_configure(struct world *w)
+{
+	return weir_eeh_configure(w->dev);
+}
+
+static int eeh_recover(struct world *w)
+{
+	return weir_eeh_recover(w->dev, WEIR_EEH_RESET_HOT);
+}
+
+static int eeh_inject(struct world *w)
+{
+	const struct weir_eeh_error error = { .function = 1 };
+
+	return weir_eeh_inject(w->dev, &error);
+}
+
+static void end_freeze(struct world *w)
+{
+	(void)w;
+	fake.eeh.state = WR_VFIO_EEH_NORMAL;
+}
+
+static int eeh_state_name(struct world *w)
+{
+	(void)w;
+	return weir_eeh_state_name(WEIR_EEH_STOPPED) ? 0 : -EINVAL;
+}
+
 const struct operation walk_spapr[] = {
 	{ "weir_ioas_add_window", .with = WITH_WINDOWS, .run = add_window, .undo = remove_window },
 	{ "weir_ioas_remove_window", .with = WITH_WINDOWS, .setup = has_window, .run = remove_it,
@@ -89,5 +147,14 @@ const struct operation walk_spapr[] = {
 	{ "weir_device_open", "windows, no default one", .with = ON_POWER,
 	  .setup = had_window_alone, .run = open_dev, .undo = close_dev,
 	  .says = -EINVAL },
+
+	{ "weir_eeh_state", .with = WITH_WINDOWS, .run = eeh_state },
+	{ "weir_eeh_state_name", .run = eeh_state_name, .silent = "it is a name" },
+	{ "weir_eeh_enable", .with = WITH_WINDOWS, .run = eeh_enable },
+	{ "weir_eeh_unfreeze", .with = WITH_WINDOWS, .run = eeh_unfreeze },
+	{ "weir_eeh_reset", .with = WITH_WINDOWS, .setup = bus_master_off, .run = eeh_reset },
+	{ "weir_eeh_configure", .with = WITH_WINDOWS, .run = eeh_configure },
+	{ "weir_eeh_recover", .with = WITH_WINDOWS, .setup = bus_master_off, .run = eeh_recover },
+	{ "weir_eeh_inject", .with = WITH_WINDOWS, .run = eeh_inject, .undo = end_freeze },
 	{ 0 }
 };
