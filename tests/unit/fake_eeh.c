@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a caller has to know about is here: from the beginning of a reset to its end registers read
- * ones, and accesses to config space fail (EEH_PE_CFG_BLOCKED), and after it the device's bus mastering and message-signalled interrupts are off, while
- * VFIO takes those for enabled.
+ * ones, and accesses to config space fail (EEH_PE_CFG_BLOCKED). After it the device's bus mastering
+ * and message-signalled interrupts are off, while VFIO takes those for enabled.
  */
 #include <errno.h>
 #include <stdint.h>

@@ -565,10 +565,9 @@ static int open_device(struct test *t)
 		return ret;
 	t->as = weir_device_ioas(t->dev);
 	ret = window_make(t->as, &t->asked, &t->window);
-	if (ret)
-		return ret;
-	ret = weir_ioas_caps(t->as, &caps);
-	t->isolated = caps.isolation;
+	if (!ret)
+		ret = weir_ioas_caps(t->as, &caps);
+	t->isolated = !ret && caps.isolation;
 	return ret;
 }
 
@@ -641,13 +640,6 @@ static enum result run_step(struct test *t, const struct step *step)
 	return step->run(t);
 }
 
-/* POWER stops a device whose DMA it blocked (EEH): that is past, and the next step needs it. */
-static void bring_back(struct test *t)
-{
-	if (t->dev && weir_eeh_state(t->dev) > 0)
-		weir_eeh_recover(t->dev, WEIR_EEH_RESET_HOT);
-}
-
 /* The device can't be opened: say so in the document, too. */
 static void nothing_opened(struct outcome outcomes[STEPS])
 {
@@ -668,7 +660,9 @@ static bool run_steps(struct test *t, struct outcome outcomes[STEPS])
 		outcomes[i].result = run_step(t, &steps[i]);
 		memcpy(outcomes[i].why, t->why, sizeof(t->why));
 		good = good && outcomes[i].result != FAIL;
-		bring_back(t);
+		/* POWER stops a device whose DMA it blocked (EEH), and the next step needs it. */
+		if (t->dev && weir_eeh_state(t->dev) > 0)
+			weir_eeh_recover(t->dev, WEIR_EEH_RESET_HOT);
 	}
 	return good;
 }
