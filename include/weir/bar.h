@@ -172,6 +172,17 @@ static inline volatile void *weir_bar_reg(const struct weir_bar *bar, uint64_t o
 	return (volatile void *)0;
 }
 
+/*
+ * On POWER a load of a register may overtake an earlier store to another one, and the other way
+ * round; eieio is what holds them (Power ISA, Book II, sections 1.7.1 and 4.6.3).
+ */
+static inline void weir_bar_order(void)
+{
+#if defined(__powerpc__)
+	__asm__ __volatile__("eieio" ::: "memory");
+#endif
+}
+
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define WEIR_LE(bits, x) (x)
 #else
@@ -189,8 +200,10 @@ static inline volatile void *weir_bar_reg(const struct weir_bar *bar, uint64_t o
 		volatile void *reg = weir_bar_reg(bar, offset, bits / 8);                          \
                                                                                                    \
 		if (__builtin_expect(reg != (volatile void *)0, 1)) {                              \
-			uint##bits##_t raw = *(volatile uint##bits##_t *)reg;                      \
+			uint##bits##_t raw;                                                        \
                                                                                                    \
+			weir_bar_order();                                                          \
+			raw = *(volatile uint##bits##_t *)reg;                                     \
 			return (uint##bits##_t)WEIR_LE(bits, raw);                                 \
 		}                                                                                  \
 		return (uint##bits##_t)weir_bar_read_slow(bar, offset, bits / 8);                  \
@@ -200,10 +213,12 @@ static inline volatile void *weir_bar_reg(const struct weir_bar *bar, uint64_t o
 	{                                                                                          \
 		volatile void *reg = weir_bar_reg(bar, offset, bits / 8);                          \
                                                                                                    \
-		if (__builtin_expect(reg != (volatile void *)0, 1))                                \
+		if (__builtin_expect(reg != (volatile void *)0, 1)) {                              \
+			weir_bar_order();                                                          \
 			*(volatile uint##bits##_t *)reg = (uint##bits##_t)WEIR_LE(bits, value);    \
-		else                                                                               \
+		} else {                                                                           \
 			weir_bar_write_slow(bar, offset, bits / 8, value);                         \
+		}                                                                                  \
 	}
 
 #define WEIR_ACCESSORS_BE(bits)                                                                    \

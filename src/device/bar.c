@@ -216,6 +216,7 @@ static int check_register(const struct weir_bar *bar, uint64_t offset, unsigned 
 
 static uint64_t read_mapped(volatile const void *reg, unsigned int width)
 {
+	weir_bar_order();
 	switch (width) {
 	case 1:
 		return *(volatile const uint8_t *)reg;
@@ -230,6 +231,7 @@ static uint64_t read_mapped(volatile const void *reg, unsigned int width)
 
 static void write_mapped(volatile void *reg, unsigned int width, uint64_t value)
 {
+	weir_bar_order();
 	switch (width) {
 	case 1:
 		*(volatile uint8_t *)reg = (uint8_t)value;
