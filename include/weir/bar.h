@@ -151,7 +151,8 @@ WEIR_API int weir_bar_sigbus(const struct weir_bar *bar, const void *addr);
 /*
  * What the accessors do outside the largest mapped part: look into the others, then ask the
  * device's transport. An access that can't be made (past the end, unaligned, refused) reads all
- * ones, writes nothing, and leaves a message; so does a read by call of a device that is gone. A
+ * ones, writes nothing, and leaves a message; so does a read by call of a device that is gone, or
+ * that POWER's EEH has stopped (weir/spapr.h). A
  * write to a device that is gone is lost without one where the kernel doesn't notice, as on the
  * bus.
  */

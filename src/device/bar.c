@@ -248,6 +248,16 @@ static void write_mapped(volatile void *reg, unsigned int width, uint64_t value)
 	}
 }
 
+static void explain_ones(const struct weir_bar *bar, uint64_t offset)
+{
+	const char *why = wr_eeh_frozen(bar->dev) ? "EEH has stopped the device" :
+			  weir_device_gone(bar->dev) == 1 ? "the device is gone" : NULL;
+
+	if (why)
+		wr_message("%s: %s, offset 0x%" PRIx64 ": %s, all of it reads ones",
+			   bar->dev->name, wr_region_name(bar->region), offset, why);
+}
+
 uint64_t weir_bar_read_slow(const struct weir_bar *bar, uint64_t offset, unsigned int width)
 {
 	volatile void *reg;
@@ -262,9 +272,8 @@ uint64_t weir_bar_read_slow(const struct weir_bar *bar, uint64_t offset, unsigne
 		return UINT64_MAX;
 	/* The bytes came in the device's order, from the lowest address on. */
 	raw = le64toh(raw);
-	if (raw == UINT64_MAX >> (64 - 8 * width) && weir_device_gone(bar->dev) == 1)
-		wr_message("%s: %s, offset 0x%" PRIx64 ": the device is gone, all of it reads ones",
-			   bar->dev->name, wr_region_name(bar->region), offset);
+	if (raw == UINT64_MAX >> (64 - 8 * width))
+		explain_ones(bar, offset);
 	return raw;
 }
 

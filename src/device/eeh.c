@@ -199,18 +199,25 @@ int weir_eeh_recover(struct weir_device *dev, enum weir_eeh_reset how)
 	return bring_back(dev, how, state, &suspended);
 }
 
+/* Whoever asks has a message already, or needs none. */
 bool wr_eeh_frozen(struct weir_device *dev)
 {
-	return wr_ioas_eeh(&dev->ep, WR_VFIO_EEH_GET_STATE, NULL) > 0;
+	char message[512];
+	bool frozen;
+
+	snprintf(message, sizeof(message), "%s", weir_errmsg());
+	frozen = wr_ioas_frozen(&dev->ep);
+	wr_message("%s", message);
+	return frozen;
 }
 
 int wr_eeh_explain(struct weir_device *dev, int err)
 {
 	char why[512];
 
-	snprintf(why, sizeof(why), "%s", weir_errmsg());
 	if (!wr_eeh_frozen(dev))
-		return wr_fail(err, "%s", why);
+		return err;
+	snprintf(why, sizeof(why), "%s", weir_errmsg());
 	return wr_fail(err, "%s; EEH has stopped it: weir_eeh_recover(), or 'weir eeh %s --reset "
 		       "hot', brings it back", why, dev->name);
 }

@@ -14,6 +14,7 @@
 #include "ioas/ioas.h"
 #include "ioas/iommu.h"
 #include "kernel/group.h"
+#include "kernel/uapi.h"
 #include "mem/pages.h"
 #include "viommu/unit.h"
 
@@ -624,18 +625,42 @@ int wr_ioas_move(struct wr_endpoint *ep, struct weir_ioas *to)
 	return ret ? wr_fail_in(ret, "%s", ep->name) : 0;
 }
 
+/* Whether, under its lock, it is still the address space of a device, which may have moved. */
+static bool is_space_of(const struct weir_ioas *as, const struct wr_endpoint *ep)
+{
+	return __atomic_load_n(&ep->as, __ATOMIC_RELAXED) == as;
+}
+
 int wr_ioas_eeh(struct wr_endpoint *ep, unsigned int op, const struct weir_eeh_error *error)
 {
-	struct weir_ioas *as = ep->as;
+	struct weir_ioas *as = __atomic_load_n(&ep->as, __ATOMIC_RELAXED);
+	const struct wr_domain_ops *ops;
 	int ret;
 
 	pthread_mutex_lock(&as->lock);
-	if (ep->domain->ops->eeh)
-		ret = ep->domain->ops->eeh(ep->domain, ep, op, error);
+	ops = is_space_of(as, ep) ? ep->domain->ops : NULL;
+	/* POWER's devices don't move. */
+	if (ops && ops->eeh)
+		ret = ops->eeh(ep->domain, ep, op, error);
 	else
-		ret = wr_fail(-ENOTSUP, "EEH is POWER's: %s has none", ep->domain->ops->name);
+		ret = wr_fail(-ENOTSUP, "EEH is POWER's, and the device isn't attached by its "
+			      "interfaces");
 	pthread_mutex_unlock(&as->lock);
 	return ret;
+}
+
+bool wr_ioas_frozen(struct wr_endpoint *ep)
+{
+	struct weir_ioas *as = __atomic_load_n(&ep->as, __ATOMIC_RELAXED);
+	bool frozen;
+
+	/* Registers are read inside a model's bracket, too, for which the lock's holder may wait. */
+	if (pthread_mutex_trylock(&as->lock))
+		return false;
+	frozen = is_space_of(as, ep) && ep->domain->ops->eeh &&
+		 ep->domain->ops->eeh(ep->domain, ep, WR_VFIO_EEH_GET_STATE, NULL) > 0;
+	pthread_mutex_unlock(&as->lock);
+	return frozen;
 }
 
 /* ---- ranges, capabilities, faults ---- */

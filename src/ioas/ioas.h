@@ -57,6 +57,9 @@ int wr_ioas_move(struct wr_endpoint *ep, struct weir_ioas *to);
 /* As .eeh in domain.h, of an attached device. Takes a lock. */
 int wr_ioas_eeh(struct wr_endpoint *ep, unsigned int op, const struct weir_eeh_error *error);
 
+/* Has EEH stopped it? Waits for nothing: false also while the address space is being changed. */
+bool wr_ioas_frozen(struct wr_endpoint *ep);
+
 /* The domain that doesn't translate, but says where memory is; NULL: none. Under a lock. */
 static inline struct wr_domain *wr_ioas_placing(struct weir_ioas *as)
 {
