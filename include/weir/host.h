@@ -64,6 +64,14 @@ WEIR_API const struct weir_host_function *weir_host_function(const struct weir_h
 							     unsigned int n);
 
 /**
+ * weir_host_has_iommu() - whether the machine has an IOMMU.
+ *
+ * Then a function without a group may get one when the first driver is tried with it, which
+ * weir_host_bind() does: so it is where devices are found by a device tree.
+ */
+WEIR_API bool weir_host_has_iommu(const struct weir_host *host);
+
+/**
  * weir_host_find() - a function by its address; the domain may be left out.
  *
  * Returns 0; -EINVAL for a malformed address or one of a device that isn't PCI; -ENOENT.

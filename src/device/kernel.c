@@ -57,12 +57,13 @@ static int check_consent(const struct weir_iommu *iommu, const char *addr,
 /* The number of the function's IOMMU group, and that it is in VFIO's hands. */
 static int find_group(const char *addr, int *group)
 {
-	char driver[WR_PCI_NAME_MAX], number[WR_PCI_NAME_MAX], *end;
+	char driver[WR_PCI_NAME_MAX], number[WR_PCI_NAME_MAX] = "", *end;
 	int ret = wr_pci_exists("", addr);
 
 	if (ret)
 		return ret;
-	if (wr_pci_link("", addr, "iommu_group", number))
+	/* Where there is an IOMMU, binding may give it one. */
+	if (wr_pci_link("", addr, "iommu_group", number) && !wr_pci_any_iommu(""))
 		return no_group(addr);
 	if (wr_pci_link("", addr, "driver", driver))
 		return wr_fail(-ENODEV, "%s: no driver is bound to it: bind it to vfio-pci first "
@@ -70,6 +71,8 @@ static int find_group(const char *addr, int *group)
 	if (wr_pci_role("", addr, driver) != WEIR_ROLE_VFIO)
 		return wr_fail(-ENODEV, "%s: it is bound to %s: bind it to vfio-pci first "
 			       "('weir info %s' shows how)", addr, driver, addr);
+	if (!*number)
+		return no_group(addr);
 	*group = (int)strtol(number, &end, 10);
 	if (*end)
 		return wr_fail(-ENODEV, "%s: its IOMMU group has no number but a name, %s", addr,
@@ -80,7 +83,7 @@ static int find_group(const char *addr, int *group)
 static int kernel_prepare(struct weir_device *dev, struct weir_iommu *iommu)
 {
 	struct kernel *k;
-	int number, ret = find_group(dev->name, &number);
+	int number = -1, ret = find_group(dev->name, &number);
 
 	if (ret)
 		return ret;

@@ -13,6 +13,7 @@
 struct bind {
 	const char *root;
 	const struct weir_host_bind_opts *opts;
+	bool again;			/* for what was bound a moment ago */
 	struct weir_host *host;
 	size_t n;
 	const struct weir_host_function **fns;
@@ -110,7 +111,7 @@ static int check_group(const struct bind *bind, const struct weir_host_function 
 {
 	char path[WR_PCI_PATH_MAX], mode[8];
 
-	if (fn->group >= 0)
+	if (fn->group >= 0 || wr_pci_any_iommu(bind->root))
 		return 0;
 	/* Without the module vfio there is no such file yet, and its options may say Y. */
 	if (snprintf(path, sizeof(path), "%s/sys/module/vfio/parameters/"
@@ -396,9 +397,24 @@ static int undo(struct bind *bind)
 	return ret ? ret : wr_journal_write(bind->root, &bind->old);
 }
 
-static int run(struct bind *bind)
+/* Undo it all because of an error, which has left a message. */
+static int take_back(struct bind *bind, int err)
 {
 	char cause[WR_USE_MAX];
+
+	snprintf(cause, sizeof(cause), "%s", weir_errmsg());
+	if (undo(bind) < 0) {
+		char why[WR_USE_MAX];
+
+		snprintf(why, sizeof(why), "%s", weir_errmsg());
+		return wr_fail(err, "%s; and not all of it could be undone: %s; 'weir release' "
+			       "tries again", cause, why);
+	}
+	return wr_fail(err, "%s; whatever was done was undone", cause);
+}
+
+static int run(struct bind *bind)
+{
 	size_t done = 0;
 	int ret;
 
@@ -410,17 +426,7 @@ static int run(struct bind *bind)
 		      wr_step_take(bind->root, step);
 		done++;
 	}
-	if (!ret || !done)
-		return ret;
-	snprintf(cause, sizeof(cause), "%s", weir_errmsg());
-	if (undo(bind) < 0) {
-		char why[WR_USE_MAX];
-
-		snprintf(why, sizeof(why), "%s", weir_errmsg());
-		return wr_fail(ret, "%s; and not all of it could be undone: %s; 'weir release' "
-			       "tries again", cause, why);
-	}
-	return wr_fail(ret, "%s; whatever was done was undone", cause);
+	return ret && done ? take_back(bind, ret) : ret;
 }
 
 static int bind_all(struct bind *bind, const char *const *addresses, size_t n)
@@ -449,9 +455,38 @@ static int bind_all(struct bind *bind, const char *const *addresses, size_t n)
 	}
 	if (!ret)
 		ret = plan(bind);
-	if (!ret && bind->opts->show)
+	if (!ret && bind->opts->show && (bind->plan.n || !bind->again))
 		bind->opts->show(bind->opts->arg, bind->plan.steps, bind->plan.n);
 	return ret || bind->opts->dry_run || !bind->plan.n ? ret : run(bind);
+}
+
+static void forget(struct bind *bind)
+{
+	wr_plan_free(&bind->plan);
+	wr_journal_free(&bind->journal);
+	wr_journal_free(&bind->old);
+	free(bind->before);
+	free(bind->fns);
+	weir_host_close(bind->host);
+}
+
+/*
+ * A function may have got its group only now (wr_pci_any_iommu()): what is to be done for the
+ * group's other members, or speaks against it, shows when it is bound once more.
+ */
+static int bind_late_groups(struct bind *bind, const char *const *addresses, size_t n)
+{
+	struct bind again = { .root = bind->root, .opts = bind->opts, .again = true };
+	bool late = false;
+	int ret;
+
+	for (size_t i = 0; i < bind->n; i++)
+		late |= bind->fns[i]->group < 0;
+	if (!late || bind->opts->dry_run)
+		return 0;
+	ret = bind_all(&again, addresses, n);
+	forget(&again);
+	return ret ? take_back(bind, ret) : 0;
 }
 
 int weir_host_bind(const char *root, const char *const *addresses, size_t n,
@@ -472,12 +507,9 @@ int weir_host_bind(const char *root, const char *const *addresses, size_t n,
 			return lock;
 	}
 	ret = bind_all(&bind, addresses, n);
-	wr_plan_free(&bind.plan);
-	wr_journal_free(&bind.journal);
-	wr_journal_free(&bind.old);
-	free(bind.before);
-	free(bind.fns);
-	weir_host_close(bind.host);
+	if (!ret)
+		ret = bind_late_groups(&bind, addresses, n);
+	forget(&bind);
 	wr_close(lock);
 	return ret;
 }

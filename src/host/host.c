@@ -153,6 +153,11 @@ const struct weir_host_function *weir_host_function(const struct weir_host *host
 	return n < weir_host_count(host) ? &host->functions[n] : NULL;
 }
 
+bool weir_host_has_iommu(const struct weir_host *host)
+{
+	return wr_pci_any_iommu(host->root);
+}
+
 int weir_host_find(const struct weir_host *host, const char *address,
 		   const struct weir_host_function **function)
 {

@@ -120,6 +120,25 @@ int wr_pci_link(const char *root, const char *addr, const char *link, char name[
 	return 0;
 }
 
+bool wr_pci_any_iommu(const char *root)
+{
+	char path[WR_PCI_PATH_MAX];
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	/* iommu_device_sysfs_add() in drivers/iommu/iommu-sysfs.c */
+	if (snprintf(path, sizeof(path), "%s/sys/class/iommu", root) >= (int)sizeof(path))
+		return false;
+	dir = opendir(path);
+	if (!dir)
+		return false;
+	while (!found && (entry = readdir(dir)))
+		found = entry->d_name[0] != '.';
+	closedir(dir);
+	return found;
+}
+
 enum weir_role wr_pci_role(const char *root, const char *addr, const char *driver)
 {
 	char path[WR_PCI_PATH_MAX];

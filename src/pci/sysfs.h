@@ -46,6 +46,12 @@ WR_PRIVATE int wr_pci_link(const char *root, const char *addr, const char *link,
 			   char name[WR_PCI_NAME_MAX]);
 
 /*
+ * Whether the machine has an IOMMU. Where devices are found by a device tree a function has no group
+ * yet, all the same, before the first driver is tried with it (drivers/iommu/of_iommu.c).
+ */
+WR_PRIVATE bool wr_pci_any_iommu(const char *root);
+
+/*
  * What the driver of a function ("" for none) means for giving away its IOMMU group, by the
  * kernel's rules: driver_managed_dma in drivers/pci/pcie/portdrv.c, pci-stub.c, pci-pf-stub.c and
  * drivers/vfio/pci/. Since 6.1 VFIO itself says that it has a function, by a folder vfio-dev;

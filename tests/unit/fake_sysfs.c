@@ -134,6 +134,18 @@ static int unbind(const char *driver, const char *address)
 	return 0;
 }
 
+static void late_group(const char *address)
+{
+	char target[64];
+
+	link_of(address, "iommu_group", target, sizeof(target));
+	if (target[0])
+		return;
+	snprintf(target, sizeof(target), "../../../kernel/iommu_groups/%d",
+		 fake_sysfs->late_group);
+	tree_attr_link(fake_sysfs->root, address, "iommu_group", target);
+}
+
 static int bind_to(const char *driver, const char *address)
 {
 	char now[64], override[64], own[64], target[128];
@@ -145,6 +157,8 @@ static int bind_to(const char *driver, const char *address)
 		return -EBUSY;
 	if (strcmp(strcmp(override, "(null)") ? override : own, driver))
 		return -ENODEV;
+	if (!strcmp(driver, "vfio-pci") && fake_sysfs->late_group)
+		late_group(address);
 	if (!strcmp(driver, "vfio-pci") && fake_sysfs->stubborn)
 		return -EINVAL;
 	if (!strcmp(driver, "vfio-pci") && fake_sysfs->deaf)

@@ -25,6 +25,7 @@
 #define CARD "0000:03:00.0"	/* of a group with SOUND and a bridge */
 #define SOUND "0000:03:00.1"
 #define PORT "0000:00:1c.0"
+#define LATE "0000:04:00.0"
 
 static int start(void **state)
 {
@@ -371,6 +372,60 @@ static void test_group(void **state)
 	assert_int_equal(bind_with(&opts, CARD), -EBUSY);
 	assert_says(PORT " (shpchp)");
 	assert_says("by hand");
+}
+
+/* A function whose group shows only when it is bound, as where a device tree names devices. */
+static void test_late_group(void **state)
+{
+	struct told told = { 0 };
+	struct weir_host_bind_opts opts = { .show = tell, .arg = &told };
+	const char *root = *state;
+
+	fake_function(LATE, -1, NULL);
+	tree_text(root, "sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N\n");
+	tree_folder(root, "sys/class/iommu");
+	assert_int_equal(bind_with(NULL, LATE), -ENODEV);
+
+	/* Alone in it. */
+	tree_folder(root, "sys/class/iommu/smmu3.0");
+	fake_sysfs->late_group = 9;
+	assert_int_equal(bind_with(&opts, LATE), 0);
+	assert_int_equal(told.calls, 1);
+	assert_string_equal(fake_state(LATE), "vfio-pci/vfio-pci");
+	assert_int_equal(release_all(), 0);
+
+	/* With others, which are on their drivers. */
+	fake_sysfs->late_group = 7;
+	tree_remove(root, "sys/bus/pci/devices/" LATE "/iommu_group");
+	assert_int_equal(bind_with(NULL, LATE), -EBUSY);
+	assert_says("IOMMU group 7 are also " CARD " (nouveau), " SOUND " (snd_hda_intel)");
+	assert_says("--group");
+	assert_says("whatever was done was undone");
+	assert_string_equal(fake_state(LATE), "-/-");
+	assert_int_equal(release_all(), 0);
+
+	opts.dry_run = true;
+	tree_remove(root, "sys/bus/pci/devices/" LATE "/iommu_group");
+	assert_int_equal(bind_with(&opts, LATE), 0);
+	assert_string_equal(fake_state(LATE), "-/-");
+
+	opts.dry_run = false;
+	opts.group = true;
+	told = (struct told){ 0 };
+	assert_int_equal(bind_with(&opts, LATE), 0);
+	assert_int_equal(told.calls, 2);
+	assert_string_equal(fake_state(LATE), "vfio-pci/vfio-pci");
+	assert_string_equal(fake_state(CARD), "vfio-pci/vfio-pci");
+	assert_int_equal(release_all(), 0);
+	assert_string_equal(fake_state(CARD), "nouveau/-");
+
+	/* What fails after the group showed is undone with the rest. */
+	tree_remove(root, "sys/bus/pci/devices/" LATE "/iommu_group");
+	tree_remove(root, "sys/bus/pci/devices/" SOUND "/driver_override");
+	assert_int_equal(bind_with(&opts, LATE), -ENOTSUP);
+	assert_string_equal(fake_state(LATE), "-/-");
+	assert_string_equal(fake_state(CARD), "nouveau/-");
+	assert_false(is_there(JOURNAL));
 }
 
 /* ---- owners ---- */
@@ -734,6 +789,7 @@ int main(void)
 		TEST(test_dry_run),
 		TEST(test_modules),
 		TEST(test_group),
+		TEST(test_late_group),
 		TEST(test_owner),
 		TEST(test_shared_node),
 		TEST(test_each_fails),

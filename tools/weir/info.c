@@ -245,7 +245,7 @@ static bool not_ready(struct info *info, const char *root)
 			 "give away the functions behind it");
 		return true;
 	}
-	if (fn->group < 0) {
+	if (fn->group < 0 && !info->iommu) {
 		snprintf(info->why, sizeof(info->why), "it is in no IOMMU group; switch the IOMMU "
 			 "on, in the firmware (VT-d, AMD-Vi) and on the kernel's command line "
 			 "(intel_iommu=on); without one, nothing holds it back: see "
@@ -296,6 +296,7 @@ static int learn_function(struct info *info, const struct weir_host *host,
 	info->name = fn->address;
 	info->on_bus = true;
 	info->fn = *fn;
+	info->iommu = weir_host_has_iommu(host);
 	status = learn_group(info, host);
 	status = worse(status, learn_host_regions(info, host, fn));
 

@@ -45,6 +45,7 @@ struct info {
 	const char *name;
 	bool on_bus;			/* a function of a machine; otherwise a device model */
 	struct weir_host_function fn;	/* who it is; for a model only its ids */
+	bool iommu;			/* the machine has one */
 
 	const struct weir_host_function **members;	/* of its IOMMU group, itself too */
 	int n_members;

@@ -40,7 +40,8 @@ static const char *action_name(enum weir_host_action action)
 
 static void keep(struct steps *shown, const struct weir_host_step *steps, size_t n)
 {
-	shown->list = js_list();
+	if (!shown->list)
+		shown->list = js_list();
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *step = js_object();
 
