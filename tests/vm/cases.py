@@ -15,7 +15,7 @@ import expected
 import tap
 from case import Case, bad_input, complaint, ended_well, parsed, strings
 from cases_bench import bench_cases
-from cases_bind import BIND_CASES
+from cases_bind import BIND_CASES, refused
 from cases_nvme import BAD_NVME_CASES, nvme_cases
 
 PAGE = 12
@@ -103,6 +103,13 @@ taken $WEIR_TEST_EDU -- kept_and_left
 """, check_reserved),
     ]
 
+
+# A function whose group isn't known before it is bound; so it is only the first time.
+LATE_GROUP_CASES = [refused("late-group", """
+[ ! -e $PCI/$WEIR_TEST_MIXED_EDU/iommu_group ] || exit 96
+weir info $WEIR_TEST_MIXED_EDU | grep -q 'weir bind' || exit 95
+unchanged weir bind $WEIR_TEST_MIXED_EDU
+""", "WEIR_TEST_MIXED_NVME", r"\(nvme\)", "--group", "was undone")]
 
 TAKE_CASES = [Case(f"take-{name.lower()}", f"""
 node_is_there() {{ test -c $(node_of $WEIR_TEST_{name}); }}
@@ -370,6 +377,27 @@ taken $WEIR_TEST_EDU -- blocked
 ]
 
 
+# POWER's extended error handling.
+
+def check_eeh(machine, outcome):
+    """The device works after the reset."""
+    value, why = parsed(outcome)
+    want = {"device": machine.devices["WEIR_TEST_EDU"], "backend": machine.interfaces[0],
+            "state": "normal", "reset": "hot"}
+    return why or ("" if value == want else f"{value}, not {want}")
+
+
+def eeh_cases(machine):
+    """Where there is POWER's IOMMU: a reset by it, or that it can't."""
+    if "spaprv2" not in machine.interfaces:
+        return []
+    if machine.eeh:
+        return [Case("eeh-reset", "taken $WEIR_TEST_EDU -- "
+                     "weir eeh --reset hot --json $WEIR_TEST_EDU", check_eeh)]
+    return [bad_input("eeh", "taken $WEIR_TEST_EDU -- unchanged weir eeh $WEIR_TEST_EDU",
+                      "WEIR_TEST_EDU", "this host has no EEH")]
+
+
 # The machine is as it was: the last case.
 
 def check_given_back(machine, outcome):
@@ -458,6 +486,7 @@ def command_cases(machine):
     if machine.unsafe_interrupts:
         found += UNSAFE_INTERRUPT_CASES
     found += selftest_cases(machine, ("nvme",)) + nvme_cases(machine) + bench_cases(machine)
+    found += eeh_cases(machine)
     return spread(selftest_cases(machine, ("edu", "behind")), found)
 
 
@@ -473,6 +502,8 @@ def of_machine(machine):
 def every_case(machine):
     """Those that it could run."""
     found = list(BIND_CASES if machine.bind else MACHINE_CASES)
+    if machine.late_groups:
+        found += LATE_GROUP_CASES
     if machine.command:
         found += command_cases(machine)
     found += [program_case(name, devices) for name, devices in machine.programs.items()]

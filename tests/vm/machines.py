@@ -52,6 +52,7 @@ class Machine:
     `programs` are the guest programs that run in it, each with the devices that it gets;
     `selftests` the kernel's own with their options, each with the devices that it is tried with.
     `groups` are the devices whose groups hold them and no other.
+    `late_groups` says that they show only when their first device is bound.
     `only` are patterns of the cases that run in it, of those that could; without any, all do.
     `command` says whether the cases of the command weir do, which want X86_DEVICES, and `thorough`
     whether those do that don't depend on the IOMMU.
@@ -60,6 +61,7 @@ class Machine:
     `host` are the actions that the guest may ask of the host, as QEMU's monitor takes them.
     `iommu` says whether there is one, `interfaces` which ones weir finds its devices by: the
     first is the one that it takes by itself. `container` is who provides /dev/vfio/vfio, and
+    `eeh` says whether POWER can stop a device and have it back, and
     `unsafe_interrupts` says that they aren't remapped, but allowed.
     `msi` are the first and the last address that the IOMMU keeps for interrupts, if it does.
     `iova_last` is the highest IOVA that it translates, `dirty_tracking` what the first of its
@@ -84,6 +86,7 @@ class Machine:
     programs: dict = dataclasses.field(default_factory=dict)
     selftests: dict = dataclasses.field(default_factory=dict)
     groups: tuple = GROUPS
+    late_groups: bool = False
     only: tuple = ()
     command: bool = True
     thorough: bool = False
@@ -93,6 +96,7 @@ class Machine:
     iommu: bool = True
     interfaces: tuple = ("type1v2", "type1")
     container: str = "vfio"
+    eeh: bool = False
     unsafe_interrupts: bool = False
     msi: tuple = (0xfee00000, 0xfeefffff)
     iova_last: int = 0
@@ -404,6 +408,7 @@ def _arm64():
         modules=("vfio-pci", "vfio_iommu_type1", "nvme"),
         devices=X86_NAMES,
         settle=X86_SETTLE,
+        late_groups=True,
         programs={"vfio": ("EDU", "PAIR0", "PAIR1", "NVME")},
         msi=(0x8000000, 0x80fffff),
         iova_last=(1 << 48) - 1,
@@ -491,8 +496,8 @@ POWERNV_NAMES = {
 # The device is reset as it is opened and closed, which takes seconds each time: that much and no
 # more. The machine has one serial port, and QEMU's own host bridges.
 POWERNV_CASES = ("kernel", "list", "groups", "info-taken", "choice", "selftest-edu-*",
-                 "selftest-behind-spaprv2", "nvme-verify-*", "nvme-to-kernel-*", "guest/*",
-                 "given-back")
+                 "selftest-behind-spaprv2", "nvme-verify-*", "nvme-to-kernel-*", "eeh-*",
+                 "guest/*", "given-back")
 # With pages of 64 KiB: what depends on their size.
 LARGE_PAGE_CASES = ("kernel", "info-taken", "choice", "selftest-edu-*", "nvme-verify-*",
                     "given-back")
@@ -512,6 +517,7 @@ def _powernv(name, kernel, only):
         settle={"0001:01:00.0": "nvme", "0003:01:00.1": "nvme"},
         programs={"eeh": ("EDU",)},
         only=only,
+        eeh=True,
         iova_last=(1 << 31) - 1)
 
 

@@ -288,6 +288,12 @@ class Tables(unittest.TestCase):
         self.assertIn("bad-absent-type1v2", self.names("pseries"))
         self.assertIn("bad-absent-spaprv2", self.names("arm64"))
         self.assertNotIn("take-edu", self.names("powernv9"))
+        for name, case in (("pseries", "bad-eeh"), ("powernv9", "eeh-reset"),
+                           ("arm64", "bind-late-group")):
+            self.assertEqual([found for found in ("bad-eeh", "eeh-reset", "bind-late-group")
+                              if found in self.names(name)], [case])
+        self.assertLess(self.names("arm64").index("bind-late-group"),
+                        self.names("arm64").index("take-edu"))
         for name in ("none", "none-container"):
             self.assertFalse({"groups", "bad-not-viable"} & set(self.names(name)))
             self.assertLessEqual({"choice-noiommu", "bad-absent-type1v2", "bad-consent",

@@ -101,6 +101,8 @@ PROVED = {
     "Taking devices, and giving them back": (
         ("`weir bind` and `weir release` killed with -9 before each system call that changes "
          "something: each function gets its driver back", "guest/kill/*"),
+        ("A function whose group shows only when it is bound: what is in its way there is named, and "
+         "it is given back", "bind-late-group"),
         ("A mounted disk, swap, a network in use, the first graphics, a group's other members and "
          "an open device are refused by name; modules, `--owner`, `--group`, `--force`, two at "
          "once, a restart", "bind-*", "bad-bind-*"),
@@ -113,7 +115,7 @@ PROVED = {
     ),
     "Devices and memory in trouble": (
         ("EEH's whole sequence by each version of POWER's container, with DMA and interrupts "
-         "working after it; a device that isn't frozen", "guest/eeh/*"),
+         "working after it; a device that isn't frozen", "guest/eeh/*", "eeh-reset"),
         ("The host asks for a device, and it is given back; one is pulled out while in use; "
          "another one in its address space goes on",
          "guest/hotplug/given_back_on_request", "guest/hotplug/pulled_out"),
