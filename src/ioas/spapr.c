@@ -121,10 +121,10 @@ static bool is_pseries(const struct spapr *s)
 	return s->info.levels == 1;
 }
 
-/* As is_default_window_request() of platforms/pseries/iommu.c has it. */
+/* Or a part of it: is_default_window_request() of platforms/pseries/iommu.c. */
 static bool is_default(const struct spapr *s, const struct wr_window *w)
 {
-	return w->page_shift == s->info.low.page_shift &&
+	return w->first == s->info.low.first && w->page_shift == s->info.low.page_shift &&
 	       wr_window_size(w) <= wr_window_size(&s->info.low);
 }
 
