@@ -304,7 +304,7 @@ struct weir_ioas_caps {
 	unsigned int domains;	/**< how many; without one, all but mappings is zero */
 	/**
 	 * Bit n set: the IOMMU, or without one the system, has pages of 2^n bytes. By "iommufd" the
-	 * smallest alone is told.
+	 * smallest alone is told; on POWER those of all windows, of which a mapping uses its own's.
 	 */
 	uint64_t page_sizes;
 	bool isolation;		/**< a device can't reach what isn't mapped */

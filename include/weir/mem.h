@@ -40,7 +40,9 @@ struct weir_mem_opts {
 	/**
 	 * Bytes: pages from the system's pool of that size (hugetlb: 2 MiB, 1 GiB, …; the folders
 	 * in /sys/kernel/mm/hugepages), and aligned to it, in IOVA up to 1 GiB where there is room.
-	 * 0: no pool; but 2 MiB where a device of the address space has no IOMMU, with @huge too.
+	 * 0: no pool; but 2 MiB where a device of the address space has no IOMMU, with @huge too,
+	 * and where IOVAs lie in windows of larger pages than the system's alone (<weir/spapr.h>),
+	 * the smallest of the system's sizes that does for one of them.
 	 */
 	uint64_t page_size;
 	/**

@@ -70,7 +70,8 @@ WEIR_API int weir_ioas_windows(struct weir_ioas *as, struct weir_window *windows
 struct weir_window_opts {
 	/**
 	 * Bytes, a power of two. 0: 2^18 pages of the window, fewer where the machine has less
-	 * memory than so many times 4 KiB.
+	 * memory than so many times 4 KiB. The kernel goes through all of them when the window is
+	 * removed, its last device is closed, or everything is unmapped at once.
 	 */
 	uint64_t size;
 	/** Of the window's pages, bytes, one of weir_window_info.page_sizes. 0: see @memory. */
