@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -367,6 +368,215 @@ static void limit_of_locked_memory_is_told(void **state)
 	detach(rig, 0);
 }
 
+/* ---- where IOVAs lie ---- */
+
+static int map(struct rig *rig, uint64_t offset, size_t len, weir_iova limit, weir_iova *iova)
+{
+	const struct weir_map_opts opts = { .limit = limit };
+
+	return weir_ioas_map(rig->as, rig->memory + offset, len, &opts, iova);
+}
+
+/* The lowest with small pages; only when those are full, one with larger ones. */
+static void iovas_are_in_the_lowest_window_of_small_pages(void **state)
+{
+	char *large = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			   0);
+	char *aligned = (char *)(((uintptr_t)large + 2 * MIB - 1) & ~(2 * MIB - 1));
+	struct rig *rig = *state;
+	struct weir_window w;
+	weir_iova iova;
+
+	fake.spapr.backing = 21;
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(add(rig, 512 * GIB, 2 * MIB, &w), 0);
+	/* Also if the memory could lie in the larger ones. */
+	assert_int_equal(weir_ioas_map(rig->as, aligned, 2 * MIB, NULL, &iova), 0);
+	assert_int_equal(iova, 2 * MIB);
+	assert_int_equal(weir_ioas_unmap(rig->as, iova, 2 * MIB), 0);
+	/* In the default one's place larger pages: now the small ones are above. */
+	assert_int_equal(weir_ioas_remove_window(rig->as, 0), 0);
+	assert_int_equal(weir_ioas_remove_window(rig->as, HIGH), 0);
+	assert_int_equal(add(rig, GIB, 2 * MIB, &w), 0);
+	assert_int_equal(w.first, 0);
+	assert_int_equal(add(rig, GIB, 4096, &w), 0);
+	assert_int_equal(w.first, HIGH);
+	assert_int_equal(map(rig, 0, page, 0, &iova), 0);
+	assert_int_equal(iova, HIGH);
+	assert_int_equal(weir_ioas_map(rig->as, aligned, 2 * MIB, NULL, &iova), 0);
+	assert_int_equal(iova, HIGH + 2 * MIB);
+	assert_int_equal(weir_ioas_unmap(rig->as, iova, 2 * MIB), 0);
+	/* Up to there is only the one with larger pages. */
+	assert_int_equal(weir_ioas_map(rig->as, aligned, 2 * MIB, &(struct weir_map_opts){
+			 .limit = HIGH }, &iova), 0);
+	assert_int_equal(iova, 2 * MIB);
+	assert_int_equal(map(rig, page, page, HIGH - 1, &iova), -ENOSPC);
+	assert_says("0x0-0x3fffffff in pages of 2048 KiB, of which address and length must be");
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+	detach(rig, 0);
+	assert_int_equal(munmap(large, 4 * MIB), 0);
+}
+
+/* That the memory isn't made of such pages only the kernel knows. */
+static void small_pages_in_large_ones_are_refused_in_words(void **state)
+{
+	char *large = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			   0);
+	char *aligned = (char *)(((uintptr_t)large + 2 * MIB - 1) & ~(2 * MIB - 1));
+	struct rig *rig = *state;
+	weir_iova iova = HIGH;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(add(rig, GIB, 2 * MIB, NULL), 0);
+	assert_int_equal(map_at(rig, HIGH, aligned, 2 * MIB), -EINVAL);
+	assert_says("smaller than the window's (2048 KiB; take hugetlb memory, or a window of");
+	assert_int_equal(map_at(rig, HIGH, aligned, page), -EINVAL);
+	assert_says("must be multiples");
+	assert_int_equal(fake_mappings(0), 0);
+	/* With the other gone, it is the only place, and the answer is the same. */
+	assert_int_equal(weir_ioas_remove_window(rig->as, 0), 0);
+	assert_int_equal(weir_ioas_map(rig->as, aligned, 2 * MIB, NULL, &iova), -EINVAL);
+	assert_int_equal(weir_ioas_map(rig->as, aligned, page, NULL, &iova), -ENOSPC);
+	detach(rig, 0);
+	assert_int_equal(munmap(large, 4 * MIB), 0);
+}
+
+/* Of a window at 0, the first of its pages isn't used: 0 is no automatic IOVA. */
+static void iovas_are_multiples_of_the_windows_pages(void **state)
+{
+	struct rig *rig = *state;
+	char *memory = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *aligned = (char *)(((uintptr_t)memory + 65535) & ~65535ull);
+	struct iovec iov[2];
+	weir_iova iova;
+
+	fake.spapr.backing = 16;
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(weir_ioas_remove_window(rig->as, 0), 0);
+	assert_int_equal(add(rig, 8 * 65536, 65536, NULL), 0);
+	for (unsigned int i = 1; i < 7; i += 2) {
+		assert_int_equal(weir_ioas_map(rig->as, aligned + i * 65536, 2 * 65536, NULL,
+					       &iova), 0);
+		assert_int_equal(iova, i * 65536);
+	}
+	assert_int_equal(weir_ioas_unmap(rig->as, 3 * 65536, 2 * 65536), 0);
+	iov[0] = (struct iovec){ aligned, 65536 };
+	iov[1] = (struct iovec){ aligned + 3 * 65536, 65536 };
+	assert_int_equal(weir_ioas_mapv(rig->as, iov, 2, NULL, &iova), 0);
+	assert_int_equal(iova, 3 * 65536);
+	assert_int_equal(weir_ioas_unmap(rig->as, iova, 2 * 65536), 0);
+	iov[0].iov_len = page;
+	if (page < 65536)
+		assert_int_equal(weir_ioas_mapv(rig->as, iov, 2, NULL, &iova), -ENOSPC);
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+	detach(rig, 0);
+	assert_int_equal(munmap(memory, MIB), 0);
+}
+
+/* A device that doesn't reach 2^59 keeps automatic IOVAs low. */
+static void devices_keep_iovas_in_their_reach(void **state)
+{
+	struct rig *rig = *state;
+	weir_iova iova;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(add(rig, GIB, 4096, NULL), 0);
+	assert_int_equal(weir_ioas_remove_window(rig->as, 0), 0);
+	assert_int_equal(map(rig, 0, page, 0, &iova), 0);
+	assert_int_equal(iova, HIGH);
+	assert_int_equal(map(rig, page, page, HIGH - 1, &iova), -ENOSPC);
+	rig->eps[1].dma_bits = 40;
+	assert_int_equal(attach(rig, 1), 0);
+	assert_int_equal(map(rig, page, page, 0, &iova), -ENOSPC);
+	assert_says("up to 0xffffffffff");
+	detach(rig, 1);
+	assert_int_equal(map(rig, page, page, 0, &iova), 0);
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+	detach(rig, 0);
+}
+
+/* One may begin where another ends: that is no way across. */
+static void nothing_lies_in_two_windows(void **state)
+{
+	struct rig *rig = *state;
+	struct wr_domain *d;
+	struct iovec iov[2] = { { rig->memory, page }, { rig->memory + page, page } };
+	const struct weir_map_opts fixed = { .fixed = true };
+	weir_iova iova = GIB - page;
+
+	assert_int_equal(attach(rig, 0), 0);
+	d = rig->eps[0].domain;
+	/* No platform has it so; but what a kernel says is up to it. */
+	d->windows.n = 2;
+	d->windows.w[1] = (struct wr_window){ .first = GIB, .last = 2 * GIB - 1, .page_shift = 12 };
+	d->windows.low_end = UINT32_MAX;
+	wr_ranges_of_windows(&d->windows, &d->ranges);
+	assert_int_equal(wr_ioas_recompute(rig->as), 0);
+	assert_int_equal(rig->as->maps.ranges.n, 2);
+	assert_int_equal(map_at(rig, GIB - page, rig->memory, 2 * page), -EINVAL);
+	assert_int_equal(weir_ioas_mapv(rig->as, iov, 2, &fixed, &iova), -EINVAL);
+	assert_int_equal(weir_ioas_allow(rig->as, &(struct weir_iova_range){ 0, 2 * GIB - 1 }, 1),
+			 -EINVAL);
+	assert_int_equal(map_at(rig, page, rig->memory, page), 0);
+	assert_int_equal(weir_ioas_allow(rig->as, (struct weir_iova_range[]){
+			 { page, 2 * page - 1 }, { GIB - page, GIB - 1 } }, 2), 0);
+	assert_int_equal(map(rig, 0, 2 * page, 0, &iova), -ENOSPC);
+	assert_int_equal(map(rig, 0, page, 0, &iova), 0);
+	assert_int_equal(iova, GIB - page);
+	assert_int_equal(weir_ioas_unmap(rig->as, page, page), 0);
+	assert_int_equal(weir_ioas_unmap(rig->as, iova, page), 0);
+	detach(rig, 0);
+}
+
+/* What is below 4 GiB and no window by itself are registers of devices. */
+static void large_low_window_has_a_hole(void **state)
+{
+	struct rig *rig = *state;
+	struct weir_window w;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(weir_ioas_remove_window(rig->as, 0), 0);
+	assert_int_equal(add(rig, 8 * GIB, 4096, &w), 0);
+	assert_int_equal(w.last, 8 * GIB - 1);
+	assert_int_equal(rig->as->maps.ranges.n, 2);
+	assert_int_equal(map_at(rig, GIB - page, rig->memory, page), 0);
+	assert_int_equal(map_at(rig, GIB, rig->memory, page), -EINVAL);
+	assert_int_equal(map_at(rig, 4 * GIB - page, rig->memory, page), -EINVAL);
+	assert_int_equal(map_at(rig, 4 * GIB, rig->memory, page), 0);
+	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
+	detach(rig, 0);
+}
+
+/* Of larger pages alone, memory is asked of the system's pool. */
+static void memory_has_the_pages_that_its_window_needs(void **state)
+{
+	const struct weir_iova_range low = { 0, GIB - 1 };
+	struct rig *rig = *state;
+	struct weir_mem *mem;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(add(rig, GIB, 16 * MIB, NULL), 0);
+	assert_int_equal(weir_mem_alloc(rig->as, page, NULL, &mem), 0);
+	assert_int_equal(weir_mem_len(mem), page);
+	assert_true(weir_mem_iova(mem) < GIB);
+	assert_int_equal(weir_mem_free(mem), 0);
+	assert_int_equal(wr_ioas_least_page(rig->as, UINT64_MAX), 4096);
+	assert_int_equal(weir_ioas_allow(rig->as, &(struct weir_iova_range){ HIGH, HIGH + GIB - 1 },
+					 1), 0);
+	assert_int_equal(wr_ioas_least_page(rig->as, UINT64_MAX), 16 * MIB);
+	assert_int_equal(wr_ioas_least_page(rig->as, HIGH - 1), 0);
+	/* Which this machine may have or not; they aren't what the fake kernel finds. */
+	assert_true(weir_mem_alloc(rig->as, page, NULL, &mem) < 0);
+	assert_says("hugetlb");
+	assert_true(weir_mem_alloc(rig->as, page, &(struct weir_mem_opts){ .huge = true },
+				   &mem) < 0);
+	assert_says("hugetlb");
+	assert_int_equal(weir_ioas_allow(rig->as, &low, 1), 0);
+	assert_int_equal(wr_ioas_least_page(rig->as, UINT64_MAX), 4096);
+	assert_int_equal(weir_ioas_allow(rig->as, NULL, 0), 0);
+	detach(rig, 0);
+}
+
 /* ---- kept ---- */
 
 static void windows_come_back_with_the_next_device(void **state)
@@ -499,6 +709,17 @@ int main(void)
 		cmocka_unit_test_setup_teardown(levels_are_as_few_as_do, setup, teardown),
 		cmocka_unit_test_setup_teardown(pseries_never_forgets_a_failure, setup, teardown),
 		cmocka_unit_test_setup_teardown(limit_of_locked_memory_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(iovas_are_in_the_lowest_window_of_small_pages, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(small_pages_in_large_ones_are_refused_in_words, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(iovas_are_multiples_of_the_windows_pages, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(devices_keep_iovas_in_their_reach, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_lies_in_two_windows, setup, teardown),
+		cmocka_unit_test_setup_teardown(large_low_window_has_a_hole, setup, teardown),
+		cmocka_unit_test_setup_teardown(memory_has_the_pages_that_its_window_needs, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(windows_come_back_with_the_next_device, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(windows_come_back_as_they_were, setup, teardown),
