@@ -459,6 +459,7 @@ def _pseries(name, kernel, **more):
         modules=("vfio-pci", "vfio_iommu_spapr_tce", "nvme"),
         devices=PSERIES_NAMES,
         settle={"0001:00:05.0": "nvme", "0003:00:07.0": "nvme"},
+        programs={"spapr": ("EDU",)},
         interfaces=("spaprv2", "spapr"),
         msi=(),
         iova_last=(1 << 30) - 1,
