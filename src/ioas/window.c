@@ -293,9 +293,10 @@ static int choose(const struct weir_window_info *info, const struct weir_window_
 		return no_such_pages(info, page, " or less");
 	out->page_shift = 63 - (unsigned int)__builtin_clzll(offered);
 	out->size = opts->size ? opts->size : default_pages() << out->page_shift;
-	if (!(out->size >> out->page_shift))
+	if (out->size < wr_page_size() || !(out->size >> out->page_shift))
 		return wr_fail(-EINVAL, "a window of %" PRIu64 " bytes is smaller than its pages, "
-			       "which would have 2^%u", out->size, out->page_shift);
+			       "which would have 2^%u, or the system's", out->size,
+			       out->page_shift);
 	if (opts->levels > info->levels)
 		return wr_fail(-EINVAL, "a window's table of %u levels: this host has %u at most",
 			       opts->levels, info->levels);
@@ -563,20 +564,38 @@ static int remove_default(struct wr_domain *d)
 	return 0;
 }
 
-/* Whether one was made where the default one was, which it can be when that is gone. */
-static bool is_replaced(const struct weir_ioas *as, const struct wr_domain *d)
+/* Whether it is where the default one was. */
+static bool is_low(const struct wr_domain *d, const struct wr_window *w)
 {
 	const struct weir_window *low = &d->window_info.standard;
 
-	for (size_t i = 0; i < as->made.n; i++)
-		if (as->made.w[i].first <= low->last && low->first <= as->made.w[i].last)
-			return true;
-	return false;
+	return w->first <= low->last && low->first <= w->last;
+}
+
+static int make_made(const struct weir_ioas *as, struct wr_domain *d, bool low)
+{
+	for (size_t i = 0; i < as->made.n; i++) {
+		const struct wr_window *w = &as->made.w[i];
+		const struct wr_window *there = find(&d->windows, w->first);
+		const struct wr_window_asked asked = again(w);
+		struct wr_window made;
+		int ret;
+
+		if (is_low(d, w) != low || (there && same(there, w)))
+			continue;
+		/* The platform gives the default one's place to the first that is made. */
+		ret = low ? remove_default(d) : 0;
+		if (!ret)
+			ret = make_one(d, &asked, w, &made);
+		if (ret)
+			return ret;
+	}
+	return 0;
 }
 
 int wr_ioas_make_windows(const struct weir_ioas *as, struct wr_domain *d)
 {
-	int ret = 0;
+	int ret;
 
 	if (!as->made.n && !as->no_default)
 		return 0;
@@ -584,16 +603,9 @@ int wr_ioas_make_windows(const struct weir_ioas *as, struct wr_domain *d)
 		return wr_fail(-ENOTSUP, "the address space has other windows than the default "
 			       "one, by weir_ioas_add_window() or _remove_window(), and %s makes "
 			       "none", d->ops->name);
-	if (as->no_default && is_replaced(as, d))
-		ret = remove_default(d);
-	for (size_t i = 0; !ret && i < as->made.n; i++) {
-		const struct wr_window_asked asked = again(&as->made.w[i]);
-		struct wr_window made;
-
-		if (!find(&d->windows, as->made.w[i].first))
-			ret = make_one(d, &asked, &as->made.w[i], &made);
-	}
-	/* pSeries makes no other one without it. */
+	ret = make_made(as, d, true);
+	if (!ret)
+		ret = make_made(as, d, false);
 	if (!ret && as->no_default)
 		ret = remove_default(d);
 	return ret ? wr_fail_in(ret, "the address space's windows can't be made again") : 0;
