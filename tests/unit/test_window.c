@@ -298,8 +298,10 @@ static void pages_are_the_largest_that_the_memory_has(void **state)
 
 static void levels_are_as_few_as_do(void **state)
 {
-	static const struct { uint64_t size; unsigned int levels; } cases[] = {
-		{ 512 * MIB, 1 }, { GIB, 2 }, { 1ull << 46, 2 }, { 1ull << 47, 3 },
+	/* The last ones would be refused with more: the levels' bits and the page's are < 55. */
+	static const struct { uint64_t page, size; unsigned int levels; } cases[] = {
+		{ 4096, 512 * MIB, 1 }, { 4096, GIB, 2 }, { 4096, 1ull << 46, 2 },
+		{ 4096, 1ull << 47, 3 }, { 4096, 1ull << 54, 3 }, { 65536, 1ull << 54, 2 },
 	};
 	struct rig *rig = *state;
 	struct weir_window w;
@@ -307,7 +309,7 @@ static void levels_are_as_few_as_do(void **state)
 
 	assert_int_equal(attach(rig, 0), 0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(add(rig, cases[i].size, 4096, &w), 0);
+		assert_int_equal(add(rig, cases[i].size, cases[i].page, &w), 0);
 		assert_int_equal(w.levels, cases[i].levels);
 		assert_int_equal(weir_ioas_remove_window(rig->as, HIGH), 0);
 	}
@@ -327,7 +329,7 @@ static void levels_are_as_few_as_do(void **state)
 	assert_int_equal(weir_ioas_add_window(rig->as, &(struct weir_window_opts){
 			 .page_size = 4096, .size = GIB, .levels = 1 }, &w), -ENOMEM);
 	fake.spapr.create_error = -EINVAL;
-	assert_int_equal(add(rig, GIB, 4096, &w), -EINVAL);
+	assert_int_equal(add(rig, 512 * MIB, 4096, &w), -EINVAL);
 	assert_int_equal(fake.spapr.creates, 3);
 	detach(rig, 0);
 	/* The kernel's own leak. */
