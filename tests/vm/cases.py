@@ -17,6 +17,7 @@ from case import Case, bad_input, complaint, ended_well, parsed, strings
 from cases_bench import bench_cases
 from cases_bind import BIND_CASES, refused
 from cases_nvme import BAD_NVME_CASES, nvme_cases
+from cases_windows import window_cases
 
 PAGE = 12
 # In the order in which weir tries them, for devices with and without an IOMMU; and what is said
@@ -482,6 +483,7 @@ def command_cases(machine):
         found += BAD_INPUT_CASES + BAD_NVME_CASES
     if machine.iommu:
         found += group_cases(machine) + GROUP_BAD_INPUT_CASES
+    found += window_cases(machine)
     found += choice_cases(machine) + ([] if machine.iommu else CONSENT_CASES)
     if machine.unsafe_interrupts:
         found += UNSAFE_INTERRUPT_CASES

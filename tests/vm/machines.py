@@ -66,6 +66,7 @@ class Machine:
     `msi` are the first and the last address that the IOMMU keeps for interrupts, if it does.
     `iova_last` is the highest IOVA that it translates, `dirty_tracking` what the first of its
     interfaces has of that, and `faults` how the kernel's log tells of blocked DMA, if it does.
+    `windows` are the pages of windows that POWER makes, and that it has memory for.
     `limit` and `boot_limit` are seconds; `grace` is how long the guest may stay silent
     beyond what it was granted, since an emulated machine on a busy host is slow.
     `soak` is the interface that the soak test uses, if it is one of the programs.
@@ -102,6 +103,7 @@ class Machine:
     iova_last: int = 0
     dirty_tracking: str = "all"
     faults: re.Pattern | None = DMAR
+    windows: tuple = ()
     limit: int = 900
     boot_limit: int = 180
     grace: int = 45
@@ -460,6 +462,7 @@ def _pseries(name, kernel, **more):
         devices=PSERIES_NAMES,
         settle={"0001:00:05.0": "nvme", "0003:00:07.0": "nvme"},
         programs={"spapr": ("EDU",)},
+        windows=("4K", "64K", "2M"),
         interfaces=("spaprv2", "spapr"),
         msi=(),
         iova_last=(1 << 30) - 1,
@@ -497,14 +500,14 @@ POWERNV_NAMES = {
 # The device is reset as it is opened and closed, which takes seconds each time: that much and no
 # more. The machine has one serial port, and QEMU's own host bridges.
 POWERNV_CASES = ("kernel", "list", "groups", "info-taken", "choice", "selftest-edu-*",
-                 "selftest-behind-spaprv2", "nvme-verify-*", "nvme-to-kernel-*", "eeh-*",
-                 "guest/*", "given-back")
+                 "selftest-behind-spaprv2", "nvme-verify-*", "nvme-to-kernel-*", "window-*",
+                 "eeh-*", "guest/*", "given-back")
 # With pages of 64 KiB: what depends on their size.
 LARGE_PAGE_CASES = ("kernel", "info-taken", "choice", "selftest-edu-*", "nvme-verify-*",
-                    "given-back")
+                    "window-*", "guest/spapr", "given-back")
 
 
-def _powernv(name, kernel, only):
+def _powernv(name, kernel, windows, only):
     """POWER without a hypervisor: a window of 2 GiB."""
     return _pseries(
         name, kernel,
@@ -516,7 +519,8 @@ def _powernv(name, kernel, only):
         devices=POWERNV_NAMES,
         groups=(*GROUPS[:-1], ("BEHIND",)),
         settle={"0001:01:00.0": "nvme", "0003:01:00.1": "nvme"},
-        programs={"eeh": ("EDU",)},
+        programs={"eeh": ("EDU",), "spapr": ("EDU",)},
+        windows=windows,
         only=only,
         eeh=True,
         iova_last=(1 << 31) - 1)
@@ -552,6 +556,6 @@ MACHINES = {machine.name: machine for machine in (
     _arm64(),
     _pseries("pseries", "powerpc64le"),
     _pseries("pseries-64k", "powerpc64le-64k", only=LARGE_PAGE_CASES),
-    _powernv("powernv9", "powerpc64le", POWERNV_CASES),
-    _powernv("powernv9-64k", "powerpc64le-64k", LARGE_PAGE_CASES),
+    _powernv("powernv9", "powerpc64le", ("4K",), POWERNV_CASES),
+    _powernv("powernv9-64k", "powerpc64le-64k", ("4K", "64K"), LARGE_PAGE_CASES),
 )}

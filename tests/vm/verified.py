@@ -114,6 +114,10 @@ PROVED = {
          "nothing that stays pinned or grows, no warning of the kernel", "guest/soak/*"),
     ),
     "Devices and memory in trouble": (
+        ("POWER's windows of IOVAs: DMA by content in each size of pages, by a command and an NVMe "
+         "too; none left, the default one gone and back, one that outlives its device, and a "
+         "thousand without a leak of locked memory but the kernel's own", "guest/spapr/*",
+         "window-*"),
         ("EEH's whole sequence by each version of POWER's container, with DMA and interrupts "
          "working after it; a device that isn't frozen", "guest/eeh/*", "eeh-reset"),
         ("The host asks for a device, and it is given back; one is pulled out while in use; "
