@@ -148,7 +148,10 @@ static int check_another(const struct spapr *s)
 	return 0;
 }
 
-/* Windows lie apart, and begin with a page of theirs; a kernel that has it otherwise isn't ours. */
+/*
+ * Windows lie apart, and begin with a page of theirs. One that doesn't isn't removed: it would be
+ * by its address, which may be another's. It goes with the container.
+ */
 static int check_made(const struct spapr *s, const struct wr_window *w)
 {
 	bool fits = w->first <= w->last && !(w->first & ((1ull << w->page_shift) - 1));
@@ -156,12 +159,9 @@ static int check_made(const struct spapr *s, const struct wr_window *w)
 	for (size_t i = 0; i < s->base.windows.n; i++)
 		fits = fits && (s->base.windows.w[i].last < w->first ||
 				w->last < s->base.windows.w[i].first);
-	if (fits)
-		return 0;
-	if (wr_spapr_remove(s->fd, w))
-		wr_log(WEIR_LOG_WARN, "a window stays: %s", weir_errmsg());
-	return wr_fail(-EREMOTEIO, "the kernel made a window at IOVA 0x%" PRIx64 " to 0x%" PRIx64
-		       ", where one is, or none can be", w->first, w->last);
+	return fits ? 0 : wr_fail(-EREMOTEIO, "the kernel made a window at IOVA 0x%" PRIx64
+				  " to 0x%" PRIx64 ", where one is, or none can be", w->first,
+				  w->last);
 }
 
 static int spapr_add_window(struct wr_domain *d, const struct wr_window_asked *asked,
@@ -214,10 +214,6 @@ static int add_group(struct spapr *s, struct wr_group *group)
 	if (!first && !s->v2)
 		return wr_fail(-EINVAL, "group %d: version 1 of POWER's container has one group",
 			       group->number);
-	/* spapr_tce_set_window(): it would be let in, and nothing be mapped any more. */
-	if (!first && is_pseries(s))
-		return wr_fail(-EINVAL, "group %d: on pSeries a window is one group's, and so is "
-			       "its container", group->number);
 	ret = wr_container_add(s->fd, group, first ? type_of(s) : 0);
 	if (ret == -EINVAL && first && s->v2)
 		return wr_fail(-ENOTSUP, "group %d: the kernel refuses it a container: the "

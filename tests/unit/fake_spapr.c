@@ -330,6 +330,8 @@ static int make_window(struct fake_container *c, unsigned int shift, uint64_t si
 	}
 	*start = num || (fake.spapr.pseries && (shift > 12 || size > fake.spapr.low_size)) ?
 		 HIGH : 0;
+	if (fake.spapr.place)
+		*start = fake.spapr.place;
 	s->w[num].start = *start;
 	s->w[num].size = size;
 	s->w[num].shift = shift;

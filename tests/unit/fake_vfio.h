@@ -71,6 +71,7 @@ struct fake_spapr {
 	uint32_t low_size;		/* of the default window */
 	uint64_t page_sizes;		/* of those that can be made; 0: none, and no version 2 */
 	uint32_t levels, windows;
+	uint64_t place;			/* where the next are made; 0: where the platforms do */
 	bool blacklisted;		/* pSeries: one couldn't be made */
 	unsigned int backing;		/* log2 of the memory's pages, for all windows */
 	uint64_t memlock, locked;	/* bytes that count, at most and now */
