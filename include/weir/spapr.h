@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What POWER's IOMMU has and others don't (sPAPR TCE, drivers/vfio/vfio_iommu_spapr_tce.c): windows
- * of IOVAs that are made and removed. All of it is for address spaces whose devices are attached by
- * "spaprv2"; elsewhere it is refused with -ENOTSUP.
+ * of IOVAs that are made and removed, memory that is registered ahead of its mapping, another count
+ * of what is locked, and EEH. What concerns address spaces is for those whose devices are attached
+ * by "spaprv2"; elsewhere it is refused with -ENOTSUP.
  */
 #ifndef WEIR_SPAPR_H
 #define WEIR_SPAPR_H
@@ -128,6 +129,52 @@ WEIR_API int weir_ioas_add_window(struct weir_ioas *as, const struct weir_window
  * says.
  */
 WEIR_API int weir_ioas_remove_window(struct weir_ioas *as, weir_iova first);
+
+/* ---- memory that is registered ahead ---- */
+
+/**
+ * weir_ioas_register() - pin memory now, and have it counted as locked, so that mapping it needs
+ * nothing but a look-up and can't fail for want of pages or limits. It stays so until it is
+ * unregistered as often, whatever is mapped of it meanwhile.
+ * @vaddr, @len: memory that this process may write, which the kernel asks for even of what devices
+ *	only read; page aligned. It may overlap what is registered or mapped here, or by other
+ *	address spaces of the process: all of it counts once.
+ *
+ * Without it each mapping of memory that isn't registered yet registers it, until the last mapping
+ * of it goes. That is as good for a few large mappings. But the kernel looks through all pieces
+ * that are registered for each page that it maps: many small ones make all mappings slow. So
+ * register large memory as a whole before small parts of it are mapped.
+ *
+ * Of memory from the system's pools (hugetlb) whole pages are registered, if the host makes windows
+ * of pages that are larger than the system's.
+ *
+ * It may be called before a device is attached, and stays when the last one leaves: then it takes
+ * effect when one comes, which is refused otherwise (-ENOTSUP when the device's interface pins
+ * memory when it maps, as all but "spaprv2").
+ *
+ * As with what is mapped: memory that is registered must not be unmapped from the process. What is
+ * at the address afterwards isn't what devices reach.
+ *
+ * Returns 0, or with everything as it was:
+ *  -EINVAL   not made of pages; or a part of it is registered in this process by others than weir
+ *  -EFAULT   not all of it is memory that can be written and pinned for long
+ *  -ENOMEM   no memory, or more than RLIMIT_MEMLOCK allows: the message has the limit, what counts
+ *            against it, and what is needed
+ *  -ENOTSUP  a device is attached by another interface
+ *  -EDEADLK, -EPERM as weir_ioas_map()
+ * and whatever else VFIO_IOMMU_SPAPR_REGISTER_MEMORY says (arch/powerpc/mm/book3s64/iommu_api.c).
+ */
+WEIR_API int weir_ioas_register(struct weir_ioas *as, void *vaddr, size_t len);
+
+/**
+ * weir_ioas_unregister() - take one weir_ioas_register() back. With the last one the memory is
+ * unpinned, but for what other address spaces have of it.
+ * @vaddr, @len: as it was registered.
+ *
+ * Returns 0; -ENOENT when it isn't registered so; -EBUSY when some of it is mapped here, which the
+ * message names by its IOVA; -EDEADLK and -EPERM as weir_ioas_map().
+ */
+WEIR_API int weir_ioas_unregister(struct weir_ioas *as, void *vaddr, size_t len);
 
 /* ---- EEH ---- */
 

@@ -178,6 +178,13 @@ struct wr_domain_ops {
 	int (*remove_window)(struct wr_domain *d, weir_iova first);
 
 	/*
+	 * Pin memory ahead of its mapping, and let it go again, when nothing of it is mapped. It may
+	 * overlap other memory that is pinned so. NULL, both: it is pinned when it is mapped.
+	 */
+	int (*register_memory)(struct wr_domain *d, uint64_t vaddr, uint64_t len);
+	void (*unregister_memory)(struct wr_domain *d, uint64_t vaddr, uint64_t len);
+
+	/*
 	 * EEH: what WR_VFIO_EEH_… does, to the group of a device that is in the domain; @error: for
 	 * _INJECT_ERR. Returns 0, for _GET_STATE a state. NULL: there is none.
 	 */

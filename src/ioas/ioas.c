@@ -56,6 +56,7 @@ int weir_ioas_open(struct weir_iommu *iommu, struct weir_ioas **out)
 	as->iommu = iommu;
 	wr_list_init(&as->domains);
 	wr_list_init(&as->endpoints);
+	wr_list_init(&as->ahead);
 	as->limit = LIMIT_UNTOLD;
 	as->record = -1;
 	pthread_mutex_lock(&iommu->lock);
@@ -107,6 +108,7 @@ int weir_ioas_close(struct weir_ioas *as)
 		weir_iommu_close(iommu);
 	wr_maps_free(&as->maps);
 	wr_ioas_forget(as);
+	wr_ioas_forget_ahead(as);
 	pthread_mutex_destroy(&as->books);
 	pthread_mutex_destroy(&as->lock);
 	free(as);

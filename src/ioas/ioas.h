@@ -27,6 +27,7 @@ struct weir_ioas {
 	struct wr_windows windows, made;
 	bool no_default;
 	void *batches;			/* batch.c's */
+	struct wr_list ahead;		/* register.c's */
 	unsigned int mems;		/* weir_mem alive */
 	unsigned int placed;		/* units where a domain said that they are */
 	bool tracking;			/* dirty tracking is on */
@@ -78,9 +79,6 @@ void wr_ioas_unlock_both(struct weir_ioas *a, struct weir_ioas *b);
 /* Learn again what holds on all domains. -ENOMEM leaves it as it was. */
 int wr_ioas_recompute(struct weir_ioas *as);
 
-/* Let a new domain have what is wanted of the address space (limits.c); or, if not, a reason. */
-int wr_ioas_impose(const struct weir_ioas *as, struct wr_domain *d);
-
 /* The windows of all domains; without one, those that the next device's is to have. */
 void wr_ioas_learn_windows(const struct weir_ioas *as, struct wr_windows *out);
 
@@ -98,6 +96,10 @@ int wr_ioas_choose_window(const struct weir_ioas *as, uint64_t misaligned, uint6
 /* The smallest pages of the windows that an automatic IOVA can lie in; 0: there are none. */
 uint64_t wr_ioas_least_page(const struct weir_ioas *as, weir_iova limit);
 
+/* Register on a new domain what is registered ahead. And at close: forget it. */
+int wr_ioas_register_on(const struct weir_ioas *as, struct wr_domain *d);
+void wr_ioas_forget_ahead(struct weir_ioas *as);
+
 /* What may be allowed: ranges of pages, one behind the other. */
 int wr_ioas_check_allowed(const struct weir_iova_range *ranges, size_t n, struct wr_ranges *out);
 
@@ -107,8 +109,12 @@ int wr_ioas_check_served(const struct weir_ioas *as, const struct wr_domain *d);
 /* For messages: append them to a text. */
 void wr_ioas_list_ranges(const struct wr_ranges *ranges, char *text, size_t size);
 
-/* Map all there is on a new domain, or one without mappings. */
+/*
+ * Let a new domain have what is wanted of the address space, and map all there is; or, if not, a
+ * reason. And only the latter, on one without mappings.
+ */
 int wr_ioas_replay(struct weir_ioas *as, struct wr_domain *d);
+int wr_ioas_map_all(struct weir_ioas *as, struct wr_domain *d);
 
 /* The lowest mapping that has a byte in [first, last]; and the unit that it is, or is a part of. */
 bool wr_ioas_next(struct weir_ioas *as, weir_iova first, weir_iova last, struct wr_mapping *m);

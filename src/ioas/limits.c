@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the owner of an address space wants of it: where IOVAs are to lie, and how large pages may
- * be (for windows see window.c). It holds on all domains, those also that come later.
+ * be (for windows see window.c). It holds on all domains, those also that come later, on which all
+ * that is mapped is mapped.
  */
 #include <inttypes.h>
 
@@ -189,7 +190,8 @@ int weir_ioas_small_pages(struct weir_ioas *as, bool small)
 
 /* ---- a new domain ---- */
 
-int wr_ioas_impose(const struct weir_ioas *as, struct wr_domain *d)
+/* Or, if it can't have it, a reason. */
+static int impose(const struct weir_ioas *as, struct wr_domain *d)
 {
 	int ret = wr_ioas_make_windows(as, d);
 
@@ -200,4 +202,34 @@ int wr_ioas_impose(const struct weir_ioas *as, struct wr_domain *d)
 	if (!ret && as->small_pages)
 		ret = tell_small_pages(d, true);
 	return ret;
+}
+
+int wr_ioas_map_all(struct weir_ioas *as, struct wr_domain *d)
+{
+	weir_iova at = 0;
+	struct wr_mapping m;
+	int ret;
+
+	while (wr_ioas_next(as, at, UINT64_MAX, &m)) {
+		if (!wr_ranges_hold(&d->ranges, m.iova, m.iova + (m.len - 1)))
+			return wr_fail(-EINVAL, "the mapping at IOVA 0x%" PRIx64 " (%" PRIu64
+				       " bytes) lies outside what %s can map here", m.iova, m.len,
+				       d->ops->name);
+		ret = d->ops->map(d, &m);
+		if (ret)
+			return ret;
+		at = m.iova + m.len;
+		if (!at)
+			break;
+	}
+	return as->tracking && d->dirty != WEIR_DIRTY_NONE ? d->ops->dirty_start(d) : 0;
+}
+
+int wr_ioas_replay(struct weir_ioas *as, struct wr_domain *d)
+{
+	int ret = impose(as, d);
+
+	if (!ret)
+		ret = wr_ioas_register_on(as, d);
+	return ret ? ret : wr_ioas_map_all(as, d);
 }

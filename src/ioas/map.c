@@ -161,7 +161,7 @@ static int clear_one(struct weir_ioas *as, struct wr_domain *d, const struct cha
 static int replay_one(struct weir_ioas *as, struct wr_domain *d, const struct change *c)
 {
 	(void)c;
-	return wr_ioas_replay(as, d);
+	return wr_ioas_map_all(as, d);
 }
 
 static int move_one(struct weir_ioas *as, struct wr_domain *d, const struct change *c)
@@ -180,29 +180,6 @@ static int move_back(struct weir_ioas *as, struct wr_domain *d, const struct cha
 	(void)as;
 	moved.vaddr = c->vaddr;
 	return d->ops->move(d, &moved, c->m->vaddr);
-}
-
-int wr_ioas_replay(struct weir_ioas *as, struct wr_domain *d)
-{
-	int ret = wr_ioas_impose(as, d);
-	weir_iova at = 0;
-	struct wr_mapping m;
-
-	if (ret)
-		return ret;
-	while (wr_ioas_next(as, at, UINT64_MAX, &m)) {
-		if (!wr_ranges_hold(&d->ranges, m.iova, m.iova + (m.len - 1)))
-			return wr_fail(-EINVAL, "the mapping at IOVA 0x%" PRIx64 " (%" PRIu64
-				       " bytes) lies outside what %s can map here", m.iova, m.len,
-				       d->ops->name);
-		ret = d->ops->map(d, &m);
-		if (ret)
-			return ret;
-		at = m.iova + m.len;
-		if (!at)
-			break;
-	}
-	return as->tracking && d->dirty != WEIR_DIRTY_NONE ? d->ops->dirty_start(d) : 0;
 }
 
 /* ---- checks ---- */

@@ -343,6 +343,17 @@ static int spapr_unmap_all(struct wr_domain *d)
 	return 0;
 }
 
+static int spapr_register(struct wr_domain *d, uint64_t vaddr, uint64_t len)
+{
+	return wr_registered_hold(&spapr_of(d)->registered, vaddr, vaddr + len,
+				  WR_REGISTERED_AHEAD);
+}
+
+static void spapr_unregister(struct wr_domain *d, uint64_t vaddr, uint64_t len)
+{
+	wr_registered_release(&spapr_of(d)->registered, vaddr, vaddr + len, WR_REGISTERED_AHEAD);
+}
+
 static int spapr_move(struct wr_domain *d, const struct wr_mapping *m, void *vaddr)
 {
 	(void)d, (void)m, (void)vaddr;
@@ -372,6 +383,8 @@ const struct wr_domain_ops wr_domain_spapr_v2 = {
 	.unmap_all = spapr_unmap_all,
 	.add_window = spapr_add_window,
 	.remove_window = spapr_remove_window,
+	.register_memory = spapr_register,
+	.unregister_memory = spapr_unregister,
 	.move = spapr_move,
 	.eeh = spapr_eeh,
 };

@@ -432,6 +432,17 @@ bool wr_maps_next(struct wr_maps *maps, weir_iova first, weir_iova last, struct 
 	return true;
 }
 
+bool wr_maps_have(const struct wr_maps *maps, const void *vaddr, uint64_t len, weir_iova *iova)
+{
+	uint64_t first = (uintptr_t)vaddr;
+	struct wr_radix_leaf leaf;
+
+	if (!wr_radix_next(&maps->by_vaddr, first, first + (len - 1), &leaf))
+		return false;
+	*iova = wr_radix_value(leaf.entry, leaf.key > first ? leaf.key : first);
+	return true;
+}
+
 /* ---- look-ups ---- */
 
 /*

@@ -106,6 +106,9 @@ void wr_maps_move_undo(struct wr_maps *maps, const struct wr_mapping *m, char *v
 /* The lowest mapping that has a byte in [first, last]. */
 bool wr_maps_next(struct wr_maps *maps, weir_iova first, weir_iova last, struct wr_mapping *m);
 
+/* Whether something of [vaddr, vaddr + len) is mapped; and where the lowest that is, is. */
+bool wr_maps_have(const struct wr_maps *maps, const void *vaddr, uint64_t len, weir_iova *iova);
+
 /*
  * Remove all mappings: first have the memory, then do it. Between the two nothing may be changed;
  * without doing it, free @space.

@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include <weir/spapr.h>
+
 #include "fake_spapr.h"
 #include "fake_vfio.h"
 #include "ioas/ioas.h"
@@ -169,6 +171,147 @@ static void refused_memory_is_given_back(void **state)
 	assert_int_equal(map(two, 1, 2, 8), -ENOMEM);
 	assert_int_equal(map(two, 1, 3, 3), 0);
 	assert_int_equal(pinned(two), 3);
+}
+
+/* ---- registered ahead ---- */
+
+static int reg(struct two *two, unsigned int space, size_t first, size_t n)
+{
+	return weir_ioas_register(two->spaces[space], two->rig->memory + first * page, n * page);
+}
+
+static int unreg(struct two *two, unsigned int space, size_t first, size_t n)
+{
+	return weir_ioas_unregister(two->spaces[space], two->rig->memory + first * page, n * page);
+}
+
+static void memory_is_registered_ahead(void **state)
+{
+	struct two *two = *state;
+
+	assert_int_equal(reg(two, 0, 0, PAGES), 0);
+	assert_int_equal(pinned(two), PAGES);
+	/* What is mapped of it needs nothing: it is all one piece, also where another maps it. */
+	fake.spapr.memlock = fake.spapr.locked;
+	assert_int_equal(map(two, 0, 2, 3), 0);
+	assert_int_equal(map(two, 1, 4, 3), 0);
+	assert_int_equal(fake_memory(), 1);
+	assert_int_equal(unmap(two, 0, 2, 3), 0);
+	assert_int_equal(unmap(two, 1, 4, 3), 0);
+	assert_int_equal(fake_regions(1), 0);
+	assert_int_equal(weir_ioas_unmap_all(two->spaces[0]), 0);
+	assert_int_equal(pinned(two), PAGES);
+	assert_int_equal(unreg(two, 0, 0, PAGES), 0);
+	assert_int_equal(pinned(two), 0);
+}
+
+/* As often as it was; and ranges that overlap are each by themselves. */
+static void registering_is_counted(void **state)
+{
+	struct two *two = *state;
+
+	assert_int_equal(reg(two, 0, 0, 4), 0);
+	assert_int_equal(reg(two, 0, 0, 4), 0);
+	assert_int_equal(reg(two, 0, 2, 4), 0);
+	assert_int_equal(pinned(two), 6);
+	assert_int_equal(unreg(two, 0, 0, 4), 0);
+	assert_int_equal(pinned(two), 6);
+	assert_int_equal(unreg(two, 0, 0, 4), 0);
+	/* The piece is whole, or not there. */
+	assert_int_equal(pinned(two), 6);
+	assert_int_equal(unreg(two, 0, 0, 4), -ENOENT);
+	assert_says("aren't registered");
+	assert_int_equal(unreg(two, 0, 2, 4), 0);
+	assert_int_equal(pinned(two), 0);
+}
+
+static void bad_ranges_are_not_registered(void **state)
+{
+	struct two *two = *state;
+	char *memory = two->rig->memory;
+
+	assert_int_equal(weir_ioas_register(two->spaces[0], memory + 1, page), -EINVAL);
+	assert_int_equal(weir_ioas_register(two->spaces[0], memory, page + 1), -EINVAL);
+	assert_int_equal(weir_ioas_register(two->spaces[0], memory, 0), -EINVAL);
+	assert_int_equal(weir_ioas_register(two->spaces[0], (char *)-(2 * page), 4 * page),
+			 -EINVAL);
+	assert_int_equal(weir_ioas_unregister(two->spaces[0], memory, page), -ENOENT);
+	fake.bad_memory = memory + 2 * page;
+	assert_int_equal(reg(two, 0, 0, 4), -EFAULT);
+	assert_int_equal(unreg(two, 0, 0, 4), -ENOENT);
+	fake.bad_memory = NULL;
+	fake.spapr.memlock = fake.spapr.locked + page;
+	assert_int_equal(reg(two, 0, 0, 4), -ENOMEM);
+	assert_int_equal(reg(two, 0, 0, 1), 0);
+	assert_int_equal(unreg(two, 0, 0, 1), 0);
+}
+
+/* The kernel would say that it did, and keep the pages for good. */
+static void what_is_mapped_is_not_unregistered(void **state)
+{
+	struct two *two = *state;
+
+	assert_int_equal(reg(two, 0, 2, 6), 0);
+	assert_int_equal(map(two, 0, 7, 4), 0);
+	assert_int_equal(unreg(two, 0, 2, 6), -EBUSY);
+	assert_says("is mapped, at IOVA 0x20007000");
+	assert_int_equal(reg(two, 0, 2, 6), 0);
+	assert_int_equal(unreg(two, 0, 2, 6), 0);
+	assert_int_equal(unreg(two, 0, 2, 6), -EBUSY);
+	assert_int_equal(unmap(two, 0, 7, 4), 0);
+	assert_int_equal(map(two, 0, 0, 2), 0);
+	assert_int_equal(map(two, 0, 8, 2), 0);
+	assert_int_equal(unreg(two, 0, 2, 6), 0);
+	assert_int_equal(pinned(two), 4);
+}
+
+/* It is the address space's, which outlives devices. */
+static void registered_memory_waits_for_devices(void **state)
+{
+	struct two *two = *state;
+
+	assert_int_equal(reg(two, 0, 0, 4), 0);
+	leave_space(two->rig, 0);
+	two->locked /= 2;
+	assert_int_equal(pinned(two), 0);
+	assert_int_equal(reg(two, 0, 8, 2), 0);
+	assert_int_equal(map(two, 0, 2, 1), 0);
+	assert_int_equal(pinned(two), 0);
+	fake.spapr.memlock = fake.spapr.locked + two->locked + 5 * page;
+	assert_int_equal(get_group(two->rig, 0), 0);
+	assert_int_equal(wr_ioas_attach(two->spaces[0], &two->rig->eps[0]), -ENOMEM);
+	assert_says("registering");
+	assert_int_equal(pinned(two), 0);
+	fake.spapr.memlock = UINT64_MAX;
+	assert_int_equal(wr_ioas_attach(two->spaces[0], &two->rig->eps[0]), 0);
+	two->locked *= 2;
+	assert_int_equal(pinned(two), 6);
+	assert_int_equal(unmap(two, 0, 2, 1), 0);
+	assert_int_equal(pinned(two), 6);
+	assert_int_equal(unreg(two, 0, 0, 4), 0);
+	assert_int_equal(pinned(two), 2);
+	/* What still is goes with the address space. */
+}
+
+static void others_have_no_memory_ahead(void **state)
+{
+	struct two *two = *state;
+	struct wr_endpoint *ep = &two->rig->eps[2];
+
+	fake.spapr.page_sizes = 0;
+	assert_int_equal(get_group(two->rig, 2), 0);
+	assert_int_equal(wr_ioas_attach(two->spaces[1], ep), 0);
+	assert_string_equal(ep->domain->ops->name, "spapr");
+	assert_int_equal(reg(two, 1, 0, 4), -ENOTSUP);
+	assert_says("spapr has no memory registered ahead");
+	assert_int_equal(pinned(two), GIB / page + (GIB >> 12 << 4) / page);
+	assert_int_equal(fake_memory(), 0);
+	wr_ioas_detach(ep);
+	assert_int_equal(reg(two, 1, 0, 4), 0);
+	assert_int_equal(wr_ioas_attach(two->spaces[1], ep), -ENOTSUP);
+	assert_says("spapr has no memory registered ahead");
+	wr_iommu_group_put(two->rig->iommu, ep->group);
+	assert_int_equal(pinned(two), 4);
 }
 
 /* ---- pages of hugetlb ---- */
@@ -332,6 +475,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(space_goes_and_leaves_the_other_its_memory, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(refused_memory_is_given_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(memory_is_registered_ahead, setup, teardown),
+		cmocka_unit_test_setup_teardown(registering_is_counted, setup, teardown),
+		cmocka_unit_test_setup_teardown(bad_ranges_are_not_registered, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_mapped_is_not_unregistered, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(registered_memory_waits_for_devices, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(others_have_no_memory_ahead, setup, teardown),
 		cmocka_unit_test_setup_teardown(hugetlb_is_registered_by_its_pages, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(pages_of_one_size_are_one_piece, setup, teardown),

@@ -135,12 +135,47 @@ static int eeh_state_name(struct world *w)
 	return weir_eeh_state_name(WEIR_EEH_STOPPED) ? 0 : -EINVAL;
 }
 
+/* ---- memory that is registered ---- */
+
+/* More than what is mapped already, and registered for that. */
+static int reg(struct world *w)
+{
+	return weir_ioas_register(w->as, w->memory, WALK_PAGES * wr_page_size());
+}
+
+static int unreg(struct world *w)
+{
+	return weir_ioas_unregister(w->as, w->memory, WALK_PAGES * wr_page_size());
+}
+
+static void unregister(struct world *w)
+{
+	assert_int_equal(unreg(w), 0);
+}
+
+static void has_registered(struct world *w)
+{
+	has_nothing(w);
+	assert_int_equal(reg(w), 0);
+}
+
+static void had_registered(struct world *w)
+{
+	assert_int_equal(reg(w), 0);
+}
+
 const struct operation walk_spapr[] = {
 	{ "weir_ioas_add_window", .with = WITH_WINDOWS, .run = add_window, .undo = remove_window },
 	{ "weir_ioas_remove_window", .with = WITH_WINDOWS, .setup = has_window, .run = remove_it,
 	  .keeps_ranges = true },
 	{ "weir_ioas_remove_window", "default", .with = WITH_WINDOWS, .setup = has_nothing,
 	  .run = remove_default, .keeps_ranges = true },
+	{ "weir_ioas_register", .with = WITH_WINDOWS, .setup = has_nothing, .run = reg,
+	  .undo = unregister },
+	{ "weir_ioas_unregister", .with = WITH_WINDOWS, .setup = has_registered, .run = unreg,
+	  .must = true },
+	{ "weir_device_open", "memory registered ahead", .with = ON_POWER, .setup = had_registered,
+	  .run = open_dev, .undo = close_dev, .says = -EINVAL },
 	/* EINTR is a hypervisor's H_PARAMETER. */
 	{ "weir_device_open", "windows", .with = ON_POWER, .setup = had_window, .run = open_dev,
 	  .undo = close_dev, .says = -EINVAL },
