@@ -176,6 +176,61 @@ WEIR_API int weir_ioas_register(struct weir_ioas *as, void *vaddr, size_t len);
  */
 WEIR_API int weir_ioas_unregister(struct weir_ioas *as, void *vaddr, size_t len);
 
+/* ---- locked memory ---- */
+
+/** weir_spapr_host - who has the windows' tables. */
+enum weir_spapr_host {
+	WEIR_SPAPR_HERE,	/**< this machine says */
+	WEIR_SPAPR_POWERNV,	/**< the kernel, and a copy of each with the program's addresses */
+	WEIR_SPAPR_PSERIES,	/**< the hypervisor; the kernel has the copy */
+};
+
+/** weir_spapr_locked_opts - what is to be locked by one process. */
+struct weir_spapr_locked_opts {
+	/** 1: it counts as by "spapr"; 2: as by "spaprv2". */
+	unsigned int version;
+	enum weir_spapr_host host;
+	/** The system's page, bytes. 0: this one's. */
+	uint64_t page_size;
+	/** Version 2: memory that is mapped or registered, bytes; each byte once. */
+	uint64_t memory;
+	/**
+	 * The windows of a container, which are the same in all; the default one is among them.
+	 * Of each its IOVAs, @page_size and @levels (0: 1).
+	 */
+	const struct weir_window *windows;
+	size_t n_windows;
+	/**
+	 * How many containers: one for an address space with devices, but on pSeries and in
+	 * version 1 one for each IOMMU group. 0: 1.
+	 */
+	unsigned int containers;
+	/** For later versions; must be zero, anything else is -EINVAL. */
+	uint64_t reserved[4];
+};
+
+/** weir_spapr_locked - bytes that count as locked memory of the process. */
+struct weir_spapr_locked {
+	uint64_t memory;	/**< version 2: what is mapped; 1: the windows, whatever is */
+	uint64_t tables;	/**< of the windows */
+	uint64_t total;		/**< which RLIMIT_MEMLOCK must allow, besides all else */
+	/** For later versions; zero. */
+	uint64_t reserved[4];
+};
+
+/**
+ * weir_spapr_locked() - how much RLIMIT_MEMLOCK must allow for what is planned. Nothing is done,
+ * and no device needed; it may be asked on any machine, of another.
+ *
+ * As the kernel counts: version 1 all of each window when a device is attached, used or not
+ * (tce_iommu_enable()), version 2 memory once, however often it is mapped; both the tables
+ * (tce_iommu_create_table(), pnv_pci_ioda2_get_table_size(), spapr_tce_get_table_size()).
+ *
+ * Returns 0; -EINVAL for what no such host has, or more than 64 bits.
+ */
+WEIR_API int weir_spapr_locked(const struct weir_spapr_locked_opts *opts,
+			       struct weir_spapr_locked *out);
+
 /* ---- EEH ---- */
 
 /*

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/sys.h"
+#include "kernel/locked.h"
 #include "kernel/memlock.h"
 #include "kernel/refused.h"
 #include "kernel/spapr.h"
@@ -137,8 +138,7 @@ int wr_spapr_have_low(int fd, bool v2, const struct wr_window *low)
 		return 0;
 	if (ret == -ENOMEM &&
 	    wr_memlock_explains_bytes("making the default window, whose table counts",
-				      wr_spapr_table_bytes(wr_window_size(low), low->page_shift, 1,
-							   wr_page_size())))
+				      wr_locked_table(wr_window_size(low), low->page_shift, 1)))
 		return ret;
 	return ret ? wr_fail(ret < 0 ? ret : -EREMOTEIO, "making the default window: %s",
 			     ret < 0 ? not_made(ret) : "the kernel refuses it without a reason") :
@@ -268,11 +268,10 @@ int wr_spapr_unmap(int fd, const struct wr_window *window, weir_iova iova, uint6
 
 static int create_failed(const struct wr_vfio_spapr_create *create, int err)
 {
-	uint64_t table = wr_spapr_table_bytes(create->window_size, create->page_shift,
-					      create->levels, wr_page_size());
-
-	if (err == -ENOMEM && wr_memlock_explains_bytes("making a window, whose table counts",
-							table))
+	if (err == -ENOMEM &&
+	    wr_memlock_explains_bytes("making a window, whose table counts",
+				      wr_locked_table(create->window_size, create->page_shift,
+						      create->levels)))
 		return err;
 	return wr_fail(wr_refusal(err), "making a window of %" PRIu64 " MiB with pages of %" PRIu64
 		       " KiB: %s", create->window_size >> 20,
@@ -363,48 +362,4 @@ int wr_spapr_eeh(int fd, unsigned int op, const struct weir_eeh_error *error)
 		return wr_fail(-EREMOTEIO, "%s: the kernel says %d, which is no error number",
 			       eeh_ops[op], ret);
 	return ret;
-}
-
-static unsigned int log2_of(uint64_t power)
-{
-	return (unsigned int)__builtin_ctzll(power);
-}
-
-uint64_t wr_spapr_table_bytes(uint64_t size, unsigned int page_shift, unsigned int levels,
-			      uint64_t page)
-{
-	unsigned int entries = log2_of(size) - page_shift;
-	unsigned int shift = (entries + levels - 1) / levels + 3;
-	uint64_t table = 8ull << entries, direct, bytes = 0;
-
-	if (table < 0x1000)
-		table = 0x1000;
-	direct = shift < log2_of(page) ? page : 1ull << shift;
-	for (; levels; levels--) {
-		bytes += (table + direct - 1) / direct * direct;
-		table = table / direct * 8;
-		if (table < direct)
-			table = direct;
-	}
-	return 2 * bytes;
-}
-
-uint64_t wr_spapr_locked_v1(const struct wr_window *windows, size_t n, unsigned int containers)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < n; i++)
-		bytes += wr_window_size(&windows[i]);
-	return bytes * containers;
-}
-
-uint64_t wr_spapr_locked_v2(uint64_t memory, const struct wr_window *windows, size_t n,
-			    unsigned int containers, uint64_t page)
-{
-	uint64_t tables = 0;
-
-	for (size_t i = 0; i < n; i++)
-		tables += wr_spapr_table_bytes(wr_window_size(&windows[i]), windows[i].page_shift,
-					       1, page);
-	return memory + tables * containers;
 }

@@ -81,20 +81,4 @@ int wr_spapr_remove(int fd, const struct wr_window *window);
  */
 int wr_spapr_eeh(int fd, unsigned int op, const struct weir_eeh_error *error);
 
-/*
- * Bytes that count as locked for a window's table, of which the kernel has a copy
- * (pnv_pci_ioda2_get_table_size()); on pSeries half of it counts. @page: the system's page size.
- */
-uint64_t wr_spapr_table_bytes(uint64_t size, unsigned int page_shift, unsigned int levels,
-			      uint64_t page);
-
-/*
- * Bytes that @containers of a process lock together, each with these windows. Version 1: their
- * windows, whatever is mapped in them. Version 2: the memory, once, and their windows' tables, of
- * one level.
- */
-uint64_t wr_spapr_locked_v1(const struct wr_window *windows, size_t n, unsigned int containers);
-uint64_t wr_spapr_locked_v2(uint64_t memory, const struct wr_window *windows, size_t n,
-			    unsigned int containers, uint64_t page);
-
 #endif

@@ -58,6 +58,7 @@ static const struct {
 	{ "weir_model_priv", "a pointer" },
 	{ "weir_model_remove", "sets a flag" },
 	{ "weir_model_signal", "writes an eventfd, whose reader it can only miss when full" },
+	{ "weir_spapr_locked", "adds, and asks whether there is a folder" },
 };
 
 static void each_failure_leaves_all_as_it_was(void **state)
