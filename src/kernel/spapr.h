@@ -54,12 +54,12 @@ int wr_spapr_unregister(int fd, uint64_t vaddr, uint64_t len);
 
 /*
  * Map and unmap in a window of the container. The kernel checks where a mapping begins, but not
- * where it ends: -EINVAL if not all of it lies in the window, or isn't made of its pages. It
- * replaces without a word what is mapped there: the caller knows that nothing is. In version 2 the
- * memory is registered in this very container, and stays so until it is unmapped: if it went
- * meanwhile, the kernel would map a part and say that it mapped all (tce_iommu_build_v2()). What
- * the hypervisor refused to map stays pinned and counted for good, since the kernel forgets to take
- * back its count of it. Devices may read whatever they may write.
+ * where it ends, nor did Linux 6.12 of what is unmapped: -EINVAL if not all of it lies in the
+ * window, or isn't made of its pages. It replaces without a word what is mapped there: the caller
+ * knows that nothing is. In version 2 the memory is registered in this very container, and stays so
+ * until it is unmapped: if it went meanwhile, the kernel would map a part and say that it mapped
+ * all (tce_iommu_build_v2()). What the hypervisor refused to map stays pinned and counted for good,
+ * since the kernel forgets to take back its count of it. Devices may read whatever they may write.
  */
 int wr_spapr_map(int fd, const struct wr_window *window, const struct wr_mapping *m);
 int wr_spapr_unmap(int fd, const struct wr_window *window, weir_iova iova, uint64_t len);

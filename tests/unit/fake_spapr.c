@@ -474,7 +474,8 @@ static int unmap(struct fake_container *c, const struct wr_vfio_unmap_dma *arg)
 	page = 1ull << s->w[i].shift;
 	if (arg->size & (page - 1))
 		return -EINVAL;
-	if (arg->iova & (page - 1) || arg->iova - s->w[i].start + arg->size > s->w[i].size)
+	fake.spapr.overrun += arg->iova - s->w[i].start + arg->size > s->w[i].size;
+	if (arg->iova & (page - 1))
 		return 1;
 	if (fake.spapr.unmap_error)
 		return fake.spapr.unmap_error;

@@ -461,7 +461,7 @@ def _pseries(name, kernel, **more):
         modules=("vfio-pci", "vfio_iommu_spapr_tce", "nvme"),
         devices=PSERIES_NAMES,
         settle={"0001:00:05.0": "nvme", "0003:00:07.0": "nvme"},
-        programs={"spapr": ("EDU",)},
+        programs={"register": ("EDU", "PAIR0"), "spapr": ("EDU",)},
         windows=("4K", "64K", "2M"),
         interfaces=("spaprv2", "spapr"),
         msi=(),

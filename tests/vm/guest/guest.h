@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -157,6 +158,26 @@ static inline void may(unsigned int capability, bool yes)
 	else
 		data[0].effective &= ~(1u << capability);
 	MUST((int)syscall(SYS_capset, &header, data));
+}
+
+/* The limit of locked memory, for this process, which counts from then on; and the old one. */
+static inline struct rlimit limit_to(rlim_t bytes)
+{
+	struct rlimit before, now;
+
+	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &before), 0);
+	now = (struct rlimit){ .rlim_cur = bytes, .rlim_max = before.rlim_max };
+	if (now.rlim_max < bytes)
+		now.rlim_max = bytes;
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &now), 0);
+	may(CAP_IPC_LOCK, false);
+	return before;
+}
+
+static inline void unlimit(const struct rlimit *before)
+{
+	may(CAP_IPC_LOCK, true);
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, before), 0);
 }
 
 static inline void write_text(const char *path, const char *text)

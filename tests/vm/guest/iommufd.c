@@ -7,7 +7,6 @@
  */
 #include <dirent.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 
 #include "src/kernel/uapi.h"
 #include "tests/vm/guest/guest.h"
@@ -250,23 +249,6 @@ static void close_two(struct two t)
 		MUST(weir_ioas_close(t.spaces[i]));
 	}
 	MUST(weir_iommu_close(t.iommu));
-}
-
-static struct rlimit limit_to(rlim_t bytes)
-{
-	struct rlimit before, now;
-
-	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &before), 0);
-	now = (struct rlimit){ .rlim_cur = bytes, .rlim_max = before.rlim_max };
-	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &now), 0);
-	may(CAP_IPC_LOCK, false);
-	return before;
-}
-
-static void unlimit(const struct rlimit *before)
-{
-	may(CAP_IPC_LOCK, true);
-	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, before), 0);
 }
 
 /* The kernel counts it once, and lets go of it with the last of the two. */
