@@ -16,6 +16,15 @@
 
 #include "base/sys.h"
 
+static bool sys_power(void)
+{
+#ifdef __powerpc64__
+	return true;
+#else
+	return false;
+#endif
+}
+
 static int sys_open(const char *path, int flags)
 {
 	int fd = open(path, flags | O_CLOEXEC);
@@ -214,6 +223,7 @@ static int sys_uring_register(int fd, unsigned int opcode, void *arg, unsigned i
 }
 
 const struct wr_sys wr_sys_kernel = {
+	.power = sys_power,
 	.open = sys_open,
 	.close = sys_close,
 	.dup = sys_dup,

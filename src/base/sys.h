@@ -7,6 +7,7 @@
 #ifndef WR_BASE_SYS_H
 #define WR_BASE_SYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -17,6 +18,8 @@ struct ifaddrs;
 struct stat;
 
 struct wr_sys {
+	/* Whether this is POWER, whose VFIO has containers of its own, and not those of others. */
+	bool (*power)(void);
 	/* Always adds O_CLOEXEC. */
 	int (*open)(const char *path, int flags);
 	int (*close)(int fd);

@@ -89,6 +89,9 @@ struct wr_window_asked {
 struct wr_domain_ops {
 	const char *name;		/* as in WEIR_IOMMU and weir_device_info */
 
+	/* Where kernels can have it; elsewhere it isn't tried. */
+	enum { WR_ANYWHERE, WR_POWER_ALONE, WR_NOT_ON_POWER } where;
+
 	/* Whether this interface is for such a device. */
 	bool (*fits)(const struct wr_endpoint *ep);
 
@@ -178,8 +181,8 @@ struct wr_domain_ops {
 	int (*remove_window)(struct wr_domain *d, weir_iova first);
 
 	/*
-	 * Pin memory ahead of its mapping, and let it go again, when nothing of it is mapped. It may
-	 * overlap other memory that is pinned so. NULL, both: it is pinned when it is mapped.
+	 * Pin memory ahead of its mapping, and let it go again, when nothing of it is mapped. It
+	 * may overlap other memory that is pinned so. NULL, both: it is pinned when it is mapped.
 	 */
 	int (*register_memory)(struct wr_domain *d, uint64_t vaddr, uint64_t len);
 	void (*unregister_memory)(struct wr_domain *d, uint64_t vaddr, uint64_t len);

@@ -329,6 +329,11 @@ static void refused(struct refusals *r, const char *name, int err)
 	r->err = err;
 }
 
+static bool is_for_this_machine(const struct wr_domain_ops *ops)
+{
+	return ops->where == WR_ANYWHERE || (ops->where == WR_POWER_ALONE) == wr_sys->power();
+}
+
 /* The first interface that works, with a word on each that doesn't. */
 static int choose_domain(struct weir_ioas *as, struct wr_endpoint *ep)
 {
@@ -336,10 +341,14 @@ static int choose_domain(struct weir_ioas *as, struct wr_endpoint *ep)
 	struct refusals refusals = { 0 };
 	int ret;
 
+	if (forced && !is_for_this_machine(forced))
+		return wr_fail(-ENOTSUP, "%s, which is asked for, %s", forced->name,
+			       wr_sys->power() ? "isn't on POWER, which has spaprv2 and spapr" :
+			       "is for POWER alone, which this machine isn't");
 	for (size_t i = 0; wr_domains[i]; i++) {
 		const struct wr_domain_ops *ops = wr_domains[i];
 
-		if (!ops->fits(ep))
+		if (!ops->fits(ep) || !is_for_this_machine(ops))
 			continue;
 		if (forced && ops != forced) {
 			wr_log(WEIR_LOG_INFO, "%s: %s not tried: %s is asked for", ep->name,

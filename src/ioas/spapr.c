@@ -373,6 +373,7 @@ static int spapr_eeh(struct wr_domain *d, const struct wr_endpoint *ep, unsigned
 
 const struct wr_domain_ops wr_domain_spapr_v2 = {
 	.name = "spaprv2",
+	.where = WR_POWER_ALONE,
 	.fits = spapr_fits,
 	.create = spapr_v2_create,
 	.destroy = spapr_destroy,
@@ -391,6 +392,7 @@ const struct wr_domain_ops wr_domain_spapr_v2 = {
 
 const struct wr_domain_ops wr_domain_spapr = {
 	.name = "spapr",
+	.where = WR_POWER_ALONE,
 	.fits = spapr_fits,
 	.create = spapr_create,
 	.destroy = spapr_destroy,

@@ -259,6 +259,7 @@ static int type1_dirty_read(struct wr_domain *d, const struct wr_mapping *m, uin
 
 const struct wr_domain_ops wr_domain_type1v2 = {
 	.name = "type1v2",
+	.where = WR_NOT_ON_POWER,
 	.fits = type1_fits,
 	.create = type1v2_create,
 	.destroy = type1_destroy,
@@ -275,6 +276,7 @@ const struct wr_domain_ops wr_domain_type1v2 = {
 
 const struct wr_domain_ops wr_domain_type1 = {
 	.name = "type1",
+	.where = WR_NOT_ON_POWER,
 	.fits = type1_fits,
 	.create = type1v1_create,
 	.destroy = type1_destroy,
@@ -288,6 +290,7 @@ const struct wr_domain_ops wr_domain_type1 = {
 
 const struct wr_domain_ops wr_domain_compat = {
 	.name = "compat",
+	.where = WR_NOT_ON_POWER,
 	.fits = type1_fits,
 	.create = compat_create,
 	.destroy = type1_destroy,

@@ -21,7 +21,7 @@ static int lacks(const char *node, unsigned long type)
 			       WR_NOIOMMU_SWITCH);
 	if (type == WR_VFIO_SPAPR || type == WR_VFIO_SPAPRv2)
 		return wr_fail(-ENOTSUP, "this kernel has no VFIO IOMMU of POWER (version %d): "
-			       "load the module vfio_iommu_spapr_tce, which is for POWER alone",
+			       "load the module vfio_iommu_spapr_tce",
 			       type == WR_VFIO_SPAPRv2 ? 2 : 1);
 	return wr_fail(-ENOTSUP, "this kernel has no VFIO type1 IOMMU (version %d): load the "
 		       "module vfio_iommu_type1", type == WR_VFIO_TYPE1v2 ? 2 : 1);

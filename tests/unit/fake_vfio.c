@@ -287,6 +287,11 @@ static int open_container(void)
 	return -ENOMEM;
 }
 
+static bool fake_power(void)
+{
+	return fake.spapr.power || fake.spapr.exists;
+}
+
 static int fake_open(const char *path, int flags)
 {
 	int fd;
@@ -512,6 +517,7 @@ void fake_start(void)
 	memset(containers, 0, sizeof(containers));
 	fake_device_start();
 	seam = wr_sys_kernel;
+	seam.power = fake_power;
 	seam.open = fake_open;
 	seam.close = fake_close;
 	seam.dup = fake_dup;

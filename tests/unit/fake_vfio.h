@@ -66,7 +66,8 @@ struct fake_iommufd {
 
 /* POWER: drivers/vfio/vfio_iommu_spapr_tce.c */
 struct fake_spapr {
-	bool exists;			/* and type1 doesn't, which is the test's to say */
+	bool power;			/* the machine is POWER */
+	bool exists;			/* it is, and the module is loaded */
 	bool pseries;			/* or else PowerNV */
 	uint32_t low_size;		/* of the default window */
 	uint64_t page_sizes;		/* of those that can be made; 0: none, and no version 2 */

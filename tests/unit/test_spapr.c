@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/err.h"
 #include "fake_spapr.h"
 #include "fake_vfio.h"
 #include "ioas/ioas.h"
@@ -74,9 +75,64 @@ static void forced_version_2_says_what_it_needs(void **state)
 	assert_int_equal(attach(&rig, 0), -ENOTSUP);
 	assert_says("no dynamic windows for it");
 	fake.spapr.exists = false;
+	fake.spapr.power = true;
 	assert_int_equal(attach(&rig, 0), -ENOTSUP);
 	assert_says("load the module vfio_iommu_spapr_tce");
 	rig_teardown(&r);
+}
+
+static char tried[256];
+
+static void note(void *arg, enum weir_log_level level, const char *text)
+{
+	const char *end = strstr(text, " doesn't work");
+
+	(void)level, (void)arg;
+	if (end)
+		wr_append(tried, sizeof(tried), "%.*s ", (int)(end - text - 14), text + 14);
+}
+
+/* Without a word on those that no kernel of the machine can have. */
+static void only_what_the_machine_can_have_is_tried(void **state)
+{
+	struct rig *rig = *state;
+
+	fake.container_error = -ENOENT;
+	weir_log_set(note, NULL, WEIR_LOG_INFO);
+	*tried = 0;
+	assert_int_equal(attach(rig, 0), -ENOTSUP);
+	assert_string_equal(tried, "iommufd spaprv2 spapr ");
+	fake.spapr.exists = false;
+	*tried = 0;
+	assert_int_equal(attach(rig, 0), -ENOTSUP);
+	assert_string_equal(tried, "iommufd type1v2 type1 compat ");
+	weir_log_set(NULL, NULL, WEIR_LOG_ERROR);
+}
+
+static void other_machines_interface_can_be_asked_for(void **state)
+{
+	static const struct {
+		const char *interface, *part;
+		bool power;
+	} cases[] = {
+		{ "spaprv2", "is for POWER alone, which this machine isn't", false },
+		{ "spapr", "is for POWER alone, which this machine isn't", false },
+		{ "type1v2", "isn't on POWER, which has spaprv2 and spapr", true },
+		{ "compat", "isn't on POWER, which has spaprv2 and spapr", true },
+	};
+	struct rig rig;
+	void *r = &rig;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		rig_setup_for(&rig, cases[i].interface);
+		fake.spapr.power = cases[i].power;
+		assert_int_equal(attach(&rig, 0), -ENOTSUP);
+		assert_says(cases[i].interface);
+		assert_says(cases[i].part);
+		assert_int_equal(fake.open_fds, 0);
+		rig_teardown(&r);
+	}
 }
 
 static void iovas_are_the_windows(void **state)
@@ -343,6 +399,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(version_2_is_preferred, setup, teardown),
 		cmocka_unit_test(forced_version_2_says_what_it_needs),
+		cmocka_unit_test_setup_teardown(only_what_the_machine_can_have_is_tried, setup,
+						teardown),
+		cmocka_unit_test(other_machines_interface_can_be_asked_for),
 		cmocka_unit_test_setup_teardown(iovas_are_the_windows, setup, teardown),
 		cmocka_unit_test_setup_teardown(memory_is_registered_while_it_is_mapped, setup,
 						teardown),

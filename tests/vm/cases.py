@@ -26,9 +26,17 @@ INTERFACES = {"iommufd": ("/dev/iommu", "CONFIG_IOMMUFD"),
               "type1v2": ("type1 IOMMU", "vfio_iommu_type1"),
               "type1": ("type1 IOMMU", "vfio_iommu_type1"),
               "compat": ("/dev/iommu", "CONFIG_IOMMUFD"),
-              "spaprv2": ("IOMMU of POWER", "vfio_iommu_spapr_tce"),
-              "spapr": ("IOMMU of POWER", "vfio_iommu_spapr_tce")}
+              "spaprv2": ("is for POWER alone",),
+              "spapr": ("is for POWER alone",)}
+NOT_ON_POWER = ("type1v2", "type1", "compat")
 BARE_INTERFACES = ("iommufd-noiommu", "noiommu")
+
+
+def is_elsewhere(machine, interface):
+    """No kernel of such a machine can have it: it isn't even tried."""
+    if "spaprv2" in machine.interfaces:
+        return interface in NOT_ON_POWER
+    return interface in ("spaprv2", "spapr")
 
 
 # The machine itself.
@@ -176,7 +184,8 @@ def check_choice(interface, forced, machine, outcome):
     if outcome.status:
         return f"exit status {outcome.status}"
     reason = f"not tried: {interface} is asked for" if forced else "doesn't work: "
-    tried = list(INTERFACES) if machine.iommu else BARE_INTERFACES
+    tried = [other for other in (INTERFACES if machine.iommu else BARE_INTERFACES)
+             if not is_elsewhere(machine, other)]
     want = [f"{other} {reason}" for other in tried[:tried.index(interface)]]
     want.append(f"attached by {interface}")
     if machine.container == "iommufd" and interface.startswith("type1"):
@@ -203,7 +212,10 @@ def choice_cases(machine):
                               functools.partial(check_choice, interface, True)))
             continue
         why = INTERFACES.get(interface)
-        if machine.iommu != (interface in INTERFACES):
+        if interface in NOT_ON_POWER and is_elsewhere(machine, interface):
+            why = ("isn't on POWER",)
+        elif (machine.iommu != (interface in INTERFACES)
+              and not is_elsewhere(machine, interface)):
             why = (f"{interface}, which is asked for, is for devices "
                    f"{'without' if machine.iommu else 'with'} an IOMMU",)
         cases.append(bad_input(f"absent-{interface}", f"{by_choice} selftest {edu} --json", *why))
