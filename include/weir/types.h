@@ -31,7 +31,7 @@ typedef uint64_t WEIR_NOCAST weir_iova;
 enum weir_dma_dir {
 	WEIR_DMA_BOTH,		/**< the device may read and write the memory */
 	WEIR_DMA_TO_DEVICE,	/**< the device may only read it */
-	WEIR_DMA_FROM_DEVICE,	/**< the device may only write it */
+	WEIR_DMA_FROM_DEVICE,	/**< the device may only write it; on PowerNV it can read it, too */
 };
 
 #endif

@@ -227,6 +227,26 @@ static void what_the_hypervisor_refuses_stays_pinned(void **state)
 	fake.spapr.locked = fake.spapr.forsaken = 0;
 }
 
+/* The kernel would map over what is there, and drop that. */
+static void nothing_is_mapped_over_anything(void **state)
+{
+	struct rig *rig = *state;
+	unsigned long calls;
+
+	assert_int_equal(attach(rig, 0), 0);
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, 4 * page), 0);
+	calls = fake.calls;
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, 4 * page), -EEXIST);
+	assert_int_equal(map_at(rig, GIB / 2 + 3 * page, rig->memory, 4 * page), -EEXIST);
+	assert_int_equal(fake.calls, calls);
+	assert_int_equal(weir_ioas_unmap(rig->as, GIB / 2, 4 * page), 0);
+	/* It says nothing of what wasn't mapped, either. */
+	calls = fake.calls;
+	assert_int_equal(weir_ioas_unmap(rig->as, GIB / 2, 4 * page), -ENOENT);
+	assert_int_equal(fake.calls, calls);
+	detach(rig, 0);
+}
+
 /* Its pages may not be what is at the address by then. */
 static void memory_that_stays_pinned_is_not_mapped_again(void **state)
 {
@@ -409,6 +429,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(what_the_hypervisor_refuses_stays_pinned, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(nothing_is_mapped_over_anything, setup, teardown),
 		cmocka_unit_test_setup_teardown(memory_that_stays_pinned_is_not_mapped_again,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(groups_share_a_container_in_version_2_alone,

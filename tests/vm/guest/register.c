@@ -121,6 +121,35 @@ static void version_1_counts_its_window(void **state)
 	drop(memory, 4);
 }
 
+/* PowerNV's tables know no pages that can be written alone (pnv_tce_xchg()). */
+static void directions_are_kept_to(void **state)
+{
+	const struct weir_map_opts to = { .dir = WEIR_DMA_TO_DEVICE };
+	const struct weir_map_opts from = { .dir = WEIR_DMA_FROM_DEVICE };
+	bool powernv = !access("/sys/firmware/opal", F_OK);
+	struct one o = open_one(&by_v2, "WEIR_TEST_EDU");
+	unsigned char *memory = pages_of(2), *back = pages_of(1);
+	weir_iova read, write;
+
+	(void)state;
+	MUST(weir_ioas_map(o.as, memory, page, &to, &read));
+	memset(memory, 0x91, PAGE);
+	MUST(edu_dma(o.dev.edu, read, 0, PAGE, true));
+	must_be_blocked(o.dev.edu, read, memory);
+	MUST(weir_ioas_map(o.as, memory + page, page, &from, &write));
+	MUST(edu_dma(o.dev.edu, write, 0, PAGE, false));
+	assert_memory_equal(memory + page, memory, PAGE);
+	/* What it holds, if it could read that, it writes elsewhere. */
+	memset(memory + page, 0x92, PAGE);
+	MUST(edu_dma(o.dev.edu, write, 0, PAGE, true));
+	MUST(weir_ioas_map(o.as, back, page, &from, &read));
+	MUST(edu_dma(o.dev.edu, read, 0, PAGE, false));
+	assert_int_equal(!memcmp(back, memory + page, PAGE), powernv);
+	close_one(o);
+	drop(memory, 2);
+	drop(back, 1);
+}
+
 /* ---- registered ahead ---- */
 
 static void devices_reach_what_is_registered_ahead(void **state)
@@ -503,6 +532,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(version_2_counts_to_the_byte),
 		cmocka_unit_test(version_1_counts_its_window),
+		cmocka_unit_test(directions_are_kept_to),
 		cmocka_unit_test(devices_reach_what_is_registered_ahead),
 		cmocka_unit_test(registered_memory_waits_for_a_device),
 		cmocka_unit_test(spaces_share_memory_that_overlaps),
