@@ -165,6 +165,30 @@ static void the_largest_mapping_there_can_be(void **state)
 
 /* ---- memory mapped several times ---- */
 
+/* In pieces of every size; and not a byte before or behind. */
+static void memory_that_is_mapped_is_found(void **state)
+{
+	static const uint64_t sizes[] = { PAGE, MB2, GB };
+	struct wr_maps *maps = *state;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		uint64_t at = MEMORY + 4 * GB, len = 3 * sizes[i];
+		weir_iova iova = 0;
+
+		add_at(maps, 8 * GB, at, len);
+		assert_false(wr_maps_have(maps, (void *)MEMORY, 4 * GB, &iova));
+		assert_false(wr_maps_have(maps, (void *)(at + len), GB, &iova));
+		assert_int_equal(iova, 0);
+		assert_true(wr_maps_have(maps, (void *)MEMORY, 4 * GB + 1, &iova));
+		assert_int_equal(iova, 8 * GB);
+		assert_true(wr_maps_have(maps, (void *)(at + len - PAGE), 8 * GB, &iova));
+		assert_int_equal(iova, 8 * GB + len - PAGE);
+		assert_true(wr_maps_have(maps, (void *)(at + PAGE), PAGE, &iova) &&
+			    iova == 8 * GB + PAGE);
+		remove_at(maps, 8 * GB);
+	}
+}
+
 static void memory_answers_with_its_oldest_mapping(void **state)
 {
 	struct wr_maps *maps = *state;
@@ -747,6 +771,7 @@ int main(void)
 		TEST(neighbours_stay_apart),
 		TEST(every_shape_is_one_mapping),
 		TEST(the_largest_mapping_there_can_be),
+		TEST(memory_that_is_mapped_is_found),
 		TEST(memory_answers_with_its_oldest_mapping),
 		TEST(the_next_oldest_follows),
 		TEST(uncovering_needs_no_memory),

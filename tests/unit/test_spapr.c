@@ -258,9 +258,17 @@ static void memory_that_stays_pinned_is_not_mapped_again(void **state)
 	assert_int_equal(weir_ioas_unmap(rig->as, GIB / 2, page), 0);
 	assert_false(is_mapped(rig, GIB / 2));
 	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), -EBUSY);
+	/* Nor does that hide why something else was refused. */
+	fake.bad_memory = rig->memory + 3 * page;
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory + 2 * page, 2 * page), -EFAULT);
+	assert_says("can be written");
+	fake.bad_memory = NULL;
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory + 4 * page, page), 0);
+	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), -EEXIST);
+	assert_int_equal(weir_ioas_unmap(rig->as, GIB / 2, page), 0);
+	assert_says("overlaps the mapping");
 	fake.spapr.unregister_error = 0;
 	assert_int_equal(map_at(rig, GIB / 2, rig->memory, page), 0);
-	assert_int_equal(fake_regions(0), 1);
 	assert_int_equal(weir_ioas_unmap_all(rig->as), 0);
 	assert_int_equal(fake_regions(0), 0);
 	assert_int_equal(fake_mappings(0), 0);
