@@ -168,12 +168,15 @@ static bool is_there(const char *root, const char *what)
 
 static int plan_modules(struct bind *bind)
 {
+	const char *containers = wr_container_module();
+	char path[64];
 	int ret = 0;
 
 	if (!is_there(bind->root, "/sys/bus/pci/drivers/" WR_VFIO_PCI))
 		ret = wr_plan_add(&bind->plan, WEIR_HOST_LOAD, WR_VFIO_PCI, "", "", "");
-	if (!ret && !is_there(bind->root, "/sys/module/vfio_iommu_type1"))
-		ret = wr_plan_add(&bind->plan, WEIR_HOST_LOAD, "vfio_iommu_type1", "", "", "");
+	snprintf(path, sizeof(path), "/sys/module/%s", containers);
+	if (!ret && !is_there(bind->root, path))
+		ret = wr_plan_add(&bind->plan, WEIR_HOST_LOAD, containers, "", "", "");
 	return ret;
 }
 

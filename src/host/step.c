@@ -217,10 +217,15 @@ static int give(const char *root, const struct weir_host_step *step)
 	return ret;
 }
 
-/* Whether the kernel has a vfio_iommu_type1 at all, only libkmod would know. */
+const char *wr_container_module(void)
+{
+	return wr_sys->power() ? "vfio_iommu_spapr_tce" : "vfio_iommu_type1";
+}
+
+/* Whether the kernel has one for containers at all, only libkmod would know. */
 static int no_libkmod(const char *module)
 {
-	if (strcmp(module, "vfio_iommu_type1"))
+	if (strcmp(module, wr_container_module()))
 		return wr_fail(-ENOSYS, "the module %s isn't loaded, and weir was built without "
 			       "libkmod: 'modprobe %s' loads it", module, module);
 	wr_log(WEIR_LOG_WARN, "the module %s isn't loaded, and weir was built without libkmod: if "
@@ -232,9 +237,8 @@ static int load_module(const struct weir_host_step *step)
 {
 	int ret = wr_module_load(step->subject);
 
-	/* Kernels whose VFIO stands on IOMMUFD alone haven't got it. */
-	if (ret == -ENOENT && !strcmp(step->subject, "vfio_iommu_type1")) {
-		wr_log(WEIR_LOG_INFO, "this kernel has no module vfio_iommu_type1");
+	if (ret == -ENOENT && !strcmp(step->subject, wr_container_module())) {
+		wr_log(WEIR_LOG_INFO, "this kernel has no module %s", step->subject);
 		return 0;
 	}
 	if (ret == -ENOSYS)

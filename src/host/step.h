@@ -42,6 +42,10 @@ int wr_restore(const char *root, const struct wr_entry *had);
 /* Give a node another owner and mode; one that is gone needs none. Returns 0 or -errno. */
 int wr_node_set(const char *root, const struct wr_node *node);
 
+/* The module that VFIO's containers need on this architecture. Kernels whose VFIO stands on IOMMUFD
+ * alone haven't got it. */
+const char *wr_container_module(void);
+
 /*
  * Load a kernel module, unless it is there already. Returns 0; -ENOENT when the kernel has none of
  * that name; -ENOSYS when it isn't there, and weir was built without libkmod; other -errno, all

@@ -212,6 +212,11 @@ static ssize_t fake_pwrite(int fd, const void *buf, size_t len, off_t offset)
 	return ret < 0 ? ret : (ssize_t)len;
 }
 
+static bool fake_power(void)
+{
+	return fake_sysfs->power;
+}
+
 static int fake_open(const char *path, int flags)
 {
 	size_t len = fake_sysfs->busy ? strlen(fake_sysfs->busy) : 0;
@@ -345,6 +350,7 @@ void fake_sysfs_start(const char *root)
 		abort();
 	fake_sysfs->root = root;
 	sys = wr_sys_kernel;
+	sys.power = fake_power;
 	sys.open = fake_open;
 	sys.pwrite = fake_pwrite;
 	sys.create = fake_create;

@@ -25,6 +25,7 @@ struct fake_sysfs {
 	bool noiommu;		/* what nodes there are is said to be without an IOMMU */
 	bool stubborn;		/* drivers/vfio-pci/bind answers -EINVAL */
 	bool deaf;		/* drivers/vfio-pci/bind does nothing, and says that all is well */
+	bool power;
 	int late_group;		/* for functions without one when vfio-pci is tried; 0: none */
 	int loads;
 	struct ifaddrs *addresses;

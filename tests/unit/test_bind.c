@@ -325,6 +325,14 @@ static void test_modules(void **state)
 	assert_int_equal(bind_with(&opts, EDU), 0);
 	assert_int_equal(strncmp(told.text, "load vfio-pci >;load vfio_iommu_type1 >;", 40), 0);
 	assert_int_equal(fake_sysfs->loads, 2);
+	assert_int_equal(release_all(), 0);
+
+	/* POWER's containers are another module's. */
+	fake_sysfs->power = true;
+	told = (struct told){ 0 };
+	assert_int_equal(bind_with(&opts, EDU), 0);
+	assert_int_equal(strncmp(told.text, "load vfio_iommu_spapr_tce >;", 28), 0);
+	fake_sysfs->power = false;
 
 	/* The former driver's module is gone: the function stays in the journal. */
 	assert_int_equal(bind_with(NULL, NVME), 0);
