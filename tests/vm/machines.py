@@ -504,7 +504,7 @@ POWERNV_CASES = ("kernel", "list", "groups", "info-taken", "choice", "selftest-e
                  "eeh-*", "guest/*", "given-back")
 # With pages of 64 KiB: what depends on their size.
 LARGE_PAGE_CASES = ("kernel", "info-taken", "choice", "selftest-edu-*", "nvme-verify-*",
-                    "window-*", "guest/spapr", "given-back")
+                    "window-*", "given-back")
 
 
 def _powernv(name, kernel, windows, only):
@@ -555,7 +555,7 @@ MACHINES = {machine.name: machine for machine in (
     _built("none-container", kernel=LINUX_CONTAINER, release="-weir-container$", **_NO_IOMMU),
     _arm64(),
     _pseries("pseries", "powerpc64le"),
-    _pseries("pseries-64k", "powerpc64le-64k", only=LARGE_PAGE_CASES),
+    _pseries("pseries-64k", "powerpc64le-64k", only=(*LARGE_PAGE_CASES, "guest/spapr")),
     _powernv("powernv9", "powerpc64le", ("4K",), POWERNV_CASES),
-    _powernv("powernv9-64k", "powerpc64le-64k", ("4K", "64K"), LARGE_PAGE_CASES),
+    _powernv("powernv9-64k", "powerpc64le-64k", ("64K",), LARGE_PAGE_CASES),
 )}

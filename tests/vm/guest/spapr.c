@@ -253,7 +253,10 @@ static void another_takes_the_default_ones_place(void **state)
 	MUST(weir_ioas_add_window(as, &again, NULL));
 }
 
-/* The kernel forgets it with the device; weir makes it again, with what is mapped. */
+/*
+ * The kernel forgets it with the device; weir makes it again, with what is mapped. Once: on PowerNV
+ * each time that a device is opened takes seconds.
+ */
 static void windows_are_kept(void **state)
 {
 	const struct weir_map_opts fixed = { .fixed = true };
@@ -261,18 +264,20 @@ static void windows_are_kept(void **state)
 	weir_iova iova = w.last + 1 - 4 * 65536;
 	unsigned char *memory = mmap(NULL, 2 * 65536, PROT_READ | PROT_WRITE,
 				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned long locked;
 
 	(void)state;
 	assert_ptr_not_equal(memory, MAP_FAILED);
 	MUST(weir_ioas_map(as, memory, 2 * 65536, &fixed, &iova));
 	MUST(weir_ioas_remove_window(as, can.standard.first));
-	for (unsigned int i = 0; i < 3; i++) {
-		close_edu(edu);
-		assert_int_equal(windows(), 1);
-		open_device();
-		assert_int_equal(windows(), 1);
-		round_trip(edu.edu, memory, (unsigned char)(0x41 + i));
-	}
+	locked = status_kib("VmLck");
+	close_edu(edu);
+	assert_true(status_kib("VmLck") < locked);
+	assert_int_equal(windows(), 1);
+	open_device();
+	assert_int_equal(windows(), 1);
+	assert_int_equal(status_kib("VmLck"), locked);
+	round_trip(edu.edu, memory, 0x41);
 	MUST(weir_ioas_unmap(as, iova, 2 * 65536));
 	MUST(weir_ioas_remove_window(as, w.first));
 	MUST(weir_ioas_add_window(as, &(struct weir_window_opts){ .page_size = 4096,
@@ -321,20 +326,6 @@ static void kernel_keeps_what_it_charged_for_a_refused_window(void **state)
 	assert_true(kept > 0);
 }
 
-static void closing_leaves_nothing_else(void **state)
-{
-	unsigned long locked;
-
-	(void)state;
-	close_edu(edu);
-	locked = status_kib("VmLck");
-	open_device();
-	assert_int_equal(windows(), 1);
-	close_edu(edu);
-	assert_int_equal(status_kib("VmLck"), locked);
-	open_device();
-}
-
 static int start(void **state)
 {
 	(void)state;
@@ -369,7 +360,6 @@ int main(void)
 		cmocka_unit_test(another_takes_the_default_ones_place),
 		cmocka_unit_test(windows_are_kept),
 		cmocka_unit_test(a_thousand_windows_leave_nothing),
-		cmocka_unit_test(closing_leaves_nothing_else),
 		cmocka_unit_test(kernel_keeps_what_it_charged_for_a_refused_window),
 	};
 
