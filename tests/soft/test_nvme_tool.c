@@ -153,6 +153,10 @@ static void test_bad_input(void **state)
 		{ "nvme bench --block-size 64K disk", "32768 bytes at most" },
 		{ "nvme bench --block-size 513 disk", "whole blocks of 512" },
 		{ "nvme bench --blocks 7 disk", "less than a command" },
+		{ "nvme bench --window 64K disk", "on POWER, by \"spaprv2\" alone" },
+		{ "nvme bench --window 64K,x disk", "--window x: that isn't a number" },
+		{ "nvme identify --window 0 disk", "pages of no size" },
+		{ "nvme read --lba 0 --blocks 1 --window 3K disk", "must be powers of two" },
 	};
 
 	(void)state;
