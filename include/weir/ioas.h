@@ -74,7 +74,7 @@ struct weir_map_opts {
  * An automatic IOVA is the lowest that fits: never 0, inside weir_ioas_ranges(), below what the
  * attached devices can drive, below 2^39 until a domain or weir_ioas_allow() says how far it
  * reaches, and aligned for large pages where the memory is. Once returned it stays, whatever
- * devices join.
+ * devices join. On POWER it lies in a window: see <weir/spapr.h>.
  *
  * Returns 0, or, with everything as it was:
  *  -EINVAL   zero, unaligned or wrapping; outside the usable ranges; reserved fields not zero

@@ -215,14 +215,21 @@ static int check_window(const struct wr_window *w, const char *what, uint64_t va
 
 static int map_failed(const struct wr_window *w, const struct wr_mapping *m, int err)
 {
+	uint64_t page = (uint64_t)1 << w->page_shift;
+
 	switch (err) {
 	case -EPERM:
 	case -EINVAL:
-		return wr_fail(err, "mapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the memory's "
-			       "pages are smaller than the window's (%" PRIu64 " KiB; take "
-			       "hugetlb memory, or a window of smaller pages), or the hypervisor "
-			       "refuses it: %s", m->len, m->iova,
-			       ((uint64_t)1 << w->page_shift) >> 10, strerror(-err));
+		/* tce_page_is_contained() and mm_iommu_ua_to_hpa() */
+		if (page > wr_page_size())
+			return wr_fail(err, "mapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the "
+				       "memory's pages are smaller than the window's (%" PRIu64
+				       " KiB; take hugetlb memory, or a window of smaller pages), "
+				       "or the hypervisor refuses it: %s", m->len, m->iova,
+				       page >> 10, strerror(-err));
+		return wr_fail(err, "mapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the kernel "
+			       "or the hypervisor refuses it: %s", m->len, m->iova,
+			       strerror(-err));
 	case -ENOMEM:
 		/* Nothing is charged here: it was by enabling, or by registering. */
 		return wr_fail(err, "mapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": the kernel "
