@@ -71,7 +71,7 @@ struct wr_domain {
 	uint64_t page_sizes;
 	bool isolation;
 	uint64_t room;			/* mappings that it takes still; UINT64_MAX: any number */
-	/* Windows that IOVAs lie in, which change with the ranges; and what there can be of them. */
+	/* Windows that IOVAs lie in, which change with the ranges; what there can be of them. */
 	struct wr_windows windows;
 	struct weir_window_info window_info;	/* .windows is 0: IOVAs lie in none */
 };

@@ -124,8 +124,8 @@ int weir_ioas_window_info(struct weir_ioas *as, struct weir_window_info *info)
 		return ret;
 	pthread_mutex_lock(&as->books);
 	if (wr_list_empty(&as->domains))
-		ret = wr_fail(-ENODEV, "no device is attached, whose IOMMU says which windows there "
-			      "can be");
+		ret = wr_fail(-ENODEV, "no device is attached, whose IOMMU says which windows "
+			      "there can be");
 	else if (!info_of(as, info))
 		ret = wr_fail(-ENOTSUP, "IOVAs lie in windows on POWER alone, by \"spaprv2\" and "
 			      "\"spapr\"");
@@ -325,8 +325,8 @@ static int check_domains(const struct weir_ioas *as)
 
 	wr_list_for_each(d, &as->domains, link)
 		if (!d->ops->add_window)
-			return wr_fail(-ENOTSUP, "windows of IOVAs are made and removed on POWER, by "
-				       "\"spaprv2\" alone; a device is attached by %s",
+			return wr_fail(-ENOTSUP, "windows of IOVAs are made and removed on POWER, "
+				       "by \"spaprv2\" alone; a device is attached by %s",
 				       d->ops->name);
 	return 0;
 }
@@ -350,8 +350,8 @@ static int make_one(struct wr_domain *d, const struct wr_window_asked *asked,
 
 	if (ret || !where || same(out, where))
 		return ret;
-	ret = wr_fail(-EINVAL, "the window that the address space has at IOVA 0x%" PRIx64 " comes to "
-		      "lie at 0x%" PRIx64 " for this device", where->first, out->first);
+	ret = wr_fail(-EINVAL, "the window that the address space has at IOVA 0x%" PRIx64 " comes "
+		      "to lie at 0x%" PRIx64 " for this device", where->first, out->first);
 	remove_again(d, out->first);
 	return ret;
 }

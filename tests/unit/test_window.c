@@ -581,8 +581,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(window_is_made_used_and_removed, setup, teardown),
-		cmocka_unit_test_setup_teardown(bad_windows_are_refused_before_they_are_asked_for, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(
+			bad_windows_are_refused_before_they_are_asked_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_interfaces_have_no_windows, setup, teardown),
 		cmocka_unit_test_setup_teardown(info_is_the_hosts, setup, teardown),
 		cmocka_unit_test_setup_teardown(windows_run_out, setup, teardown),
@@ -597,10 +597,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(pseries_never_forgets_a_failure, setup, teardown),
 		cmocka_unit_test_setup_teardown(odd_answers_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(limit_of_locked_memory_is_told, setup, teardown),
-		cmocka_unit_test_setup_teardown(iovas_are_in_the_lowest_window_of_small_pages, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(small_pages_in_large_ones_are_refused_in_words, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(
+			iovas_are_in_the_lowest_window_of_small_pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			small_pages_in_large_ones_are_refused_in_words, setup, teardown),
 		cmocka_unit_test_setup_teardown(iovas_are_multiples_of_the_windows_pages, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(devices_keep_iovas_in_their_reach, setup, teardown),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Windows outlive the devices, over a kernel that is made up (fake_spapr.c): they come back with the
- * next one, where they were, and on each domain or on none.
+ * Windows outlive the devices, over a kernel that is made up (fake_spapr.c): they come back with
+ * the next one, where they were, and on each domain or on none.
  */
 #include "window_rig.h"
 

@@ -303,7 +303,8 @@ static int nvme_identify_verb(int argc, char **argv)
 	struct options options = { 0 };
 	struct disk disk = { 0 };
 	const char *name;
-	int status = read_options(argc, argv, TAKES_UNSAFE | TAKES_WINDOW, identify_usage, &options);
+	int status = read_options(argc, argv, TAKES_UNSAFE | TAKES_WINDOW, identify_usage,
+				  &options);
 
 	if (status != GO_ON)
 		return status;
