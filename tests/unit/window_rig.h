@@ -47,6 +47,16 @@ static inline int add(struct rig *rig, uint64_t size, uint64_t page_size, struct
 	return weir_ioas_add_window(rig->as, &opts, w);
 }
 
+/* The same window; what lies between its members is nobody's. */
+static inline void assert_same(const struct weir_window *a, const struct weir_window *b)
+{
+	assert_int_equal(a->first, b->first);
+	assert_int_equal(a->last, b->last);
+	assert_int_equal(a->page_size, b->page_size);
+	assert_int_equal(a->levels, b->levels);
+	assert_int_equal(a->made, b->made);
+}
+
 static inline void pseries(void)
 {
 	fake.spapr.pseries = true;

@@ -268,7 +268,8 @@ static void print_windows(const struct info_interface *itf, struct out_table *ta
 	page_sizes_text(itf->can.page_sizes, text, sizeof(text));
 	if (itf->can.page_sizes)
 		table_cell(pair(table, "can be made"), VALUE, "with pages of %s, %u in all, tables "
-			   "of up to %u levels", text, itf->can.windows, itf->can.levels);
+			   "of up to %u level%s", text, itf->can.windows, itf->can.levels,
+			   itf->can.levels == 1 ? "" : "s");
 }
 
 void info_print_interface(const struct info *info)
