@@ -256,6 +256,9 @@ static void not_forever(void **state)
 	/* Interrupts are disabled, here and there. */
 	assert_int_equal(weir_irq_wait(dev, WEIR_IRQ_MSI, 0, 0), -EINVAL);
 	assert_int_equal(fake.device.active, NO_IRQ);
+	an_operation_fails(WR_VFIO_EEH_RESET_DEACTIVATE, -EIO, 3);
+	assert_int_equal(weir_eeh_recover(dev, WEIR_EEH_RESET_HOT), -EIO);
+	assert_says("ending EEH's reset");
 	assert_int_equal(weir_eeh_recover(dev, WEIR_EEH_RESET_HOT), 0);
 	assert_int_equal(weir_irq_enable(dev, WEIR_IRQ_MSI, 1), 0);
 	signals(WEIR_IRQ_MSI, 0, true);
@@ -379,6 +382,10 @@ static void frozen_registers(void **state)
 	assert_int_equal(weir_eeh_reset(dev, (enum weir_eeh_reset)9), -EINVAL);
 	assert_int_equal(weir_read32(bar, 0), UINT32_MAX);
 	assert_says("9 is no weir_eeh_reset");	/* ones are all right: nothing more is said */
+	an_operation_fails(WR_VFIO_EEH_GET_STATE, -ENODEV, 9);
+	assert_int_equal(weir_read32(bar, 0), UINT32_MAX);
+	assert_says("9 is no weir_eeh_reset");
+	fake.eeh.error_times = 0;
 	fake.eeh.state = WEIR_EEH_STOPPED;
 	assert_int_equal(weir_read32(bar, 4), UINT32_MAX);
 	assert_says(NAME ": BAR 2, offset 0x4: EEH has stopped the device, all of it reads ones");
