@@ -297,9 +297,9 @@ enum weir_eeh_reset {
 /**
  * weir_eeh_reset() - begin or end a reset of the device's PE. From its beginning to its end
  * registers read all ones, and config space can't be accessed (-ENODEV). Its end lets the PE go, be
- * it frozen, with its BARs restored. Bus mastering and message-signalled interrupts are off
- * afterwards, and the kernel doesn't know of that: disable interrupts before, and enable them
- * behind it. weir_eeh_recover() does. If it can't begin, end it all the same.
+ * it frozen, with its BARs restored. A reset turns bus mastering and message-signalled interrupts
+ * off, and the kernel doesn't know of that: disable interrupts before, and enable them behind it.
+ * weir_eeh_recover() does. If it can't begin, end it all the same.
  *
  * The kernel waits as long as PAPR says, 250 ms that it is held, and 1.8 s until the device has
  * settled (EEH_PE_RST_HOLD_TIME and EEH_PE_RST_SETTLE_TIME in arch/powerpc/include/asm/eeh.h).

@@ -2,6 +2,8 @@
 /*
  * EEH on the real kernel of a PowerNV machine. QEMU's bridge freezes nothing, and its firmware
  * makes no errors: what a frozen device is like isn't seen here, but all that brings one back is.
+ * Of hot resets skiboot fails some ("Error -6 on hot reset"), which the kernel doesn't notice
+ * (pnv_pci_reset_secondary_bus()): so what a reset turns off needn't be off after one.
  */
 #include "tests/vm/guest/guest.h"
 
@@ -101,8 +103,6 @@ static void step_by_step(void **state)
 	must_fail(weir_config_read16(r.o.dev, 4, &command), -ENODEV, "config space");
 	must_fail(weir_device_bus_master(r.o.dev, true), -ENODEV, "config space");
 	MUST(weir_eeh_reset(r.o.dev, WEIR_EEH_RESET_END));
-	MUST(weir_config_read16(r.o.dev, 4, &command));
-	assert_int_equal(command & 4, 0);
 	turn_on(&r);
 	works(&r, 0x22);
 
