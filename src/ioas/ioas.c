@@ -665,7 +665,7 @@ bool wr_ioas_frozen(struct wr_endpoint *ep)
 	struct weir_ioas *as = __atomic_load_n(&ep->as, __ATOMIC_RELAXED);
 	bool frozen;
 
-	/* Registers are read inside a model's bracket, too, for which the lock's holder may wait. */
+	/* Registers are read in a model's bracket, too, for which the lock's holder may wait. */
 	if (pthread_mutex_trylock(&as->lock))
 		return false;
 	frozen = is_space_of(as, ep) && ep->domain->ops->eeh &&
