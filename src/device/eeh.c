@@ -118,7 +118,7 @@ static bool read_command(struct weir_device *dev, int state, uint16_t *command)
  */
 static int reset_once(struct weir_device *dev, enum weir_eeh_reset how)
 {
-	char why[512];
+	char why[1024];
 	int ret = weir_eeh_reset(dev, how), end;
 
 	snprintf(why, sizeof(why), "%s", weir_errmsg());
@@ -166,7 +166,7 @@ static int bring_back(struct weir_device *dev, enum weir_eeh_reset how, int stat
 {
 	uint16_t command;
 	bool known = read_command(dev, state, &command);
-	char why[512];
+	char why[1024];
 	int ret = reset_until_normal(dev, how);
 
 	if (!ret)
@@ -202,7 +202,7 @@ int weir_eeh_recover(struct weir_device *dev, enum weir_eeh_reset how)
 /* Whoever asks has a message already, or needs none. */
 bool wr_eeh_frozen(struct weir_device *dev)
 {
-	char message[512];
+	char message[1024];
 	bool frozen;
 
 	snprintf(message, sizeof(message), "%s", weir_errmsg());
@@ -213,7 +213,7 @@ bool wr_eeh_frozen(struct weir_device *dev)
 
 int wr_eeh_explain(struct weir_device *dev, int err)
 {
-	char why[512];
+	char why[1024];
 
 	if (!wr_eeh_frozen(dev))
 		return err;
