@@ -85,8 +85,8 @@ PROVED = {
          "replay, refusals that change nothing", "guest/vfio/top_of_the_address_space",
          "guest/vfio/direction", "guest/vfio/sizes", "guest/vfio/replay_conflict",
          "guest/vfio/refusals"),
-        ("What the kernel keeps of the IOVAs, for interrupts above all, is in none of weir's ranges; "
-         "the rest is", "reserved"),
+        ("What the kernel keeps of the IOVAs, for interrupts above all, is in none of weir's "
+         "ranges; the rest is", "reserved"),
         ("The other tests of IOMMUFD: ranges, page sizes, how pinned memory is counted, groups and "
          "nodes that exclude each other", "guest/iommufd/*"),
         ("The other tests of VFIO: interrupts, registers, what a killed process leaves",
@@ -101,8 +101,8 @@ PROVED = {
     "Taking devices, and giving them back": (
         ("`weir bind` and `weir release` killed with -9 before each system call that changes "
          "something: each function gets its driver back", "guest/kill/*"),
-        ("A function whose group shows only when it is bound: what is in its way there is named, and "
-         "it is given back", "bind-late-group"),
+        ("A function whose group shows only when it is bound: what is in its way there is named, "
+         "and it is given back", "bind-late-group"),
         ("A mounted disk, swap, a network in use, the first graphics, a group's other members and "
          "an open device are refused by name; modules, `--owner`, `--group`, `--force`, two at "
          "once, a restart", "bind-*", "bad-bind-*"),
@@ -118,6 +118,8 @@ PROVED = {
          "too; none left, the default one gone and back, one that outlives its device, and a "
          "thousand without a leak of locked memory but the kernel's own", "guest/spapr/*",
          "window-*"),
+        ("On POWER, locked memory is counted to the byte: windows' tables, registered memory that "
+         "address spaces share, limits that are too low", "guest/register/*"),
         ("EEH's whole sequence by each version of POWER's container, with DMA and interrupts "
          "working after it; a device that isn't frozen", "guest/eeh/*", "eeh-reset"),
         ("The host asks for a device, and it is given back; one is pulled out while in use; "
