@@ -8,9 +8,10 @@
 
 Lanes run side by side: the builds one after the other; the virtual machines, which start as soon as
 the gcc build is ready, and those of other architectures when the cross builds are; and the soak
-test, which starts when gcc's tests, some of which measure, are over. The terminal gets one line per part as it finishes; its whole output is in
-build/logs/PART.log. A full run leaves build/check.json. The last line is always "N passed, N
-failed, N skipped"; the exit status is 0 only if nothing failed and nothing was skipped.
+test, which starts when gcc's tests, some of which measure, are over. The terminal gets one line per
+part as it finishes; its whole output is in build/logs/PART.log. A full run leaves build/check.json.
+The last line is always "N passed, N failed, N skipped"; the exit status is 0 only if nothing failed
+and nothing was skipped.
 """
 
 import argparse

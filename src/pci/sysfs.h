@@ -46,8 +46,8 @@ WR_PRIVATE int wr_pci_link(const char *root, const char *addr, const char *link,
 			   char name[WR_PCI_NAME_MAX]);
 
 /*
- * Whether the machine has an IOMMU. Where devices are found by a device tree a function has no group
- * yet, all the same, before the first driver is tried with it (drivers/iommu/of_iommu.c).
+ * Whether the machine has an IOMMU. Where devices are found by a device tree a function has no
+ * group yet, all the same, before the first driver is tried with it (drivers/iommu/of_iommu.c).
  */
 WR_PRIVATE bool wr_pci_any_iommu(const char *root);
 

@@ -161,7 +161,8 @@ class Parts:
             programs += [(f"/tests/kernel/{name}", folder / name)
                          for name in (command.split()[0] for command in machine.selftests)]
         data = initramfs.build(machine, self.userland(machine), cases,
-                               self._kernel_modules(machine, machine.modules), programs, HERE, self._index(machine))
+                               self._kernel_modules(machine, machine.modules), programs, HERE,
+                               self._index(machine))
         path = folder_of(self.build, machine) / "initrd.gz"
         path.write_bytes(data)
         return path

@@ -162,8 +162,8 @@ class Page(unittest.TestCase):
                 "logged, without its address |",
                 "| `none` | `noiommu` | 12 of 14 (4) | 12 of 14 (4) | 12 of 14 (3) | **not "
                 "blocked** |",
-                "| `powernv9-64k` | `spaprv2` | 14 of 14 | not tried | not tried | blocked; no fault "
-                "is logged |",
+                "| `powernv9-64k` | `spaprv2` | 14 of 14 | not tried | not tried | blocked; no "
+                "fault is logged |",
                 "1. *iommufd*: no node", "2. *reset*: it has none",
                 "3. *DMA out, DMA in*: no driver",
                 "4. *DMA outside the mapping is blocked, DMA after unmap is blocked*: NOT BLOCKED, "
