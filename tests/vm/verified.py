@@ -118,8 +118,9 @@ PROVED = {
          "too; none left, the default one gone and back, one that outlives its device, and a "
          "thousand without a leak of locked memory but the kernel's own", "guest/spapr/*",
          "window-*"),
-        ("On POWER, locked memory is counted to the byte: windows' tables, registered memory that "
-         "address spaces share, limits that are too low", "guest/register/*"),
+        ("POWER's locked memory, to the byte as weir says it will be, under both versions; memory "
+         "that is registered ahead, and shared by two groups; limits that are too low",
+         "guest/register/*"),
         ("EEH's whole sequence by each version of POWER's container, with DMA and interrupts "
          "working after it; a device that isn't frozen", "guest/eeh/*", "eeh-reset"),
         ("The host asks for a device, and it is given back; one is pulled out while in use; "
