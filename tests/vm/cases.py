@@ -492,9 +492,9 @@ def command_cases(machine):
     """Those of the command weir."""
     found = TAKE_CASES + LOOKING_CASES
     if machine.thorough:
-        found += BAD_INPUT_CASES + BAD_NVME_CASES
+        found += BAD_INPUT_CASES + GROUP_BAD_INPUT_CASES + BAD_NVME_CASES
     if machine.iommu:
-        found += group_cases(machine) + GROUP_BAD_INPUT_CASES
+        found += group_cases(machine)
     found += window_cases(machine)
     found += choice_cases(machine) + ([] if machine.iommu else CONSENT_CASES)
     if machine.unsafe_interrupts:

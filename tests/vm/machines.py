@@ -189,8 +189,9 @@ SLOT_NAMES = {"WEIR_TEST_SLOT_PORT": "0000:00:0a.0",
               "WEIR_TEST_SLOT0": "0000:02:00.0", "WEIR_TEST_SLOT1": "0000:02:00.1"}
 SLOT_SETTLE = {"0000:00:0a.0": "pcieport", "0000:02:00.0": "e1000e", "0000:02:00.1": "e1000e"}
 
-BUILT_PROGRAMS = {"vfio": ("EDU", "PAIR0", "PAIR1", "NVME"), "iommufd": ("EDU", "PAIR0", "PAIR1"),
-                  "handover": ("EDU",), "peer": ("EDU", "SHARED")}
+BUILT_PROGRAMS = {"vfio": ("EDU", "PAIR0", "PAIR1", "NVME"), "iommufd": ("EDU", "PAIR0", "PAIR1")}
+# That one device reaches another's memory is each vendor's IOMMU's business, not each table's.
+PEER_PROGRAMS = {**BUILT_PROGRAMS, "handover": ("EDU",), "peer": ("EDU", "SHARED")}
 
 
 def _built(name, unit=(), append="", **more):
@@ -535,7 +536,7 @@ MACHINES = {machine.name: machine for machine in (
     _bind(),
     _built("vtd-legacy", (*_intel(",caching-mode=on"), *SLOT_DEVICES),
            devices={**X86_NAMES, **SLOT_NAMES}, settle={**X86_SETTLE, **SLOT_SETTLE},
-           programs={**BUILT_PROGRAMS, "reset": ("SLOT0", "SLOT1")}, thorough=True),
+           programs={**PEER_PROGRAMS, "reset": ("SLOT0", "SLOT1")}, thorough=True),
     _built("soak-iommufd", _intel(",caching-mode=on"), "hugepages=16", soak="iommufd", **SOAK),
     _built("hot-iommufd", arguments=("-M", "q35,kernel-irqchip=split", "-cpu", "max", "-smp", "2",
                                      "-m", "2G", *_intel(",caching-mode=on"), *HOT_DEVICES),
@@ -543,15 +544,16 @@ MACHINES = {machine.name: machine for machine in (
     _built("vtd-second", _intel(",scalable-mode=on,device-iotlb=on")),
     _built("vtd-first", _intel(",scalable-mode=on,fsts=on"), iova_last=(1 << 47) - 1),
     _built("amd", ("-device", "amd-iommu,intremap=on,dma-remap=on", *SOUTHBRIDGE),
-           iova_last=(1 << 64) - 1, faults=AMD_VI),
+           iova_last=(1 << 64) - 1, faults=AMD_VI, programs=PEER_PROGRAMS),
     # x86 remaps no interrupts behind a virtio-iommu.
     _built("virtio", ("-device", "virtio-iommu-pci,addr=3"),
            "vfio_iommu_type1.allow_unsafe_interrupts=1 iommufd.allow_unsafe_interrupts=1",
-           iova_last=(1 << 39) - 1, faults=VIRTIO, unsafe_interrupts=True),
+           iova_last=(1 << 39) - 1, faults=VIRTIO, unsafe_interrupts=True,
+           programs=PEER_PROGRAMS),
     _built("none", **_NO_IOMMU),
     _selftests(),
     _built("vtd-container", _intel(",caching-mode=on"), kernel=LINUX_CONTAINER,
-           release="-weir-container$", container="iommufd"),
+           release="-weir-container$", container="iommufd", programs=PEER_PROGRAMS),
     _built("none-container", kernel=LINUX_CONTAINER, release="-weir-container$", **_NO_IOMMU),
     _arm64(),
     _pseries("pseries", "powerpc64le"),

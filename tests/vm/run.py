@@ -54,9 +54,9 @@ def arguments():
     parser.add_argument("--shell", metavar="MACHINE",
                         help="start a machine with a shell on this terminal; Ctrl-A x ends it")
     parser.add_argument("--jobs", type=int, metavar="N",
-                        default=max(1, (os.cpu_count() or 2) // 2),
+                        default=max(2, len(os.sched_getaffinity(0)) // 2),
                         help="machines at a time (default: one per two processors, as many "
-                             "as a machine has)")
+                             "as a machine has, but two at least: each also waits)")
     parser.add_argument("--soak", type=int, default=0, metavar="SECONDS",
                         help="the soak tests alone, side by side, for that time (otherwise: a "
                              "minute each, among the others)")
