@@ -1,84 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Bind and release, over a tree in which a fake kernel binds drivers (fake_sysfs.h). */
 #include <fcntl.h>
-#include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include <weir/host.h>
-
-#include "base/err.h"
 #include "base/sys.h"
-#include "fake_sysfs.h"
-#include "tree.h"
+#include "bind_rig.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define NVME "0000:01:00.0"
-#define EDU "0000:02:00.0"
-#define CARD "0000:03:00.0"	/* of a group with SOUND and a bridge */
-#define SOUND "0000:03:00.1"
-#define PORT "0000:00:1c.0"
-#define LATE "0000:04:00.0"
-
-static int start(void **state)
-{
-	char *root = tree_new();
-
-	*state = root;
-	fake_sysfs_start(root);
-	fake_function(NVME, 5, "nvme");
-	fake_function(EDU, 6, NULL);
-	fake_function(CARD, 7, "nouveau");
-	fake_function(SOUND, 7, "snd_hda_intel");
-	fake_function(PORT, 7, "pcieport");
-	tree_bytes(root, "sys/bus/pci/devices/" PORT "/config", (char[64]){ [0x0e] = 1 }, 64);
-	return 0;
-}
-
-static int stop(void **state)
-{
-	fake_sysfs_stop();
-	weir_log_set(NULL, NULL, WEIR_LOG_ERROR);
-	tree_free(*state);
-	return 0;
-}
-
-static int bind_with(const struct weir_host_bind_opts *opts, const char *address)
-{
-	return weir_host_bind(fake_sysfs->root, &address, 1, opts);
-}
 
 static int release(const char *address)
 {
 	return weir_host_release(fake_sysfs->root, &address, 1, NULL);
-}
-
-static int release_all(void)
-{
-	return weir_host_release(fake_sysfs->root, NULL, 0, NULL);
-}
-
-static void assert_says(const char *part)
-{
-	if (!strstr(weir_errmsg(), part))
-		fail_msg("\"%s\" doesn't say \"%s\"", weir_errmsg(), part);
-}
-
-#define JOURNAL "var/lib/weir/journal"
-
-static bool is_there(const char *name)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/%s", fake_sysfs->root, name);
-	return !access(path, F_OK);
 }
 
 static const char *read_back(const char *name)
@@ -93,29 +26,6 @@ static const char *read_back(const char *name)
 	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
 	fclose(file);
 	return text;
-}
-
-/* What show was told, as "ACTION SUBJECT FROM>TO;" each. */
-struct told {
-	int calls;
-	char text[1024];
-};
-
-static void tell(void *arg, const struct weir_host_step *steps, size_t n)
-{
-	static const char *const names[] = {
-		[WEIR_HOST_LOAD] = "load", [WEIR_HOST_OVERRIDE] = "override",
-		[WEIR_HOST_UNBIND] = "unbind", [WEIR_HOST_BIND] = "bind",
-		[WEIR_HOST_OWNER] = "owner", [WEIR_HOST_FORGET] = "forget",
-		[WEIR_HOST_KEEP] = "keep",
-	};
-	struct told *told = arg;
-
-	told->calls++;
-	told->text[0] = '\0';
-	for (size_t i = 0; i < n; i++)
-		wr_append(told->text, sizeof(told->text), "%s %s %s>%s%s;", names[steps[i].action],
-			  steps[i].subject, steps[i].from, steps[i].to, steps[i].why);
 }
 
 /* ---- bad input ---- */
@@ -159,21 +69,6 @@ static void test_bad_state(void **state)
 	tree_remove(root, "sys/bus/pci/devices/" NVME "/driver_override");
 	assert_int_equal(bind_with(NULL, NVME), -ENOTSUP);
 	assert_says("driver_override");
-}
-
-static void test_no_group(void **state)
-{
-	const char *root = *state;
-
-	fake_function("0000:04:00.0", -1, NULL);
-	tree_text(root, "sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N\n");
-	assert_int_equal(bind_with(NULL, "04:00.0"), -ENODEV);
-	assert_says("enable_unsafe_noiommu_mode");
-	tree_text(root, "sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n");
-	assert_int_equal(bind_with(NULL, "04:00.0"), 0);
-	assert_int_equal(release_all(), 0);
-	tree_remove(root, "sys/module/vfio");
-	assert_int_equal(bind_with(NULL, "04:00.0"), 0);
 }
 
 #define GOOD "weir-journal 1\nboot 11111111-2222\n"
@@ -326,10 +221,13 @@ static void test_modules(void **state)
 	assert_int_equal(strncmp(told.text, "load vfio-pci >;load vfio_iommu_type1 >;", 40), 0);
 	assert_int_equal(fake_sysfs->loads, 2);
 	assert_int_equal(release_all(), 0);
+
+	/* POWER's containers are another module's. */
 	fake_sysfs->power = true;
 	told = (struct told){ 0 };
 	assert_int_equal(bind_with(&opts, EDU), 0);
 	assert_int_equal(strncmp(told.text, "load vfio_iommu_spapr_tce >;", 28), 0);
+	fake_sysfs->power = false;
 
 	/* The former driver's module is gone: the function stays in the journal. */
 	assert_int_equal(bind_with(NULL, NVME), 0);
@@ -340,79 +238,6 @@ static void test_modules(void **state)
 	fake_function("0000:09:00.0", 9, "nvme");
 	assert_int_equal(release(NVME), 0);
 	assert_string_equal(fake_state(NVME), "nvme/-");
-}
-
-/* ---- groups ---- */
-
-static void test_group(void **state)
-{
-	struct weir_host_bind_opts opts = { .group = true };
-
-	assert_int_equal(bind_with(NULL, CARD), -EBUSY);
-	assert_says(SOUND " (snd_hda_intel)");
-	assert_says("--group");
-	assert_null(strstr(weir_errmsg(), PORT));
-	assert_string_equal(fake_state(CARD), "nouveau/-");
-
-	assert_int_equal(bind_with(&opts, CARD), 0);
-	assert_string_equal(fake_state(CARD), "vfio-pci/vfio-pci");
-	assert_string_equal(fake_state(SOUND), "vfio-pci/vfio-pci");
-	assert_string_equal(fake_state(PORT), "pcieport/-");
-	assert_int_equal(release_all(), 0);
-	assert_string_equal(fake_state(CARD), "nouveau/-");
-	assert_string_equal(fake_state(SOUND), "snd_hda_intel/-");
-
-	/* All of them named is as good; by force, one alone. */
-	assert_int_equal(weir_host_bind(*state, (const char *[]){ CARD, SOUND }, 2, NULL), 0);
-	assert_int_equal(release_all(), 0);
-	opts = (struct weir_host_bind_opts){ .force = true };
-	assert_int_equal(bind_with(&opts, CARD), 0);
-	assert_string_equal(fake_state(SOUND), "snd_hda_intel/-");
-	assert_int_equal(release_all(), 0);
-
-	/* A bridge on another driver can't be taken along. */
-	fake_function(PORT, 7, "shpchp");
-	tree_bytes(*state, "sys/bus/pci/devices/" PORT "/config", (char[64]){ [0x0e] = 0x81 }, 64);
-	opts = (struct weir_host_bind_opts){ .group = true };
-	assert_int_equal(bind_with(&opts, CARD), -EBUSY);
-	assert_says(PORT " (shpchp)");
-	assert_says("by hand");
-}
-
-/* A function whose group shows only when it is bound, as where a device tree names devices. */
-static void test_late_group(void **state)
-{
-	struct told told = { 0 };
-	struct weir_host_bind_opts opts = { .show = tell, .arg = &told };
-	const char *root = *state, *link = "sys/bus/pci/devices/" LATE "/iommu_group";
-
-	fake_function(LATE, -1, NULL);
-	tree_text(root, "sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N\n");
-	tree_folder(root, "sys/class/iommu/smmu3.0");
-	fake_sysfs->late_group = 9;
-	assert_int_equal(bind_with(&opts, LATE), 0);
-	assert_int_equal(told.calls, 1);
-	assert_int_equal(release_all(), 0);
-
-	fake_sysfs->late_group = 7;
-	tree_remove(root, link);
-	assert_int_equal(bind_with(NULL, LATE), -EBUSY);
-	assert_says("IOMMU group 7 are also " CARD " (nouveau), " SOUND " (snd_hda_intel)");
-	assert_says("whatever was done was undone");
-	assert_string_equal(fake_state(LATE), "-/-");
-
-	opts.group = true;
-	tree_remove(root, link);
-	assert_int_equal(bind_with(&opts, LATE), 0);
-	assert_string_equal(fake_state(CARD), "vfio-pci/vfio-pci");
-	assert_int_equal(release_all(), 0);
-
-	/* What fails after the group showed is undone with the rest. */
-	tree_remove(root, link);
-	tree_remove(root, "sys/bus/pci/devices/" SOUND "/driver_override");
-	assert_int_equal(bind_with(&opts, LATE), -ENOTSUP);
-	assert_string_equal(fake_state(LATE), "-/-");
-	assert_false(is_there(JOURNAL));
 }
 
 /* ---- owners ---- */
@@ -760,14 +585,11 @@ static void test_two_at_once(void **state)
 	close(ready[1]);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_bad),
 		TEST(test_bad_state),
-		TEST(test_no_group),
 		TEST(test_damaged_journal),
 		TEST(test_there_and_back),
 		TEST(test_without_driver),
@@ -775,8 +597,6 @@ int main(void)
 		TEST(test_others_bind),
 		TEST(test_dry_run),
 		TEST(test_modules),
-		TEST(test_group),
-		TEST(test_late_group),
 		TEST(test_owner),
 		TEST(test_shared_node),
 		TEST(test_each_fails),
