@@ -42,8 +42,8 @@ struct weir_iommu_opts {
 	 *  "compat"   IOMMUFD as that container: /dev/iommu in the place of /dev/vfio/vfio
 	 *  "spaprv2"  POWER's container, /dev/vfio/vfio: IOVAs in windows, memory that is
 	 *	       registered as it is mapped, and pinned for writing even if it is read only
-	 *  "spapr"    the same, version 1: one IOMMU group to a container, whose whole window
-	 *	       counts as locked memory
+	 *  "spapr"    the same, version 1: there is one window, all of which counts as locked
+	 *	       memory, used or not
 	 *  "iommufd-noiommu"  /dev/iommu for devices without an IOMMU, and for them alone, by their
 	 *	       own nodes: Linux 7.3; needs @unsafe_noiommu too
 	 *  "noiommu"  the same by /dev/vfio/vfio or /dev/iommu as a container, and io_uring

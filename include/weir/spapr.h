@@ -201,8 +201,7 @@ struct weir_spapr_locked_opts {
 	const struct weir_window *windows;
 	size_t n_windows;
 	/**
-	 * How many containers: one for an address space with devices, but on pSeries and in
-	 * version 1 one for each IOMMU group. 0: 1.
+	 * How many containers: weir has one for each IOMMU group in each address space. 0: 1.
 	 */
 	unsigned int containers;
 	/** For later versions; must be zero, anything else is -EINVAL. */
@@ -241,17 +240,14 @@ WEIR_API int weir_spapr_locked(const struct weir_spapr_locked_opts *opts,
  * by one, as a guest's firmware calls have them (PAPR: ibm,set-eeh-option, ibm,set-slot-reset,
  * ibm,read-slot-reset-state2, ibm,configure-pe).
  *
- * A PE is an IOMMU group: what is done to a device is done to all of its group. The kernel does it
- * to all groups of a container, and tells the state of the first one that isn't normal
- * (tce_iommu_ioctl() in drivers/vfio/vfio_iommu_spapr_tce.c): so a device whose container has other
- * groups is refused. It is for devices that are attached by "spaprv2" or "spapr".
+ * A PE is an IOMMU group: what is done to a device is done to all of its group. It is for devices
+ * that are attached by "spaprv2" or "spapr".
  *
  * Mappings stay through all of this. It holds the lock of the device's address space: nothing is
  * mapped or unmapped there meanwhile, which of a reset is some seconds.
  *
- * Errors of all these calls, with nothing done:
- *  -ENOTSUP this host has no EEH for the device, or its address space is no POWER's
- *  -EBUSY   its container has other groups: give the device an address space of its own
+ * All these calls return -ENOTSUP, with nothing done, when this host has no EEH for the device, or
+ * its address space is no POWER's.
  */
 
 /** weir_eeh_state - of a device's PE; the numbers of VFIO_EEH_PE_STATE_… in linux/vfio.h. */

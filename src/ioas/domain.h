@@ -188,11 +188,10 @@ struct wr_domain_ops {
 	void (*unregister_memory)(struct wr_domain *d, uint64_t vaddr, uint64_t len);
 
 	/*
-	 * EEH: what WR_VFIO_EEH_… does, to the group of a device that is in the domain; @error: for
-	 * _INJECT_ERR. Returns 0, for _GET_STATE a state. NULL: there is none.
+	 * EEH: what WR_VFIO_EEH_… does, to the domain's one group; @error: for _INJECT_ERR. Returns
+	 * 0, for _GET_STATE a state. NULL: there is none.
 	 */
-	int (*eeh)(struct wr_domain *d, const struct wr_endpoint *ep, unsigned int op,
-		   const struct weir_eeh_error *error);
+	int (*eeh)(struct wr_domain *d, unsigned int op, const struct weir_eeh_error *error);
 
 	/*
 	 * The memory of a mapping is at @vaddr now as well, the same pages: use that address from

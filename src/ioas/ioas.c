@@ -652,7 +652,7 @@ int wr_ioas_eeh(struct wr_endpoint *ep, unsigned int op, const struct weir_eeh_e
 	ops = is_space_of(as, ep) ? ep->domain->ops : NULL;
 	/* POWER's devices don't move. */
 	if (ops && ops->eeh)
-		ret = ops->eeh(ep->domain, ep, op, error);
+		ret = ops->eeh(ep->domain, op, error);
 	else
 		ret = wr_fail(-ENOTSUP, "EEH is POWER's, and the device isn't attached by its "
 			      "interfaces");
@@ -669,7 +669,7 @@ bool wr_ioas_frozen(struct wr_endpoint *ep)
 	if (pthread_mutex_trylock(&as->lock))
 		return false;
 	frozen = is_space_of(as, ep) && ep->domain->ops->eeh &&
-		 ep->domain->ops->eeh(ep->domain, ep, WR_VFIO_EEH_GET_STATE, NULL) > 0;
+		 ep->domain->ops->eeh(ep->domain, WR_VFIO_EEH_GET_STATE, NULL) > 0;
 	pthread_mutex_unlock(&as->lock);
 	return frozen;
 }

@@ -205,23 +205,23 @@ static int spapr_remove_window(struct wr_domain *d, weir_iova first)
 
 /* ---- devices ---- */
 
+/*
+ * One, as version 1 and pSeries have it. On PowerNV version 2 takes more. But when one leaves, the
+ * kernel clears the tables that the others go on to use (tce_iommu_release_ownership(), seen in
+ * Linux 6.12); and what EEH does to one it does to all.
+ */
 static int add_group(struct spapr *s, struct wr_group *group)
 {
-	bool first = !s->base.endpoints;
 	int ret;
 
-	/* tce_iommu_attach_group() */
-	if (!first && !s->v2)
-		return wr_fail(-EINVAL, "group %d: version 1 of POWER's container has one group",
-			       group->number);
-	ret = wr_container_add(s->fd, group, first ? type_of(s) : 0);
-	if (ret == -EINVAL && first && s->v2)
+	if (s->base.endpoints)
+		return wr_fail(-EINVAL, "group %d: a container of POWER's has one group alone, and "
+			       "this one has another", group->number);
+	ret = wr_container_add(s->fd, group, type_of(s));
+	if (ret == -EINVAL && s->v2)
 		return wr_fail(-ENOTSUP, "group %d: the kernel refuses it a container: the "
 			       "platform has no dynamic windows for it, which version 2 needs",
 			       group->number);
-	if (ret == -EPERM && !first)
-		return wr_fail(-EINVAL, "group %d: the kernel refuses it this container: on this "
-			       "host each group has windows of its own", group->number);
 	return ret;
 }
 
@@ -361,13 +361,8 @@ static int spapr_move(struct wr_domain *d, const struct wr_mapping *m, void *vad
 		       "address: unmap it and map it again");
 }
 
-/* The kernel does it to all groups of the container, and tells of the first that isn't normal. */
-static int spapr_eeh(struct wr_domain *d, const struct wr_endpoint *ep, unsigned int op,
-		     const struct weir_eeh_error *error)
+static int spapr_eeh(struct wr_domain *d, unsigned int op, const struct weir_eeh_error *error)
 {
-	if (d->endpoints != ep->group->attached)
-		return wr_fail(-EBUSY, "EEH concerns all of a container, and other IOMMU groups "
-			       "share this one: give the device an address space of its own");
 	return wr_spapr_eeh(spapr_of(d)->fd, op, error);
 }
 

@@ -29,9 +29,8 @@ struct wr_spapr_info {
 int wr_spapr_info(int fd, struct wr_spapr_info *info);
 
 /*
- * The kernel makes the default window when one is needed, and charges its table then; on pSeries
- * it lets a second group in as long as there is none, and then makes none for the two. So have it
- * made, in version 1 after enabling, while one group is in the container.
+ * The kernel makes the default window when one is needed, and charges its table then. Have it made,
+ * in version 1 after enabling: so a limit that is too low shows when a device is attached.
  */
 int wr_spapr_have_low(int fd, bool v2, const struct wr_window *low);
 
@@ -76,7 +75,7 @@ int wr_spapr_create(int fd, unsigned int page_shift, uint64_t size, unsigned int
 int wr_spapr_remove(int fd, const struct wr_window *window);
 
 /*
- * EEH: what WR_VFIO_EEH_… does, to all groups of the container. @error: for _INJECT_ERR, else NULL.
+ * EEH: what WR_VFIO_EEH_… does, to the group of the container. @error: for _INJECT_ERR, else NULL.
  * Returns 0, for _GET_STATE a state; -ENOTSUP: this host hasn't got it for such a device.
  */
 int wr_spapr_eeh(int fd, unsigned int op, const struct weir_eeh_error *error);

@@ -231,6 +231,22 @@ static void unmap_range(struct fake_container *c, uint64_t first, uint64_t last)
 	}
 }
 
+static void clear_windows(struct fake_container *c)
+{
+	const struct fake_windows *s = &c->spapr;
+
+	for (unsigned int i = 0; i < FAKE_WINDOWS; i++)
+		if (s->w[i].size)
+			unmap_range(c, s->w[i].start, s->w[i].start + (s->w[i].size - 1));
+}
+
+/* tce_iommu_release_ownership(): the tables are cleared that other groups go on to use. */
+void fake_spapr_detach(struct fake_container *c)
+{
+	if (fake_is_spapr(c->type))
+		clear_windows(c);
+}
+
 /* tce_iommu_release() */
 void fake_spapr_drop(struct fake_container *c)
 {
@@ -238,11 +254,9 @@ void fake_spapr_drop(struct fake_container *c)
 
 	if (!fake_is_spapr(c->type))
 		return;
-	for (unsigned int i = 0; i < FAKE_WINDOWS; i++) {
-		if (s->w[i].size)
-			unmap_range(c, s->w[i].start, s->w[i].start + (s->w[i].size - 1));
+	clear_windows(c);
+	for (unsigned int i = 0; i < FAKE_WINDOWS; i++)
 		uncharge(s->w[i].charged);
-	}
 	for (int i = 0; i < FAKE_REGIONS; i++)
 		if (s->registered[i])
 			fake.spapr.forsaken += put_memory(i) != 0;

@@ -24,6 +24,7 @@ struct fake_windows {
 bool fake_is_spapr(unsigned long type);
 bool fake_has_spapr(unsigned long type);	/* the kernel has it */
 int fake_spapr_attach(struct fake_container *c, unsigned long type);
+void fake_spapr_detach(struct fake_container *c);
 void fake_spapr_drop(struct fake_container *c);
 int fake_spapr_ioctl(struct fake_container *c, unsigned long request, void *arg);
 int fake_procmap(struct wr_procmap_query *query);

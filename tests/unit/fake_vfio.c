@@ -96,6 +96,7 @@ static int unset_container(struct fake_group *g)
 		return -EINVAL;
 	if (g->devices)
 		return -EBUSY;
+	fake_spapr_detach(c);
 	g->in = NULL;
 	c->groups--;
 	container_drop(c);
