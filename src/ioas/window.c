@@ -118,6 +118,7 @@ void wr_ioas_learn_windows(const struct weir_ioas *as, struct wr_windows *out)
 
 int weir_ioas_window_info(struct weir_ioas *as, struct weir_window_info *info)
 {
+	struct weir_window_info all;
 	int ret = wr_ioas_check_process(as);
 
 	if (ret)
@@ -126,9 +127,11 @@ int weir_ioas_window_info(struct weir_ioas *as, struct weir_window_info *info)
 	if (wr_list_empty(&as->domains))
 		ret = wr_fail(-ENODEV, "no device is attached, whose IOMMU says which windows "
 			      "there can be");
-	else if (!info_of(as, info))
+	else if (!info_of(as, &all))
 		ret = wr_fail(-ENOTSUP, "IOVAs lie in windows on POWER alone, by \"spaprv2\" and "
 			      "\"spapr\"");
+	else
+		*info = all;
 	pthread_mutex_unlock(&as->books);
 	return ret;
 }

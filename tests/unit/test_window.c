@@ -98,6 +98,13 @@ static void other_interfaces_have_no_windows(void **state)
 	assert_int_equal(info.standard.last, GIB - 1);
 	assert_int_equal(weir_ioas_add_window(rig->as, NULL, NULL), -ENOTSUP);
 	assert_int_equal(weir_ioas_remove_window(rig->as, 0), -ENOTSUP);
+	/* One of two has none: what was told before stays. */
+	attach_soft(rig);
+	info.windows = 77;
+	assert_int_equal(weir_ioas_window_info(rig->as, &info), -ENOTSUP);
+	assert_int_equal(info.windows, 77);
+	assert_int_equal(weir_device_close(rig->soft), 0);
+	rig->soft = NULL;
 	detach(rig, 0);
 }
 
