@@ -180,7 +180,7 @@ WEIR_API int weir_ioas_unregister(struct weir_ioas *as, void *vaddr, size_t len)
 
 /** weir_spapr_host - who has the windows' tables. */
 enum weir_spapr_host {
-	WEIR_SPAPR_HERE,	/**< this machine says */
+	WEIR_SPAPR_HERE,	/**< this machine says, if it is POWER */
 	WEIR_SPAPR_POWERNV,	/**< the kernel, and a copy of each with the program's addresses */
 	WEIR_SPAPR_PSERIES,	/**< the hypervisor; the kernel has the copy */
 };

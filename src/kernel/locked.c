@@ -140,6 +140,9 @@ int weir_spapr_locked(const struct weir_spapr_locked_opts *opts, struct weir_spa
 			       opts->version);
 	if ((unsigned int)opts->host > WEIR_SPAPR_PSERIES)
 		return wr_fail(-EINVAL, "%d is no weir_spapr_host", (int)opts->host);
+	if (opts->host == WEIR_SPAPR_HERE && !wr_sys->power())
+		return wr_fail(-EINVAL, "this machine isn't POWER, so it doesn't say how locked "
+			       "memory counts there: name the host (weir_spapr_host)");
 	if (!is_power(page) || page < 4096)
 		return wr_fail(-EINVAL, "%" PRIu64 " bytes are no page of a system", page);
 	ret = add_up(opts, host, page, &sum);

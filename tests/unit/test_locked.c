@@ -12,6 +12,7 @@
 
 #include <weir/spapr.h>
 
+#include "base/sys.h"
 #include "fake_spapr.h"
 #include "fake_vfio.h"
 #include "kernel/container.h"
@@ -119,6 +120,11 @@ static void what_no_host_has_is_refused(void **state)
 	opts.page_size = 64 * KIB;
 	opts.host = 3;
 	assert_int_equal(weir_spapr_locked(&opts, &out), -EINVAL);
+	if (!wr_sys->power()) {
+		opts.host = WEIR_SPAPR_HERE;
+		assert_int_equal(weir_spapr_locked(&opts, &out), -EINVAL);
+		assert_says("name the host");
+	}
 	opts.host = WEIR_SPAPR_POWERNV;
 	opts.reserved[3] = 1;
 	assert_int_equal(weir_spapr_locked(&opts, &out), -EINVAL);
@@ -181,6 +187,7 @@ static void it_is_what_the_kernel_counts(void **state)
 {
 	static const struct weir_window low = WINDOW(0, GIB, 4 * KIB, 0);
 
+	check_count(*state, 2, &low, 1);
 	fake.spapr.pseries = true;
 	fake.spapr.levels = 1;
 	check_count(*state, 2, &low, 1);
