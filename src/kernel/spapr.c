@@ -77,13 +77,19 @@ int wr_spapr_info(int fd, struct wr_spapr_info *out)
 	return 0;
 }
 
+static uint64_t low_table(const struct wr_window *low)
+{
+	return wr_locked_table(wr_window_size(low), low->page_shift, low->levels);
+}
+
+/* The table is charged behind it (wr_spapr_have_low()): the limit that is named does for both. */
 int wr_spapr_enable(int fd, const struct wr_window *low)
 {
 	int ret = wr_sys->ioctl(fd, WR_VFIO_SPAPR_ENABLE, NULL);
 
 	if (ret == -ENOMEM &&
-	    wr_memlock_explains_bytes("enabling the container, whose whole window counts",
-				      wr_window_size(low)))
+	    wr_memlock_explains_bytes("enabling the container, whose whole window and its table "
+				      "count", wr_window_size(low) + low_table(low)))
 		return ret;
 	return ret < 0 ? wr_fail(ret, "enabling the container: %s", strerror(-ret)) : 0;
 }
@@ -138,7 +144,7 @@ int wr_spapr_have_low(int fd, bool v2, const struct wr_window *low)
 		return 0;
 	if (ret == -ENOMEM &&
 	    wr_memlock_explains_bytes("making the default window, whose table counts",
-				      wr_locked_table(wr_window_size(low), low->page_shift, 1)))
+				      low_table(low)))
 		return ret;
 	return ret ? wr_fail(ret < 0 ? ret : -EREMOTEIO, "making the default window: %s",
 			     ret < 0 ? not_made(ret) : "the kernel refuses it without a reason") :

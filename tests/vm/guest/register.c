@@ -410,7 +410,7 @@ static void limits_are_named(void **state)
 	old = limit_to(64 * MIB);
 	MUST(weir_iommu_open(&by_v1, &iommu));
 	must_fail(weir_device_open(iommu, device("WEIR_TEST_NVME"), NULL, &dev), -ENOMEM,
-		  "enabling the container, whose whole window counts");
+		  "enabling the container, whose whole window and its table count");
 	MUST(weir_iommu_close(iommu));
 	unlimit(&old);
 	assert_int_equal(status_kib("VmLck"), before);
