@@ -160,10 +160,11 @@ WEIR_API int weir_device_bus_master(struct weir_device *dev, bool on);
  * interrupt any more; mapped registers may raise SIGBUS (weir/bar.h). All that can be done with it
  * is to close it, and that works.
  *
- * Returns 1 when it is gone, 0 when it is there, also if POWER's EEH has frozen it, which reads all
- * ones as well (weir_eeh_state() in weir/spapr.h); -EIO when the read fails in a way that doesn't
+ * Returns 1 when it is gone, 0 when it is there; -EIO when the read fails in a way that doesn't
  * tell: the kernel says so when it can't wake the device from a low-power state, be it gone or not
- * (vfio_pci_rw() in drivers/vfio/pci/vfio_pci_core.c).
+ * (vfio_pci_rw() in drivers/vfio/pci/vfio_pci_core.c). What POWER's EEH has frozen reads all ones,
+ * too, and is there. But this waits for nobody: while another thread changes the address space, a
+ * frozen device looks gone, and weir_eeh_state() (weir/spapr.h) is what tells.
  */
 WEIR_API int weir_device_gone(struct weir_device *dev);
 
