@@ -35,15 +35,17 @@ struct hold {
  */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void *pieces;
+static __attribute__((used)) void *of_parent;	/* a child's, for who looks for leaks there */
 
 /*
  * A child has an address space of its own, where nothing is registered, and the kernel refuses it
- * its parent's containers (-EPERM). What was in the book is lost: another thread may have been
- * changing it.
+ * its parent's containers (-EPERM). What was in the book can't be freed: another thread may have
+ * been changing it.
  */
 static void in_child(void)
 {
 	pthread_mutex_init(&lock, NULL);
+	of_parent = pieces;
 	pieces = NULL;
 }
 
