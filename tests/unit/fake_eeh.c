@@ -82,8 +82,6 @@ int fake_eeh(const struct wr_vfio_eeh *arg)
 	case WR_VFIO_EEH_RESET_FUNDAMENTAL:
 		e->asserted = true;
 		e->in_vain = false;
-		if (e->during_reset)
-			e->during_reset();
 		return 0;
 	case WR_VFIO_EEH_RESET_DEACTIVATE:
 		return end_reset();

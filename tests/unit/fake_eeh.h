@@ -18,7 +18,7 @@ struct fake_eeh {
 	unsigned int error_times;
 	char done[32];			/* a digit for each operation, but not for GET_STATE */
 	struct wr_vfio_eeh injected;
-	void (*during_reset)(void);
+	void (*during_reset)(void);	/* called when one begins, without the fake's lock */
 };
 
 int fake_eeh(const struct wr_vfio_eeh *arg);	/* VFIO_EEH_PE_OP */

@@ -396,6 +396,8 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
 	else
 		ret = fake_device_ioctl(request, arg);
 	pthread_mutex_unlock(&lock);
+	if (request == WR_VFIO_EEH_PE_OP && fake.eeh.asserted && fake.eeh.during_reset)
+		fake.eeh.during_reset();
 	return ret;
 }
 
