@@ -501,7 +501,7 @@ POWERNV_NAMES = {
 # The device is reset as it is opened and closed, which takes seconds each time: that much and no
 # more. The machine has one serial port, and QEMU's own host bridges.
 POWERNV_CASES = ("kernel", "list", "groups", "info-taken", "choice", "selftest-edu-*",
-                 "selftest-behind-spaprv2", "nvme-verify-*", "nvme-to-kernel-*", "window-*",
+                 "nvme-verify-*", "nvme-to-kernel-*", "window-*",
                  "eeh-*", "guest/*", "given-back")
 # With pages of 64 KiB: what depends on their size.
 LARGE_PAGE_CASES = ("kernel", "info-taken", "choice", "selftest-edu-*", "nvme-verify-*",
