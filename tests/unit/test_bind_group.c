@@ -85,8 +85,10 @@ static void test_late_group(void **state)
 	assert_int_equal(release_all(), 0);
 
 	opts.dry_run = true;
+	told = (struct told){ 0 };
 	tree_remove(root, "sys/bus/pci/devices/" LATE "/iommu_group");
 	assert_int_equal(bind_with(&opts, LATE), 0);
+	assert_int_equal(told.calls, 1);
 	assert_string_equal(fake_state(LATE), "-/-");
 
 	opts.dry_run = false;
