@@ -107,11 +107,25 @@ static int take_members(struct bind *bind)
 
 /* ---- what speaks against it ---- */
 
+static bool is_there(const char *root, const char *what)
+{
+	char path[WR_PCI_PATH_MAX];
+
+	return snprintf(path, sizeof(path), "%s%s", root, what) < (int)sizeof(path) &&
+	       !wr_sys->access(path);
+}
+
+/* By a device tree, a function gets its group when the first driver is tried with it. */
+static bool may_come_late(const char *root)
+{
+	return wr_pci_any_iommu(root) && is_there(root, "/sys/firmware/devicetree/base");
+}
+
 static int check_group(const struct bind *bind, const struct weir_host_function *fn)
 {
 	char path[WR_PCI_PATH_MAX], mode[8];
 
-	if (fn->group >= 0 || wr_pci_any_iommu(bind->root))
+	if (fn->group >= 0 || may_come_late(bind->root))
 		return 0;
 	/* Without the module vfio there is no such file yet, and its options may say Y. */
 	if (snprintf(path, sizeof(path), "%s/sys/module/vfio/parameters/"
@@ -157,14 +171,6 @@ static int check(struct bind *bind)
 }
 
 /* ---- the plan ---- */
-
-static bool is_there(const char *root, const char *what)
-{
-	char path[WR_PCI_PATH_MAX];
-
-	return snprintf(path, sizeof(path), "%s%s", root, what) < (int)sizeof(path) &&
-	       !wr_sys->access(path);
-}
 
 static int plan_modules(struct bind *bind)
 {

@@ -64,10 +64,16 @@ static void test_late_group(void **state)
 	fake_function(LATE, -1, NULL);
 	tree_text(root, "sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N\n");
 	tree_folder(root, "sys/class/iommu");
+	tree_folder(root, "sys/firmware/devicetree/base");
 	assert_int_equal(bind_with(NULL, LATE), -ENODEV);
+	/* Where there is no device tree, it's left out on purpose. */
+	tree_folder(root, "sys/class/iommu/smmu3.0");
+	tree_remove(root, "sys/firmware/devicetree/base");
+	assert_int_equal(bind_with(NULL, LATE), -ENODEV);
+	assert_string_equal(fake_state(LATE), "-/-");
 
 	/* Alone in it. */
-	tree_folder(root, "sys/class/iommu/smmu3.0");
+	tree_folder(root, "sys/firmware/devicetree/base");
 	fake_sysfs->late_group = 9;
 	assert_int_equal(bind_with(&opts, LATE), 0);
 	assert_int_equal(told.calls, 1);
