@@ -559,5 +559,5 @@ MACHINES = {machine.name: machine for machine in (
     _pseries("pseries", "powerpc64le"),
     _pseries("pseries-64k", "powerpc64le-64k", only=(*LARGE_PAGE_CASES, "guest/*")),
     _powernv("powernv9", "powerpc64le", ("4K",), POWERNV_CASES),
-    _powernv("powernv9-64k", "powerpc64le-64k", ("4K", "64K"), LARGE_PAGE_CASES),
+    _powernv("powernv9-64k", "powerpc64le-64k", ("4K", "64K"), (*LARGE_PAGE_CASES, "guest/spapr")),
 )}
