@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/io_uring.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/sys.h"
@@ -99,6 +101,28 @@ static ssize_t sys_pread(int fd, void *buf, size_t len, off_t offset)
 static ssize_t sys_pwrite(int fd, const void *buf, size_t len, off_t offset)
 {
 	ssize_t ret = pwrite(fd, buf, len, offset);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static ssize_t sys_read(int fd, void *buf, size_t len)
+{
+	ssize_t ret = read(fd, buf, len);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static ssize_t sys_write(int fd, const void *buf, size_t len)
+{
+	ssize_t ret = write(fd, buf, len);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static int sys_poll(int fd, int timeout)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	int ret = poll(&pfd, 1, timeout);
 
 	return ret < 0 ? -errno : ret;
 }
@@ -234,6 +258,9 @@ const struct wr_sys wr_sys_kernel = {
 	.ioctl = sys_ioctl,
 	.pread = sys_pread,
 	.pwrite = sys_pwrite,
+	.read = sys_read,
+	.write = sys_write,
+	.poll = sys_poll,
 	.mmap = sys_mmap,
 	.munmap = sys_munmap,
 	.madvise = sys_madvise,
@@ -263,6 +290,14 @@ void wr_close(int fd)
 {
 	if (fd >= 0)
 		wr_sys->close(fd);
+}
+
+int64_t wr_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 size_t wr_page_size(void)

@@ -35,6 +35,10 @@ struct wr_sys {
 	int (*ioctl)(int fd, unsigned long request, void *arg);
 	ssize_t (*pread)(int fd, void *buf, size_t len, off_t offset);
 	ssize_t (*pwrite)(int fd, const void *buf, size_t len, off_t offset);
+	ssize_t (*read)(int fd, void *buf, size_t len);
+	ssize_t (*write)(int fd, const void *buf, size_t len);
+	/* Until it can be read from: 1; 0: not in @timeout milliseconds, negative: without end. */
+	int (*poll)(int fd, int timeout);
 	int (*mmap)(void *hint, size_t len, int prot, int flags, int fd, off_t offset, void **out);
 	int (*munmap)(void *addr, size_t len);
 	int (*madvise)(void *addr, size_t len, int advice);
@@ -72,6 +76,9 @@ extern const struct wr_sys wr_sys_kernel;
 
 /* Close @fd if it is one; there is nothing to be done about an error. */
 WR_PRIVATE void wr_close(int fd);
+
+/* Milliseconds since some moment (CLOCK_MONOTONIC). */
+int64_t wr_now_ms(void);
 
 /* The system's page size, in bytes. */
 size_t wr_page_size(void);

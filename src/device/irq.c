@@ -3,7 +3,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -450,17 +449,9 @@ static int own_fd(struct weir_device *dev, enum weir_irq irq, unsigned int vecto
 	return ret;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
-}
-
 int weir_irq_wait(struct weir_device *dev, enum weir_irq irq, unsigned int vector, int timeout_ms)
 {
-	int64_t end = timeout_ms > 0 ? now_ms() + timeout_ms : 0;
+	int64_t end = timeout_ms > 0 ? wr_now_ms() + timeout_ms : 0;
 	struct pollfd pfd = { .events = POLLIN };
 	int ret, left = timeout_ms;
 	uint64_t times;
@@ -480,7 +471,7 @@ int weir_irq_wait(struct weir_device *dev, enum weir_irq irq, unsigned int vecto
 				       "%d ms", dev->name, irq_names[irq], vector, timeout_ms);
 		/* Another thread was faster: there is nothing left to be read, wait on. */
 		if (timeout_ms > 0) {
-			int64_t rest = end - now_ms();
+			int64_t rest = end - wr_now_ms();
 
 			left = rest > 0 ? (int)rest : 0;
 		}
