@@ -72,6 +72,9 @@ int wr_vtdss_move(struct wr_vtdss *pt, uint64_t iova, uint64_t addr, uint64_t le
  */
 size_t wr_vtdss_dirty(struct wr_vtdss *pt, uint64_t iova, uint64_t len, uint64_t *bitmap);
 
+/* The same, and all stays dirty. */
+size_t wr_vtdss_dirty_keep(struct wr_vtdss *pt, uint64_t iova, uint64_t len, uint64_t *bitmap);
+
 /* ---- the format ---- */
 
 #define WR_VTDSS_READ	(1ull << 0)

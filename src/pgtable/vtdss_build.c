@@ -517,7 +517,7 @@ static void set_bits(uint64_t *bitmap, uint64_t first, uint64_t n)
  * asked for, and for them it would be lost.
  */
 static size_t collect(struct table *table, unsigned int shift, uint64_t iova, uint64_t end,
-		      uint64_t first, uint64_t *bitmap)
+		      uint64_t first, bool keep, uint64_t *bitmap)
 {
 	uint64_t entry, next, pages, *slot;
 	size_t dirty = 0;
@@ -527,10 +527,11 @@ static size_t collect(struct table *table, unsigned int shift, uint64_t iova, ui
 		slot = slot_of(table, shift, iova);
 		entry = entry_get(slot);
 		if (present(entry) && !is_leaf(entry, shift))
-			dirty += collect(table_at(entry), shift - 9, iova, next, first, bitmap);
+			dirty += collect(table_at(entry), shift - 9, iova, next, first, keep,
+					 bitmap);
 		if (!is_leaf(entry, shift) || !(entry & WR_VTDSS_DIRTY))
 			continue;
-		if (next - iova == 1ull << shift)
+		if (!keep && next - iova == 1ull << shift)
 			__atomic_fetch_and(slot, ~WR_VTDSS_DIRTY, __ATOMIC_ACQ_REL);
 		pages = (next - iova) / TABLE_SIZE;
 		if (bitmap)
@@ -542,7 +543,13 @@ static size_t collect(struct table *table, unsigned int shift, uint64_t iova, ui
 
 size_t wr_vtdss_dirty(struct wr_vtdss *pt, uint64_t iova, uint64_t len, uint64_t *bitmap)
 {
-	return collect(pt->root, top_shift(pt), iova, range_end(pt, iova, len), iova, bitmap);
+	return collect(pt->root, top_shift(pt), iova, range_end(pt, iova, len), iova, false,
+		       bitmap);
+}
+
+size_t wr_vtdss_dirty_keep(struct wr_vtdss *pt, uint64_t iova, uint64_t len, uint64_t *bitmap)
+{
+	return collect(pt->root, top_shift(pt), iova, range_end(pt, iova, len), iova, true, bitmap);
 }
 
 /* ---- the whole ---- */

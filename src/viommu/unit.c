@@ -170,16 +170,26 @@ int wr_unit_attach(struct wr_unit *unit, uint16_t requester, uint64_t root, unsi
 	return ret;
 }
 
-void wr_unit_detach(struct wr_unit *unit, uint16_t requester)
+static void set_context(struct wr_unit *unit, uint16_t requester, uint64_t context)
 {
 	uint64_t *slot;
 
 	pthread_mutex_lock(&unit->contexts_lock);
 	slot = context_of(unit, requester);
 	if (slot)
-		__atomic_store_n(slot, 0, __ATOMIC_RELEASE);
+		__atomic_store_n(slot, context, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&unit->contexts_lock);
 	wr_unit_sync(unit);
+}
+
+void wr_unit_replace(struct wr_unit *unit, uint16_t requester, uint64_t root, unsigned int levels)
+{
+	set_context(unit, requester, root | levels);
+}
+
+void wr_unit_detach(struct wr_unit *unit, uint16_t requester)
+{
+	set_context(unit, requester, 0);
 }
 
 void wr_unit_track_dirty(struct wr_unit *unit, bool on)

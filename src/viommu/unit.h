@@ -24,6 +24,9 @@ void wr_unit_destroy(struct wr_unit *unit);
  */
 int wr_unit_attach(struct wr_unit *unit, uint16_t requester, uint64_t root, unsigned int levels);
 
+/* Let one that is attached use another table; what was translated by the old one has ended then. */
+void wr_unit_replace(struct wr_unit *unit, uint16_t requester, uint64_t root, unsigned int levels);
+
 /* From here on the requester's accesses fault; those under way have ended on return. */
 void wr_unit_detach(struct wr_unit *unit, uint16_t requester);
 
