@@ -63,7 +63,8 @@ struct weir_device_opts {
  *  -ENOENT  no such device
  *  -ENODEV  the device isn't bound to vfio-pci, has no IOMMU group, or VFIO isn't loaded
  *  -EACCES  its group's node may not be opened by this user; a VF token is wrong or missing
- *  -EBUSY   its group is open elsewhere, or in another address space of this context
+ *  -EBUSY   its group is open elsewhere, or in another address space of this context, or attached
+ *           to a weir_hwpt
  *  -EPERM   its group isn't viable: a member is in the hands of a kernel driver; or it has no
  *	     IOMMU, and there is no consent to that (weir_iommu_opts.unsafe_noiommu), or no right
  *	     to it (CAP_SYS_RAWIO, CAP_SYS_ADMIN)
@@ -89,8 +90,9 @@ WEIR_API int weir_device_open_model(struct weir_iommu *iommu, struct weir_model 
  * weir_device_close() - bus mastering off, interrupts disabled, detached, closed. NULL is fine.
  * Its bars must be closed before. A device that is gone is closed like any other.
  *
- * Returns 0; -EBUSY, and nothing done, while a weir_bar of it is open, or while memory or another
- * device uses its private address space; -EDEADLK as weir_device_open().
+ * Returns 0; -EBUSY, and nothing done, while a weir_bar of it is open, while memory, a weir_hwpt or
+ * another device uses its private address space, or while a weir_vdevice is made of it; -EDEADLK as
+ * weir_device_open().
  */
 WEIR_API int weir_device_close(struct weir_device *dev);
 
@@ -115,7 +117,8 @@ WEIR_API struct weir_ioas *weir_device_ioas(struct weir_device *dev);
  * @ioas: where to; it has, or gets, a domain of the same kind.
  *
  * Returns 0; -ENOTSUP by "type1v2", "type1" and "compat", and without an IOMMU; -EBUSY when another
- * device of its IOMMU group is attached, which couldn't stay; -EINVAL for an address space of
+ * device of its IOMMU group is attached, which couldn't stay, or while it is attached to a
+ * weir_hwpt; -EINVAL for an address space of
  * another context, or one that has, or had, a device without an IOMMU, or with a mapping that the
  * device's IOMMU can't have; -EDEADLK as weir_device_open(); or as weir_ioas_map() where what is
  * mapped there is pinned anew. Where it was it is still, unless the message says otherwise.

@@ -43,7 +43,8 @@ WEIR_API int weir_ioas_open(struct weir_iommu *iommu, struct weir_ioas **out);
  * weir_ioas_close() - drop all its mappings, then the address space. NULL is fine. The memory
  * that was mapped stays the caller's.
  *
- * Returns 0; -EBUSY, and nothing done, while a device is attached or a weir_mem of it lives.
+ * Returns 0; -EBUSY, and nothing done, while a device is attached, or a weir_mem or a weir_hwpt of
+ * it lives.
  */
 WEIR_API int weir_ioas_close(struct weir_ioas *as);
 
@@ -157,9 +158,9 @@ WEIR_API int weir_ioas_copy(struct weir_ioas *as, struct weir_ioas *from, weir_i
  *
  * Returns 0; -ENOENT when nothing is mapped at @iova; -EINVAL when the unit there is longer or
  * shorter, or @iova lies inside it: the message names it, and nothing changes. -EBUSY when it is a
- * weir_mem's, which weir_mem_free() unmaps. -EDEADLK as in weir_ioas_map(). -EIO when the kernel
- * unmapped something other than it was asked to: then the unit is given up, the address space is
- * degraded, and the message says what was unmapped.
+ * weir_mem's, which weir_mem_free() unmaps, or a weir_hwqueue is there. -EDEADLK as in
+ * weir_ioas_map(). -EIO when the kernel unmapped something other than it was asked to: then the
+ * unit is given up, the address space is degraded, and the message says what was unmapped.
  */
 WEIR_API int weir_ioas_unmap(struct weir_ioas *as, weir_iova iova, size_t len);
 
@@ -167,7 +168,8 @@ WEIR_API int weir_ioas_unmap(struct weir_ioas *as, weir_iova iova, size_t len);
  * weir_ioas_unmap_all() - take everything back, by one call of the kernel where it has one
  * (VFIO_DMA_UNMAP_FLAG_ALL, Linux 5.12).
  *
- * Returns 0; -EBUSY while a weir_mem of the address space lives; otherwise as weir_ioas_unmap().
+ * Returns 0; -EBUSY while a weir_mem or a weir_hwqueue of the address space lives; otherwise as
+ * weir_ioas_unmap().
  */
 WEIR_API int weir_ioas_unmap_all(struct weir_ioas *as);
 
@@ -327,10 +329,10 @@ WEIR_API int weir_ioas_caps(struct weir_ioas *as, struct weir_ioas_caps *caps);
 /**
  * weir_ioas_dirty_start(), weir_ioas_dirty_stop() - switch dirty tracking on and off, on every
  * domain. Starting what is started, and stopping what is stopped, does nothing. It stops by itself
- * when the last device leaves.
+ * when the last device has left, and the last weir_hwpt is freed.
  *
- * Returns 0; -ENOTSUP when weir_ioas_caps() says WEIR_DIRTY_NONE; -ENODEV without a domain;
- * -EDEADLK as in weir_ioas_map().
+ * Returns 0; -ENOTSUP when weir_ioas_caps() says WEIR_DIRTY_NONE; -ENODEV without a domain; -EBUSY
+ * while a weir_hwpt is tracked by itself; -EDEADLK as in weir_ioas_map().
  */
 WEIR_API int weir_ioas_dirty_start(struct weir_ioas *as);
 WEIR_API int weir_ioas_dirty_stop(struct weir_ioas *as);
@@ -408,8 +410,9 @@ WEIR_API int weir_ioas_faults(struct weir_ioas *as, struct weir_fault *faults, s
  *  -ENOTSUP  something is mapped that isn't a file's memory, a bar's registers for instance, or
  *            that the kernel couldn't map by its file, or devices are attached by another
  *            interface, without an IOMMU for instance: the message names it; the kernel is older
- *            than Linux 6.14; or what is pinned counts by process (weir_iommu_opts.accounting, or
- *            that of the /dev/iommu that was given)
+ *            than Linux 6.14; what is pinned counts by process (weir_iommu_opts.accounting, or
+ *            that of the /dev/iommu that was given); or there are page tables made by hand
+ *            (weir_hwpt)
  *  -ENODEV   no device is attached
  *  -EBUSY    another address space of the context is attached by "iommufd" or "iommufd-noiommu"
  *  -EIO      the address space is degraded

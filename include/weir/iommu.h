@@ -102,7 +102,8 @@ WEIR_API int weir_iommu_open(const struct weir_iommu_opts *opts, struct weir_iom
 /**
  * weir_iommu_close() - give the context up. NULL is fine.
  *
- * Returns 0; -EBUSY, and nothing done, while a device or an address space made from it is open.
+ * Returns 0; -EBUSY, and nothing done, while a device, an address space or a fault queue made from
+ * it is open.
  */
 WEIR_API int weir_iommu_close(struct weir_iommu *iommu);
 

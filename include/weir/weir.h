@@ -9,6 +9,9 @@
 #include <weir/bar.h>
 #include <weir/device.h>
 #include <weir/error.h>
+#include <weir/faultq.h>
+#include <weir/hw.h>
+#include <weir/hwpt.h>
 #include <weir/ioas.h>
 #include <weir/iommu.h>
 #include <weir/irq.h>
@@ -16,5 +19,6 @@
 #include <weir/model.h>
 #include <weir/spapr.h>
 #include <weir/types.h>
+#include <weir/viommu.h>
 
 #endif

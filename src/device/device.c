@@ -83,6 +83,7 @@ static int finish_open(struct weir_device *dev, struct weir_iommu *iommu,
 
 	dev->process = wr_process();
 	dev->ep.name = dev->name;
+	dev->ep.dev = dev;
 	dev->ep.dma_bits = opts->dma_bits ? opts->dma_bits : 64;
 	dev->ep.vf_token = opts->vf_token;
 	dev->ep.use_fd = opts->use_fd;
@@ -197,6 +198,8 @@ int weir_device_close(struct weir_device *dev)
 	ret = wr_ioas_check_close(dev->ep.as);
 	if (!ret && dev->own)
 		ret = wr_ioas_in_use(dev->own, dev->name);
+	if (!ret)
+		ret = wr_ioas_check_virtual(&dev->ep);
 	if (ret)
 		return ret;
 	handed = wr_ioas_handed(dev->ep.as);

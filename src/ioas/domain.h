@@ -11,13 +11,30 @@
 #include "base/list.h"
 #include "mem/maps.h"
 
+struct weir_device;
 struct weir_eeh_error;
+struct weir_hw_info;
 struct weir_ioas;
 struct weir_iommu;
+struct wr_attached;
 struct wr_group;
 struct wr_parcel;
-struct wr_table;
 struct wr_unit;
+
+/* A page table that a domain fills from its mappings, automatic or by hand; or a nested one. */
+struct wr_table {
+	struct wr_list link;		/* in its domain; nested: not linked */
+	uint32_t number;		/* the kernel's */
+	unsigned int users;		/* automatic: devices; by hand: whatever is attached */
+	bool by_hand;			/* a weir_hwpt's (hwpt.c) */
+	bool dirty;			/* it can track what devices write */
+};
+
+/* What a page table by hand is to be able to do. */
+struct wr_table_spec {
+	bool nest_parent, dirty, pasid;
+	uint32_t faults;		/* the kernel's number of a fault queue; 0: none */
+};
 
 /* A device as an address space sees it. Its transport fills the first part. */
 struct wr_endpoint {
@@ -40,13 +57,16 @@ struct wr_endpoint {
 	 */
 	bool (*vector)(const struct wr_endpoint *ep, unsigned int irq, unsigned int vector,
 		       int *eventfd);
+	struct weir_device *dev;	/* whose it is; NULL: nobody has opened it */
 	/* while attached */
 	struct weir_ioas *as;		/* read by who asks for it, too: atomic stores */
 	struct wr_domain *domain;
 	struct wr_list link;
 	int fd;				/* a kernel device's, the domain's to close */
 	uint32_t devid;			/* iommufd: its number there, */
-	struct wr_table *table;		/* and what it translates by */
+	struct wr_table *table;		/* and what it translates by, unless by hand: */
+	struct wr_attached *attached;	/* (attach.c); NULL: to none */
+	bool virtual;			/* a weir_vdevice is made of it, under the attach_lock */
 	/* It came with its address space from another process, and nobody has opened it yet. */
 	bool unclaimed;
 	struct wr_parcel *parcel;	/* what it came in, until it is open */
@@ -62,6 +82,7 @@ struct wr_domain {
 	const struct wr_domain_ops *ops;
 	struct wr_list link;		/* in its address space */
 	unsigned int endpoints;
+	unsigned int hwpts;		/* page tables by hand, which keep it as devices do */
 	/*
 	 * What the interface says. The first three may change when an endpoint joins or leaves, the
 	 * room with each mapping; all but the ranges beside readers, by atomic stores.
@@ -203,6 +224,36 @@ struct wr_domain_ops {
 	int (*dirty_start)(struct wr_domain *d);
 	int (*dirty_stop)(struct wr_domain *d);
 	int (*dirty_read)(struct wr_domain *d, const struct wr_mapping *m, uint64_t *bitmap);
+
+	/*
+	 * Page tables by hand (hwpt.c); NULL, these all: the interface has none. A new one, which
+	 * gets all that is mapped, for the IOMMU of @ep, a device of this domain or of another of
+	 * this kind; -ENOTSUP: there are none with all of that. And one that nobody uses goes.
+	 */
+	int (*table_alloc)(struct wr_domain *d, struct wr_endpoint *ep,
+			   const struct wr_table_spec *spec, struct wr_table **out);
+	void (*table_free)(struct wr_domain *d, struct wr_table *table);
+
+	/* Tell a new one what is mapped, mapping by mapping. NULL: table_alloc() does it. */
+	int (*table_map)(struct wr_domain *d, struct wr_table *table, const struct wr_mapping *m);
+
+	/* A device of this domain, and its group, use it; NULL: the automatic one again. */
+	int (*table_use)(struct wr_domain *d, struct wr_endpoint *ep, struct wr_table *table);
+
+	/* The users of one are others now: see whether .dirty is still so. NULL: it always is. */
+	void (*table_used)(struct wr_domain *d);
+
+	/*
+	 * Of one with .dirty. Mapped memory is read, all that lies in [iova, iova + len), a bit for
+	 * each @granularity bytes. @keep: it stays dirty.
+	 */
+	int (*table_track)(struct wr_domain *d, struct wr_table *table, bool on);
+	int (*table_dirty)(struct wr_domain *d, struct wr_table *table, weir_iova iova,
+			   uint64_t len, uint64_t granularity, bool keep, uint64_t *bitmap);
+
+	/* What the IOMMU in front of a device can do. NULL: the interface doesn't tell. */
+	int (*hw_info)(struct wr_domain *d, const struct wr_endpoint *ep, uint32_t type,
+		       struct weir_hw_info *info);
 
 	/* Take recorded faults out; NULL: the interface doesn't tell. Not under that lock. */
 	int (*faults)(struct wr_domain *d, struct weir_fault *faults, size_t n);

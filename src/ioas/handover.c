@@ -31,6 +31,9 @@ static int check_domain(struct weir_ioas *as, struct wr_domain **out)
 	unsigned int n = 0;
 	struct wr_domain *d;
 
+	if (!wr_list_empty(&as->hwpts))
+		return wr_fail(-ENOTSUP, "an address space with page tables made by hand can't go "
+			       "to another process: weir_hwpt_free() them first");
 	wr_list_for_each(d, &as->domains, link) {
 		if (!d->ops->tell)
 			return wr_fail(-ENOTSUP, "an address space with devices by %s can't go to "

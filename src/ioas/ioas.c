@@ -11,6 +11,7 @@
 #include "base/process.h"
 #include "base/sys.h"
 #include "ioas/handover.h"
+#include "ioas/hwpt.h"
 #include "ioas/ioas.h"
 #include "ioas/iommu.h"
 #include "kernel/group.h"
@@ -57,6 +58,8 @@ int weir_ioas_open(struct weir_iommu *iommu, struct weir_ioas **out)
 	wr_list_init(&as->domains);
 	wr_list_init(&as->endpoints);
 	wr_list_init(&as->ahead);
+	wr_list_init(&as->hwpts);
+	wr_list_init(&as->queues);
 	as->limit = LIMIT_UNTOLD;
 	as->record = -1;
 	pthread_mutex_lock(&iommu->lock);
@@ -77,6 +80,9 @@ static int check_unused(struct weir_ioas *as)
 	if (as->mems)
 		return wr_fail(-EBUSY, "the address space has memory from weir_mem_alloc() (%u "
 			       "times): free it first", as->mems);
+	if (!wr_list_empty(&as->hwpts))
+		return wr_fail(-EBUSY, "the address space has page tables made by hand: "
+			       "weir_hwpt_free() them first");
 	return 0;
 }
 
@@ -124,6 +130,9 @@ int wr_ioas_in_use(struct weir_ioas *as, const char *name)
 	if (as->mems)
 		ret = wr_fail(-EBUSY, "%s: memory from weir_mem_alloc() is in its private address "
 			      "space: free it first", name);
+	if (!ret && !wr_list_empty(&as->hwpts))
+		ret = wr_fail(-EBUSY, "%s: its private address space has page tables made by hand: "
+			      "weir_hwpt_free() them first", name);
 	wr_list_for_each(ep, &as->endpoints, link)
 		if (!ret && ep->name != name)
 			ret = wr_fail(-EBUSY, "%s: %s uses its private address space: close that "
@@ -248,6 +257,10 @@ static int follow_group(struct weir_ioas *as, struct wr_endpoint *ep)
 {
 	struct wr_domain *d;
 
+	if (ep->group->by_hand)
+		return wr_fail(-EBUSY, "group %d, which it is in, is attached to a page table made "
+			       "by hand: weir_hwpt_detach() it, open this device, and attach them "
+			       "again", ep->group->number);
 	wr_list_for_each(d, &as->domains, link) {
 		if (d == ep->group->domain) {
 			int ret = join(as, d, ep);
@@ -400,20 +413,27 @@ int wr_ioas_check_change(const struct weir_ioas *as)
 		       "another process's: weir_ioas_keep() takes it back");
 }
 
+static void leave(struct weir_ioas *as, struct wr_domain *d, struct wr_endpoint *ep)
+{
+	pthread_mutex_lock(&as->books);
+	wr_list_del(&ep->link);
+	d->endpoints--;
+	if (!wr_domain_kept(d))
+		wr_list_del(&d->link);
+	pthread_mutex_unlock(&as->books);
+}
+
 static void detach_locked(struct weir_ioas *as, struct wr_endpoint *ep)
 {
 	struct wr_domain *d = ep->domain;
 
-	pthread_mutex_lock(&as->books);
-	wr_list_del(&ep->link);
-	if (!--d->endpoints)
-		wr_list_del(&d->link);
-	pthread_mutex_unlock(&as->books);
+	wr_hwpt_leave(ep);
+	leave(as, d, ep);
 	ep->domain = NULL;
 	if (ep->group && !--ep->group->attached)
 		ep->group->domain = NULL;
 	d->ops->leave(d, ep);
-	if (!d->endpoints)
+	if (!wr_domain_kept(d))
 		d->ops->destroy(d);
 	pthread_mutex_lock(&as->books);
 	if (wr_list_empty(&as->domains))
@@ -492,8 +512,7 @@ void wr_ioas_replace(struct weir_ioas *as, struct wr_endpoint *old, struct wr_en
 
 /* ---- from one address space to another ---- */
 
-/* The domain of @as that @ep can go to, or a new one, not yet in its list. */
-static int domain_for(struct weir_ioas *as, struct wr_endpoint *ep, struct wr_domain **out)
+int wr_ioas_domain_like(struct weir_ioas *as, struct wr_endpoint *ep, struct wr_domain **out)
 {
 	const struct wr_domain_ops *ops = ep->domain->ops;
 	struct wr_domain *d;
@@ -506,38 +525,34 @@ static int domain_for(struct weir_ioas *as, struct wr_endpoint *ep, struct wr_do
 		}
 	}
 	ret = check_alone(as, ops);
-	if (!ret)
-		ret = ops->create(as->iommu, ep, &d);
-	if (ret)
+	return ret ? ret : ops->create(as->iommu, ep, out);
+}
+
+/* The domain of @as that @ep can go to, or a new one, not yet in its list. */
+static int domain_for(struct weir_ioas *as, struct wr_endpoint *ep, struct wr_domain **out)
+{
+	int ret = wr_ioas_domain_like(as, ep, out);
+
+	if (ret || wr_domain_kept(*out))
 		return ret;
-	ret = wr_ioas_replay(as, d);
+	ret = wr_ioas_replay(as, *out);
 	if (ret)
-		ops->destroy(d);
-	else
-		*out = d;
+		(*out)->ops->destroy(*out);
 	return ret;
 }
 
 void wr_ioas_enter(struct weir_ioas *as, struct wr_domain *d, struct wr_endpoint *ep)
 {
 	pthread_mutex_lock(&as->books);
-	if (!d->endpoints++)
+	if (!wr_domain_kept(d))
 		wr_list_add_tail(&as->domains, &d->link);
+	d->endpoints++;
 	wr_list_add_tail(&as->endpoints, &ep->link);
 	pthread_mutex_unlock(&as->books);
 	__atomic_store_n(&ep->as, as, __ATOMIC_RELAXED);
 	ep->domain = d;
 	if (ep->group)
 		ep->group->domain = d;
-}
-
-static void leave(struct weir_ioas *as, struct wr_domain *d, struct wr_endpoint *ep)
-{
-	pthread_mutex_lock(&as->books);
-	wr_list_del(&ep->link);
-	if (!--d->endpoints)
-		wr_list_del(&d->link);
-	pthread_mutex_unlock(&as->books);
 }
 
 int wr_ioas_recompute(struct weir_ioas *as)
@@ -565,7 +580,7 @@ static int go_to(struct weir_ioas *to, struct wr_domain *d, struct wr_endpoint *
 	wr_ioas_enter(to, d, ep);
 	ret = wr_ioas_recompute(to);
 	if (!ret) {
-		if (!old->endpoints)
+		if (!wr_domain_kept(old))
 			old->ops->destroy(old);
 		/* Ranges only grow here: without memory for that, the old ones will do. */
 		wr_ioas_recompute(from);
@@ -587,6 +602,9 @@ static int move_locked(struct weir_ioas *to, struct wr_endpoint *ep)
 	if (!ep->domain->ops->take)
 		return wr_fail(-ENOTSUP, "%s can't move a device to another address space while it "
 			       "is open", ep->domain->ops->name);
+	if (ep->attached)
+		return wr_fail(-EBUSY, "it, or a PASID of it, is attached to a page table made by "
+			       "hand: weir_hwpt_detach() it first");
 	if (ep->group && ep->group->attached > 1)
 		return wr_fail(-EBUSY, "others of group %d are attached, and can't be in another "
 			       "address space than it: close them first", ep->group->number);
@@ -598,7 +616,7 @@ static int move_locked(struct weir_ioas *to, struct wr_endpoint *ep)
 	ret = go_to(to, d, ep);
 	if (ep->go_on)
 		ep->go_on(ep);
-	if (!d->endpoints)
+	if (!wr_domain_kept(d))
 		d->ops->destroy(d);
 	return ret;
 }

@@ -29,6 +29,8 @@ struct weir_ioas {
 	void *batches;			/* batch.c's */
 	struct wr_list ahead;		/* register.c's */
 	unsigned int mems;		/* weir_mem alive */
+	struct wr_list hwpts;		/* page tables by hand (hwpt.h) */
+	struct wr_list queues;		/* hardware's, which hold what is mapped (viommu.h) */
 	unsigned int placed;		/* units where a domain said that they are */
 	bool tracking;			/* dirty tracking is on */
 	bool degraded;			/* a domain differs from the maps: see the log */
@@ -120,8 +122,20 @@ int wr_ioas_map_all(struct weir_ioas *as, struct wr_domain *d);
 bool wr_ioas_next(struct weir_ioas *as, weir_iova first, weir_iova last, struct wr_mapping *m);
 struct weir_iova_range wr_ioas_unit(const struct weir_ioas *as, const struct wr_mapping *m);
 
+/* Whether devices or page tables by hand keep a domain; it is in the address space's list then. */
+static inline bool wr_domain_kept(const struct wr_domain *d)
+{
+	return d->endpoints || d->hwpts;
+}
+
+/* A domain for a device of another one of that kind: that of @as, or a new one (not in a list). */
+int wr_ioas_domain_like(struct weir_ioas *as, struct wr_endpoint *ep, struct wr_domain **out);
+
 /* At close: what batch.c keeps beside the maps. */
 void wr_ioas_forget(struct weir_ioas *as);
+
+/* Whether a hardware queue holds something of it: 0, or -EBUSY (viommu.c). Under the lock. */
+int wr_ioas_check_held(const struct weir_ioas *as, weir_iova iova, uint64_t len);
 
 int wr_ioas_nothing_at(weir_iova iova);		/* -ENOENT, with the message */
 
@@ -129,6 +143,9 @@ int wr_ioas_nothing_at(weir_iova iova);		/* -ENOENT, with the message */
  * For the device whose private address space it is: -EBUSY if memory or another device uses it.
  */
 int wr_ioas_in_use(struct weir_ioas *as, const char *name);
+
+/* Whether no weir_vdevice is made of a device that is to be closed: 0, or -EBUSY (viommu.c). */
+int wr_ioas_check_virtual(const struct wr_endpoint *ep);
 
 /* Whether it is this process's: 0, or -EPERM. */
 int wr_ioas_check_process(const struct weir_ioas *as);

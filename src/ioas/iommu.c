@@ -135,7 +135,7 @@ int weir_iommu_open(const struct weir_iommu_opts *opts, struct weir_iommu **out)
 
 int weir_iommu_close(struct weir_iommu *iommu)
 {
-	unsigned int spaces;
+	unsigned int spaces, queues;
 	int ret;
 
 	if (!iommu)
@@ -145,10 +145,14 @@ int weir_iommu_close(struct weir_iommu *iommu)
 		return ret;
 	pthread_mutex_lock(&iommu->lock);
 	spaces = iommu->spaces;
+	queues = iommu->queues;
 	pthread_mutex_unlock(&iommu->lock);
 	if (spaces)
 		return wr_fail(-EBUSY, "the context has %u address spaces, those of devices "
 			       "included: close them first", spaces);
+	if (queues)
+		return wr_fail(-EBUSY, "the context has %u fault queues: weir_faultq_close() them "
+			       "first", queues);
 	wr_close(iommu->iommufd);
 	pthread_mutex_destroy(&iommu->attach_lock);
 	pthread_mutex_destroy(&iommu->lock);

@@ -32,6 +32,7 @@ struct weir_iommu {
 	struct weir_ioas *handed;
 	/* under the lock */
 	unsigned int spaces;			/* address spaces made from it */
+	unsigned int queues;			/* fault queues made from it */
 	struct wr_list groups;			/* IOMMU groups of its devices */
 	int iommufd;				/* /dev/iommu, opened while it is needed; -1 */
 	enum wr_memlock memlock;		/* how that counts what is pinned */

@@ -16,14 +16,8 @@
 #include "ioas/iommu.h"
 #include "kernel/cdev.h"
 #include "kernel/group.h"
+#include "kernel/hwpt.h"
 #include "kernel/iommufd.h"
-
-struct wr_table {
-	struct wr_list link;
-	uint32_t id;
-	bool dirty;			/* it can track what devices write */
-	unsigned int users;		/* devices */
-};
 
 struct iommufd {
 	struct wr_domain base;
@@ -47,20 +41,38 @@ static bool iommufd_fits(const struct wr_endpoint *ep)
 
 /* ---- page tables ---- */
 
-static int new_table(struct iommufd *i, const struct wr_endpoint *ep, bool dirty,
-		     struct wr_table **out)
+/* Whether the IOMMU of the device can track what it writes: 1, 0 or -errno. */
+static int tells_dirty(struct iommufd *i, uint32_t devid)
+{
+	struct weir_hw_info info;
+	int ret = wr_iommufd_hw_info(i->fd, devid, WEIR_HW_NONE, &info);
+
+	return ret < 0 ? ret : info.dirty;
+}
+
+static int new_table(struct iommufd *i, const struct wr_endpoint *ep,
+		     const struct wr_table_spec *spec, struct wr_table **out)
 {
 	struct wr_table *table = calloc(1, sizeof(*table));
+	const struct wr_hwpt_spec hwpt = {
+		.devid = ep->devid,
+		.on = i->ioas,
+		.flags = (spec->nest_parent ? WR_IOMMU_HWPT_NEST_PARENT : 0) |
+			 (spec->dirty ? WR_IOMMU_HWPT_DIRTY : 0) |
+			 (spec->pasid ? WR_IOMMU_HWPT_PASID : 0) |
+			 (spec->faults ? WR_IOMMU_HWPT_FAULT : 0),
+		.faults = spec->faults,
+	};
 	int ret;
 
 	if (!table)
 		return wr_fail(-ENOMEM, "no memory");
-	table->dirty = dirty;
-	ret = wr_iommufd_hwpt_alloc(i->fd, ep->devid, i->ioas, dirty, &table->id);
-	if (!ret && i->tracking) {
-		ret = wr_iommufd_track(i->fd, table->id, true);
+	table->dirty = spec->dirty;
+	ret = wr_iommufd_hwpt_alloc(i->fd, &hwpt, &table->number);
+	if (!ret && i->tracking && table->dirty) {
+		ret = wr_iommufd_track(i->fd, table->number, true);
 		if (ret)
-			wr_iommufd_destroy(i->fd, table->id);
+			wr_iommufd_destroy(i->fd, table->number);
 	}
 	if (ret) {
 		free(table);
@@ -79,10 +91,23 @@ static void destroy_object(struct iommufd *i, uint32_t id)
 		wr_iommufd_destroy(i->fd, id);
 }
 
+/* Whether all that devices write can be tracked. One by hand may be there without a device. */
+static void iommufd_table_used(struct wr_domain *d)
+{
+	enum weir_dirty dirty = WEIR_DIRTY_EXACT;
+	struct wr_table *table;
+
+	wr_list_for_each(table, &iommufd_of(d)->tables, link)
+		if (!table->dirty && (table->users || !table->by_hand))
+			dirty = WEIR_DIRTY_NONE;
+	__atomic_store_n(&d->dirty, dirty, __ATOMIC_RELAXED);
+}
+
 static void drop_table(struct iommufd *i, struct wr_table *table)
 {
 	wr_list_del(&table->link);
-	destroy_object(i, table->id);
+	iommufd_table_used(&i->base);
+	destroy_object(i, table->number);
 	free(table);
 }
 
@@ -92,7 +117,8 @@ static void drop_table(struct iommufd *i, struct wr_table *table)
  */
 static int use_table(struct iommufd *i, struct wr_endpoint *ep, struct wr_table **out)
 {
-	int dirty = wr_iommufd_tells_dirty(i->fd, ep->devid), ret;
+	int dirty = tells_dirty(i, ep->devid), ret;
+	const struct wr_table_spec spec = { .dirty = dirty };
 	struct wr_table *table;
 
 	if (dirty < 0)
@@ -100,18 +126,18 @@ static int use_table(struct iommufd *i, struct wr_endpoint *ep, struct wr_table 
 	if (!dirty && i->tracking)
 		return wr_fail(-EINVAL, "dirty tracking is on, and the device's IOMMU has none");
 	wr_list_for_each(table, &i->tables, link) {
-		if (table->dirty != dirty)
+		if (table->by_hand || table->dirty != dirty)
 			continue;
-		ret = wr_cdev_attach(ep->fd, table->id);
+		ret = wr_cdev_attach(ep->fd, table->number);
 		if (!ret)
 			*out = table;
 		if (ret != -EINVAL)
 			return ret;
 	}
-	ret = new_table(i, ep, dirty, &table);
+	ret = new_table(i, ep, &spec, &table);
 	if (ret)
 		return ret;
-	ret = wr_cdev_attach(ep->fd, table->id);
+	ret = wr_cdev_attach(ep->fd, table->number);
 	if (ret)
 		drop_table(i, table);
 	else
@@ -128,19 +154,14 @@ static void leave_table(struct iommufd *i, struct wr_table *table)
 /* What holds for all page tables. */
 static int refresh(struct iommufd *i)
 {
-	enum weir_dirty dirty = WEIR_DIRTY_EXACT;
-	struct wr_table *table;
 	uint64_t page_size;
 	int ret = wr_iommufd_ranges(i->fd, i->ioas, &i->base.ranges, &page_size);
 
 	if (ret)
 		return ret;
-	wr_list_for_each(table, &i->tables, link)
-		if (!table->dirty)
-			dirty = WEIR_DIRTY_NONE;
 	/* Of larger pages it doesn't tell; it uses them. */
 	__atomic_store_n(&i->base.page_sizes, page_size, __ATOMIC_RELAXED);
-	__atomic_store_n(&i->base.dirty, dirty, __ATOMIC_RELAXED);
+	iommufd_table_used(&i->base);
 	return 0;
 }
 
@@ -163,12 +184,13 @@ static void iommufd_destroy(struct wr_domain *d)
 /* For a device that is bound already, which comes from another space, with its page table. */
 static int prepare_to_take(struct iommufd *i, const struct wr_endpoint *ep)
 {
-	int dirty = wr_iommufd_tells_dirty(i->fd, ep->devid), ret;
+	int dirty = tells_dirty(i, ep->devid), ret;
+	const struct wr_table_spec spec = { .dirty = dirty };
 	struct wr_table *table;
 
 	if (dirty < 0)
 		return dirty;
-	ret = new_table(i, ep, dirty, &table);
+	ret = new_table(i, ep, &spec, &table);
 	return ret ? ret : refresh(i);
 }
 
@@ -257,7 +279,7 @@ static void iommufd_leave(struct wr_domain *d, struct wr_endpoint *ep)
 	wr_close(ep->fd);
 	leave_table(i, ep->table);
 	/* Its ranges may have grown; where they can't be read, the old ones still hold. */
-	if (d->endpoints)
+	if (d->endpoints || d->hwpts)
 		refresh(i);
 }
 
@@ -274,7 +296,7 @@ static int iommufd_take(struct wr_domain *d, struct wr_endpoint *ep)
 	ret = refresh(to);
 	if (ret) {
 		/* It was there until a moment ago. */
-		if (wr_cdev_attach(ep->fd, ep->table->id))
+		if (wr_cdev_attach(ep->fd, ep->table->number))
 			wr_log(WEIR_LOG_ERROR, "%s: stays in the address space that it was to go "
 			       "to: %s", ep->name, weir_errmsg());
 		leave_table(to, table);
@@ -293,7 +315,7 @@ static uint32_t iommufd_tell(struct wr_domain *d, const struct wr_endpoint *ep,
 {
 	*n = (struct wr_numbers){
 		.devid = ep->devid,
-		.table = ep->table->id,
+		.table = ep->table->number,
 		.dirty = ep->table->dirty,
 	};
 	return iommufd_of(d)->ioas;
@@ -323,14 +345,14 @@ static struct wr_table *known_table(struct iommufd *i, const struct wr_numbers *
 	struct wr_table *table;
 
 	wr_list_for_each(table, &i->tables, link)
-		if (table->id == n->table)
+		if (table->number == n->table)
 			return table;
 	table = calloc(1, sizeof(*table));
 	if (!table) {
 		wr_fail(-ENOMEM, "no memory");
 		return NULL;
 	}
-	table->id = n->table;
+	table->number = n->table;
 	table->dirty = n->dirty;
 	wr_list_init(&table->link);
 	wr_list_add_tail(&i->tables, &table->link);
@@ -340,7 +362,7 @@ static struct wr_table *known_table(struct iommufd *i, const struct wr_numbers *
 static int iommufd_rejoin(struct wr_domain *d, struct wr_endpoint *ep, const struct wr_numbers *n)
 {
 	struct iommufd *i = iommufd_of(d);
-	int ret = wr_iommufd_tells_dirty(i->fd, n->devid);
+	int ret = tells_dirty(i, n->devid);
 
 	if (ret < 0)
 		return wr_fail_in(ret, "device %u of this %s", n->devid, WR_IOMMUFD_NODE);
@@ -434,7 +456,7 @@ static int iommufd_dirty_stop(struct wr_domain *d)
 	struct wr_table *table;
 
 	wr_list_for_each(table, &i->tables, link) {
-		int ret = wr_iommufd_track(i->fd, table->id, false);
+		int ret = table->dirty ? wr_iommufd_track(i->fd, table->number, false) : 0;
 
 		if (ret)
 			return ret;
@@ -450,7 +472,7 @@ static int iommufd_dirty_start(struct wr_domain *d)
 	int ret = 0;
 
 	wr_list_for_each(table, &i->tables, link) {
-		ret = wr_iommufd_track(i->fd, table->id, true);
+		ret = table->dirty ? wr_iommufd_track(i->fd, table->number, true) : 0;
 		if (ret)
 			break;
 	}
@@ -461,7 +483,8 @@ static int iommufd_dirty_start(struct wr_domain *d)
 	wr_list_for_each(undo, &i->tables, link) {
 		if (undo == table)
 			break;
-		wr_iommufd_track(i->fd, undo->id, false);
+		if (undo->dirty)
+			wr_iommufd_track(i->fd, undo->number, false);
 	}
 	return ret;
 }
@@ -472,12 +495,73 @@ static int iommufd_dirty_read(struct wr_domain *d, const struct wr_mapping *m, u
 	struct wr_table *table;
 
 	wr_list_for_each(table, &i->tables, link) {
-		int ret = wr_iommufd_dirty_read(i->fd, table->id, m, bitmap);
+		int ret = table->dirty ? wr_iommufd_dirty(i->fd, table->number, m->iova, m->len,
+						       wr_page_size(), false, bitmap) : 0;
 
 		if (ret)
 			return ret;
 	}
 	return 0;
+}
+
+/* ---- page tables by hand ---- */
+
+static int iommufd_table_alloc(struct wr_domain *d, struct wr_endpoint *ep,
+			       const struct wr_table_spec *spec, struct wr_table **out)
+{
+	struct iommufd *i = iommufd_of(d);
+	struct wr_table *table, *unused = NULL, *other;
+	int ret = new_table(i, ep, spec, &table);
+
+	if (ret)
+		return ret;
+	table->by_hand = true;
+	ret = refresh(i);
+	if (ret) {
+		drop_table(i, table);
+		return ret;
+	}
+	/* What prepare_to_take() made of a domain that it is to be in alone. */
+	wr_list_for_each(other, &i->tables, link)
+		if (!other->by_hand && !other->users)
+			unused = other;
+	if (unused)
+		drop_table(i, unused);
+	*out = table;
+	return 0;
+}
+
+static void iommufd_table_free(struct wr_domain *d, struct wr_table *table)
+{
+	struct iommufd *i = iommufd_of(d);
+
+	drop_table(i, table);
+	if (d->endpoints || d->hwpts)
+		refresh(i);
+}
+
+static int iommufd_table_use(struct wr_domain *d, struct wr_endpoint *ep, struct wr_table *table)
+{
+	(void)d;
+	return wr_cdev_attach(ep->fd, table ? table->number : ep->table->number);
+}
+
+static int iommufd_table_track(struct wr_domain *d, struct wr_table *table, bool on)
+{
+	return wr_iommufd_track(iommufd_of(d)->fd, table->number, on);
+}
+
+static int iommufd_table_dirty(struct wr_domain *d, struct wr_table *table, weir_iova iova,
+			       uint64_t len, uint64_t granularity, bool keep, uint64_t *bitmap)
+{
+	return wr_iommufd_dirty(iommufd_of(d)->fd, table->number, iova, len, granularity, keep,
+			     bitmap);
+}
+
+static int iommufd_hw_info(struct wr_domain *d, const struct wr_endpoint *ep, uint32_t type,
+			   struct weir_hw_info *info)
+{
+	return wr_iommufd_hw_info(iommufd_of(d)->fd, ep->devid, type, info);
 }
 
 const struct wr_domain_ops wr_domain_iommufd = {
@@ -502,4 +586,11 @@ const struct wr_domain_ops wr_domain_iommufd = {
 	.dirty_start = iommufd_dirty_start,
 	.dirty_stop = iommufd_dirty_stop,
 	.dirty_read = iommufd_dirty_read,
+	.table_alloc = iommufd_table_alloc,
+	.table_free = iommufd_table_free,
+	.table_use = iommufd_table_use,
+	.table_used = iommufd_table_used,
+	.table_track = iommufd_table_track,
+	.table_dirty = iommufd_table_dirty,
+	.hw_info = iommufd_hw_info,
 };

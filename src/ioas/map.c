@@ -682,7 +682,9 @@ static int unmap(struct weir_ioas *as, weir_iova iova, size_t len, bool mem)
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&as->lock);
-	ret = unmap_unit(as, iova, len, mem);
+	ret = wr_ioas_check_held(as, iova, len);
+	if (!ret)
+		ret = unmap_unit(as, iova, len, mem);
 	pthread_mutex_unlock(&as->lock);
 	return ret;
 }
@@ -706,6 +708,8 @@ static int unmap_all_locked(struct weir_ioas *as)
 	if (as->mems)
 		return wr_fail(-EBUSY, "the address space has memory from weir_mem_alloc() (%u "
 			       "times): free it first", as->mems);
+	if (wr_ioas_check_held(as, 0, UINT64_MAX))
+		return -EBUSY;
 	if (wr_maps_prepare_clear(&as->maps, &space))
 		return wr_fail(-ENOMEM, "no memory to record that nothing is mapped");
 	ret = on_all_domains(as, &change, clear_one, replay_one);

@@ -220,19 +220,14 @@ int wr_cdev_bind(int fd, int iommufd, const char *addr, const struct wr_group *g
 	return 0;
 }
 
-int wr_cdev_attach(int fd, uint32_t id)
+/* vfio_df_ioctl_attach_pt() */
+static int attached(int ret)
 {
-	struct wr_vfio_attach attach = { .argsz = sizeof(attach), .pt_id = id };
-	int ret = wr_sys->ioctl(fd, WR_VFIO_DEVICE_ATTACH_PT, &attach);
-
 	switch (ret) {
 	case -EADDRINUSE:
 		return wr_fail(-EINVAL, "the kernel refuses it this address space: a mapping, or "
 			       "what weir_ioas_allow() demands, lies where the device can't have "
 			       "it, in its interrupt window or in memory that firmware reserved");
-	case -EINVAL:
-		return wr_fail(ret, "the kernel refuses it this page table: the device's IOMMU "
-			       "can't use it, or a device of its group uses another");
 	case -EBUSY:
 		return wr_fail(ret, "it is being reset; try again");
 	default:
@@ -241,12 +236,51 @@ int wr_cdev_attach(int fd, uint32_t id)
 	}
 }
 
+int wr_cdev_attach(int fd, uint32_t id)
+{
+	struct wr_vfio_attach attach = {
+		.argsz = offsetof(struct wr_vfio_attach, pasid), .pt_id = id,
+	};
+	int ret = wr_sys->ioctl(fd, WR_VFIO_DEVICE_ATTACH_PT, &attach);
+
+	if (ret == -EINVAL)
+		return wr_fail(ret, "the kernel refuses it this page table: the device's IOMMU "
+			       "can't use it, or a device of its group uses another");
+	return attached(ret);
+}
+
+int wr_cdev_attach_pasid(int fd, uint32_t pasid, uint32_t id)
+{
+	struct wr_vfio_attach attach = {
+		.argsz = sizeof(attach), .flags = WR_VFIO_ATTACH_PASID, .pt_id = id,
+		.pasid = pasid,
+	};
+	int ret = wr_sys->ioctl(fd, WR_VFIO_DEVICE_ATTACH_PT, &attach);
+
+	if (ret == -EINVAL)
+		return wr_fail(ret, "the kernel refuses PASID %u this page table: the device's "
+			       "IOMMU can't use it, or the kernel is older than Linux 6.15", pasid);
+	if (ret == -EOPNOTSUPP)
+		return wr_fail(ret, "its VFIO driver has no PASIDs");
+	return attached(ret);
+}
+
 void wr_cdev_detach(int fd)
 {
-	struct wr_vfio_detach detach = { .argsz = sizeof(detach) };
+	struct wr_vfio_detach detach = { .argsz = offsetof(struct wr_vfio_detach, pasid) };
 	int ret = wr_sys->ioctl(fd, WR_VFIO_DEVICE_DETACH_PT, &detach);
 
 	if (ret < 0)
 		wr_log(WEIR_LOG_WARN, "a device stays attached to its page table until it is "
 		       "closed: %s", strerror(-ret));
+}
+
+int wr_cdev_detach_pasid(int fd, uint32_t pasid)
+{
+	struct wr_vfio_detach detach = {
+		.argsz = sizeof(detach), .flags = WR_VFIO_ATTACH_PASID, .pasid = pasid,
+	};
+	int ret = wr_sys->ioctl(fd, WR_VFIO_DEVICE_DETACH_PT, &detach);
+
+	return ret < 0 ? wr_fail(ret, "detaching PASID %u: %s", pasid, strerror(-ret)) : 0;
 }

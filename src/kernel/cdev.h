@@ -32,4 +32,8 @@ int wr_cdev_bind(int fd, int iommufd, const char *addr, const struct wr_group *g
 int wr_cdev_attach(int fd, uint32_t id);
 void wr_cdev_detach(int fd);
 
+/* The same for what the device does with a PASID; the second: 0 or -errno. */
+int wr_cdev_attach_pasid(int fd, uint32_t pasid, uint32_t id);
+int wr_cdev_detach_pasid(int fd, uint32_t pasid);
+
 #endif

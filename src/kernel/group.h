@@ -24,6 +24,7 @@ struct wr_group {
 	int fd;				/* of the node, while a domain needs it; -1 */
 	struct wr_domain *domain;	/* that it is attached to, NULL for none */
 	unsigned int attached;		/* devices */
+	bool by_hand;			/* they use a page table of weir_hwpt_attach() */
 };
 
 /*

@@ -118,38 +118,6 @@ int wr_iommufd_vfio_ioas(int fd, uint32_t *ioas)
 	return 0;
 }
 
-int wr_iommufd_hwpt_alloc(int fd, uint32_t devid, uint32_t ioas, bool dirty, uint32_t *hwpt)
-{
-	struct wr_iommu_hwpt_alloc alloc = {
-		.size = sizeof(alloc),
-		.flags = dirty ? WR_IOMMU_HWPT_DIRTY : 0,
-		.dev_id = devid,
-		.pt_id = ioas,
-	};
-	int ret = wr_sys->ioctl(fd, WR_IOMMU_HWPT_ALLOC, &alloc);
-
-	if (ret == -EADDRINUSE)
-		return wr_fail(-EINVAL, "making its page table: a mapping, or what "
-			       "weir_ioas_allow() demands, lies where its IOMMU can't have it");
-	if (ret < 0)
-		return wr_fail(ret, "making its page table (HWPT): %s", strerror(-ret));
-	*hwpt = alloc.out_hwpt_id;
-	return 0;
-}
-
-int wr_iommufd_tells_dirty(int fd, uint32_t devid)
-{
-	struct wr_iommu_hw_info info = { .size = sizeof(info), .dev_id = devid };
-	int ret = wr_sys->ioctl(fd, WR_IOMMU_GET_HW_INFO, &info);
-
-	/* Said by drivers that can't tell anything of their IOMMU. */
-	if (ret == -EOPNOTSUPP)
-		return 0;
-	if (ret < 0)
-		return wr_fail(ret, "asking what its IOMMU can do: %s", strerror(-ret));
-	return !!(info.out_capabilities & WR_IOMMU_HW_DIRTY);
-}
-
 void wr_iommufd_destroy(int fd, uint32_t id)
 {
 	struct wr_iommu_destroy destroy = { .size = sizeof(destroy), .id = id };
@@ -387,34 +355,4 @@ int wr_iommufd_change_process(int fd)
 		return ret < 0 ? wr_fail(ret, "having what is pinned count as this process's: %s",
 					 strerror(-ret)) : 0;
 	}
-}
-
-/* ---- dirty tracking ---- */
-
-int wr_iommufd_track(int fd, uint32_t hwpt, bool on)
-{
-	struct wr_iommu_set_dirty set = {
-		.size = sizeof(set),
-		.flags = on ? WR_IOMMU_DIRTY_ENABLE : 0,
-		.hwpt_id = hwpt,
-	};
-	int ret = wr_sys->ioctl(fd, WR_IOMMU_SET_DIRTY_TRACKING, &set);
-
-	return ret < 0 ? wr_fail(ret, "%s dirty tracking: %s", on ? "starting" : "stopping",
-				 strerror(-ret)) : 0;
-}
-
-int wr_iommufd_dirty_read(int fd, uint32_t hwpt, const struct wr_mapping *m, uint64_t *bitmap)
-{
-	struct wr_iommu_get_dirty get = {
-		.size = sizeof(get),
-		.hwpt_id = hwpt,
-		.iova = m->iova,
-		.length = m->len,
-		.page_size = wr_page_size(),
-		.data = (uintptr_t)bitmap,
-	};
-	int ret = wr_sys->ioctl(fd, WR_IOMMU_GET_DIRTY_BITMAP, &get);
-
-	return ret < 0 ? wr_fail(ret, "reading dirty tracking: %s", strerror(-ret)) : 0;
 }

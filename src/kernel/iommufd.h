@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * IOMMUFD's node, /dev/iommu (drivers/iommu/iommufd/): address spaces, called IOAS, and the page
- * tables of IOMMUs that are filled from them, called HWPT. Objects are known by numbers, in one
- * open file. Calls return -errno with a message unless they say something else.
+ * tables of IOMMUs that are filled from them, called HWPT (kernel/hwpt.h). Objects are known by
+ * numbers, in one open file. Calls return -errno with a message unless they say something else.
  */
 #ifndef WR_KERNEL_IOMMUFD_H
 #define WR_KERNEL_IOMMUFD_H
@@ -28,12 +28,6 @@ int wr_iommufd_ioas_alloc(int fd, uint32_t *ioas);
 
 /* That which VFIO's calls on the fd use, in a container's place. */
 int wr_iommufd_vfio_ioas(int fd, uint32_t *ioas);
-
-/* A page table for the device @devid, filled from @ioas; @dirty: one with dirty tracking. */
-int wr_iommufd_hwpt_alloc(int fd, uint32_t devid, uint32_t ioas, bool dirty, uint32_t *hwpt);
-
-/* Whether the IOMMU of the device can track what it writes: 1, 0 or -errno. */
-int wr_iommufd_tells_dirty(int fd, uint32_t devid);
 
 /* What nobody uses any more; that this fails is a mistake of somebody's, and logged. */
 void wr_iommufd_destroy(int fd, uint32_t id);
@@ -83,9 +77,5 @@ int wr_iommufd_phys(int fd, uint32_t ioas, weir_iova iova, uint64_t *len, uint64
  * when something is mapped that isn't a file's, by its file; or on a kernel before 6.14.
  */
 int wr_iommufd_change_process(int fd);
-
-/* Dirty tracking of a page table that was made for it. Bits are set, none is cleared. */
-int wr_iommufd_track(int fd, uint32_t hwpt, bool on);
-int wr_iommufd_dirty_read(int fd, uint32_t hwpt, const struct wr_mapping *m, uint64_t *bitmap);
 
 #endif

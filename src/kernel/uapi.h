@@ -371,17 +371,21 @@ struct wr_vfio_bind {
 
 #define WR_VFIO_BIND_TOKEN		(1u << 0)
 
-/* The device's own attachment: what concerns PASIDs comes behind this. */
+/* Both as long as up to the PASID without one, for kernels before 6.15. */
 struct wr_vfio_attach {
 	uint32_t argsz;
 	uint32_t flags;
 	uint32_t pt_id;		/* out: the page table that it has got */
+	uint32_t pasid;
 };
 
 struct wr_vfio_detach {
 	uint32_t argsz;
 	uint32_t flags;
+	uint32_t pasid;
 };
+
+#define WR_VFIO_ATTACH_PASID		(1u << 0)	/* of both */
 
 /* ---- IOMMUFD, /dev/iommu ---- */
 
@@ -518,17 +522,26 @@ struct wr_iommu_vfio_ioas {
 	uint16_t reserved;
 };
 
-/* The part that Linux 6.6 has; what nested tables need comes behind it. */
+/* What belongs to page tables made by hand, and nested ones, is in kernel/uapi_hwpt.h. */
 struct wr_iommu_hwpt_alloc {
 	uint32_t size;
 	uint32_t flags;
 	uint32_t dev_id;
-	uint32_t pt_id;
+	uint32_t pt_id;		/* an IOAS, a nest parent or a vIOMMU */
 	uint32_t out_hwpt_id;
 	uint32_t reserved;
+	/* behind this since Linux 6.7; the fault queue since 6.11 */
+	uint32_t data_type;
+	uint32_t data_len;
+	uint64_t data_uptr;
+	uint32_t fault_id;
+	uint32_t reserved2;
 };
 
+#define WR_IOMMU_HWPT_NEST_PARENT	(1u << 0)
 #define WR_IOMMU_HWPT_DIRTY		(1u << 1)
+#define WR_IOMMU_HWPT_FAULT		(1u << 2)
+#define WR_IOMMU_HWPT_PASID		(1u << 3)
 
 struct wr_iommu_hw_info {
 	uint32_t size;
@@ -536,13 +549,18 @@ struct wr_iommu_hw_info {
 	uint32_t dev_id;
 	uint32_t data_len;
 	uint64_t data_uptr;
-	uint32_t out_data_type;
+	uint32_t data_type;	/* in: with the flag; out: what it is */
 	uint8_t out_max_pasid_log2;
 	uint8_t reserved[3];
 	uint64_t out_capabilities;
 };
 
+#define WR_IOMMU_HW_INFO_TYPE		(1u << 0)	/* flags: of this type */
+
 #define WR_IOMMU_HW_DIRTY		(1u << 0)
+#define WR_IOMMU_HW_PASID_EXEC		(1u << 1)
+#define WR_IOMMU_HW_PASID_PRIV		(1u << 2)
+#define WR_IOMMU_HW_NO_ATS		(1u << 3)
 
 struct wr_iommu_set_dirty {
 	uint32_t size;
@@ -563,6 +581,8 @@ struct wr_iommu_get_dirty {
 	uint64_t page_size;
 	uint64_t data;		/* where the bitmap is */
 };
+
+#define WR_IOMMU_DIRTY_NO_CLEAR		(1u << 0)
 
 /* ---- io_uring ---- */
 

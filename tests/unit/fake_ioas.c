@@ -33,7 +33,8 @@ struct object *fake_find_object(struct fake_context *ctx, uint32_t id, enum type
 {
 	struct object *object = id && id <= OBJECTS ? &fake_object_table[id - 1] : NULL;
 
-	return object && object->type == type && object->ctx == ctx ? object : NULL;
+	return object && object->type != FREE && (type == ANY || object->type == type) &&
+	       object->ctx == ctx ? object : NULL;
 }
 
 void fake_free_object(struct object *object)
@@ -46,6 +47,10 @@ void fake_free_object(struct object *object)
 	}
 	if (object->ioas)
 		object->ioas->users--;
+	if (object->parent)
+		object->parent->users--;
+	if (object->fault)
+		object->fault->users--;
 	object->ctx->objects--;
 	object->type = FREE;
 }

@@ -4,10 +4,12 @@
 #define FAKE_IOAS_H
 
 #include "fake_vfio.h"
+#include "kernel/uapi_hwpt.h"
 
 #define OBJECTS		64
 #define WRITTEN		8
 #define ALLOWED		64
+#define PASIDS		4
 
 struct area {
 	struct area *next;
@@ -18,7 +20,7 @@ struct area {
 	unsigned int process;		/* that is charged */
 };
 
-enum type { FREE, DEVICE, IOAS, HWPT };
+enum type { FREE, DEVICE, IOAS, HWPT, NESTED, FAULT, VIOMMU, VDEVICE, VEVENTQ, HW_QUEUE, ANY };
 
 /* Its number is its place in the table, from 1 on. */
 struct object {
@@ -36,6 +38,15 @@ struct object {
 	uint64_t written[WRITTEN];	/* pages, while it is tracking */
 	unsigned int n_written;
 	struct object *hwpt;		/* of a device, attached */
+	struct { uint32_t pasid; struct object *hwpt; } pasids[PASIDS];
+	bool nest_parent, pasid;
+	struct object *fault;
+	struct object *parent;		/* what it was made from, unless an IOAS */
+	struct object *device;		/* a virtual one's */
+	uint64_t number;
+	uint32_t kind;
+	_Alignas(8) char bytes[1024];	/* of a queue, to be read */
+	size_t n_bytes;
 };
 
 /* An open /dev/iommu. It lives on while devices are bound to it. */
@@ -73,5 +84,26 @@ int fake_huge_pages(struct fake_context *ctx, struct wr_iommu_option *arg);
 int fake_change_process(struct fake_context *ctx, const struct wr_iommu_change_process *arg);
 int fake_unmap(struct object *ioas, uint64_t iova, uint64_t *length);
 int fake_ioas_unmap(struct fake_context *ctx, struct wr_iommu_unmap *arg);
+
+/* fake_hwpt.c */
+int fake_new_hwpt(struct object *ioas, struct fake_group *g, bool dirty, struct object **out);
+int fake_hwpt_alloc(struct fake_context *ctx, struct wr_iommu_hwpt_alloc *given);
+int fake_invalidate(struct fake_context *ctx, struct wr_iommu_invalidate *arg);
+int fake_set_dirty(struct fake_context *ctx, const struct wr_iommu_set_dirty *arg);
+int fake_get_dirty(struct fake_context *ctx, const struct wr_iommu_get_dirty *arg);
+int fake_attach_pasid(struct object *device, const struct wr_vfio_attach *arg);
+int fake_detach_pasid(struct object *device, uint32_t pasid);
+bool fake_has_pasids(const struct object *device);
+int fake_fault_alloc(struct fake_context *ctx, struct wr_iommu_fault_alloc *arg);
+int fake_veventq_alloc(struct fake_context *ctx, struct wr_iommu_veventq_alloc *arg);
+int fake_viommu_alloc(struct fake_context *ctx, struct wr_iommu_viommu_alloc *arg);
+int fake_vdevice_alloc(struct fake_context *ctx, struct wr_iommu_vdevice_alloc *arg);
+int fake_hw_queue_alloc(struct fake_context *ctx, struct wr_iommu_hw_queue_alloc *arg);
+void fake_queue_put(struct object *queue, const void *bytes, size_t len);
+ssize_t fake_queue_read(struct object *queue, void *buf, size_t len);
+ssize_t fake_queue_write(struct object *queue, const void *buf, size_t len);
+
+/* An fd of it, which holds it (fake_iommufd.c). */
+int fake_queue_fd(struct object *queue);
 
 #endif

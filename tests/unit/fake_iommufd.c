@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The fake kernel's IOMMUFD, and devices' own nodes (drivers/vfio/device_cdev.c). */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct file {
 	struct fake_group *group;	/* a node's; NULL: it is no node */
 	unsigned int function;
 	struct object *device;
+	struct object *queue;		/* it is a fault or event queue's; NULL: it isn't */
 };
 
 static struct file *fds[FDS];
@@ -28,7 +30,7 @@ static void put_context(struct fake_context *ctx)
 	if (--ctx->refs)
 		return;
 	for (unsigned int i = 0; i < OBJECTS; i++)
-		if (fake_object_table[i].type == HWPT && fake_object_table[i].ctx == ctx)
+		if (fake_object_table[i].type >= HWPT && fake_object_table[i].ctx == ctx)
 			fake_free_object(&fake_object_table[i]);
 	for (unsigned int i = 0; i < OBJECTS; i++)
 		if (fake_object_table[i].type != FREE && fake_object_table[i].ctx == ctx)
@@ -38,64 +40,6 @@ static void put_context(struct fake_context *ctx)
 
 /* ---- page tables and devices ---- */
 
-static int pin_all(const struct object *ioas)
-{
-	uint64_t bytes = 0;
-
-	for (const struct area *a = ioas->areas; a; a = a->next) {
-		int ret = fake_pin(a, bytes);
-
-		if (ret)
-			return ret;
-		bytes += a->map.length;
-	}
-	return 0;
-}
-
-static int new_hwpt(struct object *ioas, struct fake_group *g, bool dirty, struct object **out)
-{
-	struct object *hwpt;
-	int ret = fake_has_table(ioas) ? 0 : pin_all(ioas);
-
-	if (ret)
-		return ret;
-	for (const struct area *a = ioas->areas; a; a = a->next)
-		if (!fake_in_aperture(g, a->map.iova + (a->map.length - 1)))
-			return -EADDRINUSE;
-	if (!fake_allowed_in(ioas, g, true))
-		return -EADDRINUSE;
-	hwpt = fake_new_object(ioas->ctx, HWPT);
-	if (!hwpt)
-		return -ENOMEM;
-	hwpt->ioas = ioas;
-	hwpt->group = g;
-	hwpt->dirty = dirty;
-	ioas->users++;
-	*out = hwpt;
-	return 0;
-}
-
-static int hwpt_alloc(struct fake_context *ctx, struct wr_iommu_hwpt_alloc *alloc)
-{
-	struct object *device = fake_find_object(ctx, alloc->dev_id, DEVICE), *hwpt;
-	struct object *ioas = fake_find_object(ctx, alloc->pt_id, IOAS);
-	bool dirty = alloc->flags & WR_IOMMU_HWPT_DIRTY;
-	int ret;
-
-	if (alloc->flags & ~WR_IOMMU_HWPT_DIRTY || alloc->reserved)
-		return -EOPNOTSUPP;
-	if (!device)
-		return -ENOENT;
-	if (!ioas)
-		return -EINVAL;
-	if (dirty && !device->group->tracks_dirty)
-		return -EOPNOTSUPP;
-	ret = new_hwpt(ioas, device->group, dirty, &hwpt);
-	if (!ret)
-		alloc->out_hwpt_id = fake_object_id(hwpt);
-	return ret;
-}
-
 /* What an IOMMU says to a device that is to use it: 0 or -errno. */
 static int may_attach(const struct fake_group *g, const struct object *hwpt)
 {
@@ -103,6 +47,8 @@ static int may_attach(const struct fake_group *g, const struct object *hwpt)
 		return g->attach_error;
 	if (hwpt->group->iommu != g->iommu || (hwpt->dirty && !g->tracks_dirty))
 		return -EINVAL;
+	if (hwpt->type == NESTED)
+		return 0;
 	for (const struct area *a = hwpt->ioas->areas; a; a = a->next)
 		if (!fake_in_group(g, a->map.iova, a->map.iova + (a->map.length - 1)))
 			return -EADDRINUSE;
@@ -127,7 +73,7 @@ static int automatic(struct object *ioas, struct fake_group *g, struct object **
 
 	if (!ioas)
 		return -ENOENT;
-	ret = new_hwpt(ioas, g, false, hwpt);
+	ret = fake_new_hwpt(ioas, g, false, hwpt);
 	if (!ret)
 		(*hwpt)->automatic = true;
 	return ret;
@@ -136,10 +82,16 @@ static int automatic(struct object *ioas, struct fake_group *g, struct object **
 /* All devices of a group have one page table: who gets another takes the others along. */
 static int attach(struct file *node, struct wr_vfio_attach *arg)
 {
-	struct object *hwpt = fake_find_object(node->ctx, arg->pt_id, HWPT);
+	struct object *hwpt = fake_find_object(node->ctx, arg->pt_id, ANY);
 	int ret = 0;
 
-	if (arg->argsz < 12 || arg->flags)
+	if (arg->argsz < 12 || arg->flags & ~WR_VFIO_ATTACH_PASID)
+		return -EINVAL;
+	if (arg->flags)
+		return fake_attach_pasid(node->device, arg);
+	if (hwpt && hwpt->type == IOAS)
+		hwpt = NULL;
+	if (hwpt && !hwpt->pasid && fake_has_pasids(node->device))
 		return -EINVAL;
 	if (!hwpt)
 		ret = automatic(fake_find_object(node->ctx, arg->pt_id, IOAS), node->group, &hwpt);
@@ -202,6 +154,7 @@ static int bind(struct file *node, struct wr_vfio_bind *arg)
 	if (!node->device)
 		return -ENOMEM;
 	node->device->group = g;
+	node->device->kind = node->function;
 	node->ctx = file->ctx;
 	node->ctx->refs++;
 	g->bound |= 1u << node->function;
@@ -212,49 +165,22 @@ static int bind(struct file *node, struct wr_vfio_bind *arg)
 static int hw_info(struct fake_context *ctx, struct wr_iommu_hw_info *info)
 {
 	const struct object *device = fake_find_object(ctx, info->dev_id, DEVICE);
+	size_t len = fake.iommufd.hw_len;
 
 	if (!device)
 		return -ENOENT;
 	if (fake.iommufd.no_hw_info)
 		return -EOPNOTSUPP;
-	info->out_capabilities = device->group->tracks_dirty ? WR_IOMMU_HW_DIRTY : 0;
-	return 0;
-}
-
-/* ---- dirty tracking ---- */
-
-static int set_dirty(struct fake_context *ctx, const struct wr_iommu_set_dirty *arg)
-{
-	struct object *hwpt = fake_find_object(ctx, arg->hwpt_id, HWPT);
-
-	if (!hwpt)
-		return -ENOENT;
-	if (!hwpt->dirty)
+	if (info->flags & WR_IOMMU_HW_INFO_TYPE && info->data_type != fake.iommufd.hw_type)
 		return -EOPNOTSUPP;
-	hwpt->tracking = arg->flags & WR_IOMMU_DIRTY_ENABLE;
-	hwpt->n_written = 0;
-	return 0;
-}
-
-static int get_dirty(struct fake_context *ctx, const struct wr_iommu_get_dirty *arg)
-{
-	uint64_t *bitmap = (uint64_t *)(uintptr_t)arg->data, mask = arg->page_size - 1;
-	struct object *hwpt = fake_find_object(ctx, arg->hwpt_id, HWPT);
-	unsigned int kept = 0;
-
-	if (!hwpt)
-		return -ENOENT;
-	if (!arg->page_size || (arg->iova | arg->length) & mask || !hwpt->tracking)
-		return -EINVAL;
-	for (unsigned int i = 0; i < hwpt->n_written; i++) {
-		uint64_t bit = (hwpt->written[i] - arg->iova) / arg->page_size;
-
-		if (hwpt->written[i] - arg->iova < arg->length)
-			bitmap[bit / 64] |= 1ull << (bit % 64);
-		else
-			hwpt->written[kept++] = hwpt->written[i];
-	}
-	hwpt->n_written = kept;
+	if (len)
+		memcpy((void *)(uintptr_t)info->data_uptr, fake.iommufd.hw_data,
+		       len < info->data_len ? len : info->data_len);
+	info->data_len = (uint32_t)len;
+	info->data_type = fake.iommufd.hw_type;
+	info->out_max_pasid_log2 = fake.iommufd.pasid_bits;
+	info->out_capabilities = fake.iommufd.hw_caps |
+				 (device->group->tracks_dirty ? WR_IOMMU_HW_DIRTY : 0);
 	return 0;
 }
 
@@ -289,7 +215,7 @@ int fake_iommufd_first_device(struct fake_group *g)
 
 	if (!g->viable)
 		return -EPERM;
-	ret = new_hwpt(g->iommufd->compat, g, false, &hwpt);
+	ret = fake_new_hwpt(g->iommufd->compat, g, false, &hwpt);
 	if (ret)
 		return ret;
 	ret = may_attach(g, hwpt);
@@ -470,13 +396,13 @@ static int vfio_ioas(struct fake_context *ctx, struct wr_iommu_vfio_ioas *arg)
 static int context_ioctl(struct fake_context *ctx, unsigned long request, void *arg)
 {
 	static const uint32_t least[] = {
-		8, 12, 24, 40, 32, 40, 24, 24, 12, 24, 32, 16, 48, 32, 16, 40, 36, 24, 8,
+		8, 12, 24, 40, 32, 40, 24, 24, 12, 24, 32, 16, 48, 32, 16, 40, 24, 24, 8, 28, 40,
 	};
 	uint32_t size;
 
 	if (request == WR_IOMMU_IOAS_GET_PA)
 		return *(uint32_t *)arg < 40 ? -EINVAL : get_pa(ctx, arg);
-	if (request < WR_IOMMU_DESTROY || request > WR_IOMMU_IOAS_CHANGE_PROCESS)
+	if (request < WR_IOMMU_DESTROY || request > WR_IOMMU_HW_QUEUE_ALLOC)
 		return compat_ioctl(ctx, request, arg);
 	memcpy(&size, arg, sizeof(size));
 	if (size < least[request - WR_IOMMU_DESTROY])
@@ -505,13 +431,25 @@ static int context_ioctl(struct fake_context *ctx, unsigned long request, void *
 	case WR_IOMMU_VFIO_IOAS:
 		return vfio_ioas(ctx, arg);
 	case WR_IOMMU_HWPT_ALLOC:
-		return hwpt_alloc(ctx, arg);
+		return fake_hwpt_alloc(ctx, arg);
+	case WR_IOMMU_HWPT_INVALIDATE:
+		return fake_invalidate(ctx, arg);
+	case WR_IOMMU_FAULT_QUEUE_ALLOC:
+		return fake_fault_alloc(ctx, arg);
+	case WR_IOMMU_VIOMMU_ALLOC:
+		return fake_viommu_alloc(ctx, arg);
+	case WR_IOMMU_VDEVICE_ALLOC:
+		return fake_vdevice_alloc(ctx, arg);
+	case WR_IOMMU_VEVENTQ_ALLOC:
+		return fake_veventq_alloc(ctx, arg);
+	case WR_IOMMU_HW_QUEUE_ALLOC:
+		return fake_hw_queue_alloc(ctx, arg);
 	case WR_IOMMU_GET_HW_INFO:
 		return hw_info(ctx, arg);
 	case WR_IOMMU_SET_DIRTY_TRACKING:
-		return set_dirty(ctx, arg);
+		return fake_set_dirty(ctx, arg);
 	case WR_IOMMU_GET_DIRTY_BITMAP:
-		return get_dirty(ctx, arg);
+		return fake_get_dirty(ctx, arg);
 	default:
 		return -ENOTTY;
 	}
@@ -520,8 +458,11 @@ static int context_ioctl(struct fake_context *ctx, unsigned long request, void *
 int fake_iommufd_ioctl(int fd, unsigned long request, void *arg)
 {
 	struct file *file = fds[fd - FIRST_FD];
+	const struct wr_vfio_detach *detach = arg;
 	int ret;
 
+	if (file->queue)
+		return -ENOTTY;
 	if (!file->group)
 		return context_ioctl(file->ctx, request, arg);
 	if (request == WR_VFIO_DEVICE_BIND_IOMMUFD)
@@ -532,6 +473,8 @@ int fake_iommufd_ioctl(int fd, unsigned long request, void *arg)
 	case WR_VFIO_DEVICE_ATTACH_PT:
 		return attach(file, arg);
 	case WR_VFIO_DEVICE_DETACH_PT:
+		if (detach->flags)
+			return fake_detach_pasid(file->device, detach->pasid);
 		fake.iommufd.detaches++;
 		use(file->device, NULL);
 		return 0;
@@ -608,6 +551,40 @@ int fake_iommufd_open_node(const char *path)
 	});
 }
 
+int fake_queue_fd(struct object *queue)
+{
+	int fd = new_file(&(struct file){ .queue = queue, .ctx = queue->ctx });
+
+	if (fd >= 0)
+		queue->ctx->refs++;
+	return fd;
+}
+
+bool fake_iommufd_is_context(int fd)
+{
+	return fake_iommufd_owns(fd) && !fds[fd - FIRST_FD]->queue && !fds[fd - FIRST_FD]->group;
+}
+
+bool fake_iommufd_is_queue(int fd)
+{
+	return fake_iommufd_owns(fd) && fds[fd - FIRST_FD]->queue;
+}
+
+ssize_t fake_iommufd_read(int fd, void *buf, size_t len)
+{
+	return fake_queue_read(fds[fd - FIRST_FD]->queue, buf, len);
+}
+
+ssize_t fake_iommufd_write(int fd, const void *buf, size_t len)
+{
+	return fake_queue_write(fds[fd - FIRST_FD]->queue, buf, len);
+}
+
+int fake_iommufd_poll(int fd)
+{
+	return fds[fd - FIRST_FD]->queue->n_bytes > 0;
+}
+
 int fake_iommufd_dup(int fd)
 {
 	return new_fd(fds[fd - FIRST_FD]);
@@ -621,7 +598,11 @@ void fake_iommufd_close(int fd)
 	fake.open_fds--;
 	if (--file->fds)
 		return;
+	if (file->queue)
+		file->queue->users--;
 	if (file->device) {
+		for (unsigned int i = 0; i < PASIDS; i++)
+			fake_detach_pasid(file->device, file->device->pasids[i].pasid);
 		use(file->device, NULL);
 		fake_free_object(file->device);
 		file->group->bound &= ~(1u << file->function);
@@ -647,16 +628,70 @@ dev_t fake_iommufd_number(const struct fake_group *g, unsigned int function)
 
 /* ---- for the tests ---- */
 
-/* What the n-th device's first function is attached to. */
-static struct object *table_of(unsigned int group)
+static struct object *device_of(unsigned int group, unsigned int function)
 {
 	for (unsigned int i = 0; i < OBJECTS; i++) {
-		const struct object *o = &fake_object_table[i];
+		struct object *o = &fake_object_table[i];
 
-		if (o->type == DEVICE && o->group == &fake.groups[group])
-			return o->hwpt;
+		if (o->type == DEVICE && o->group == &fake.groups[group] && o->kind == function)
+			return o;
 	}
 	return NULL;
+}
+
+/* What has the mappings of what the n-th device's first function is attached to. */
+static struct object *table_of(unsigned int group)
+{
+	const struct object *device = device_of(group, 0);
+	struct object *hwpt;
+
+	if (!device)
+		device = device_of(group, 1);
+	hwpt = device ? device->hwpt : NULL;
+	while (hwpt && !hwpt->ioas)
+		hwpt = hwpt->parent;
+	return hwpt;
+}
+
+uint32_t fake_table(unsigned int group, unsigned int function)
+{
+	const struct object *device = device_of(group, function);
+
+	return device && device->hwpt ? fake_object_id(device->hwpt) : 0;
+}
+
+void fake_page_request(unsigned int group, uint64_t iova, unsigned int n, uint32_t cookie)
+{
+	const struct object *device = device_of(group, 0);
+	struct wr_iommu_pgfault fault = {
+		.dev_id = fake_object_id(device), .perm = WR_IOMMU_FAULT_READ, .grpid = cookie,
+		.cookie = cookie,
+	};
+
+	for (unsigned int i = 0; i < n; i++) {
+		fault.addr = iova + i * wr_page_size();
+		fault.flags = i + 1 == n ? WR_IOMMU_FAULT_LAST : 0;
+		fake_queue_put(device->hwpt->fault, &fault, sizeof(fault));
+	}
+	fake.iommufd.cookies |= 1u << cookie;
+}
+
+void fake_event(uint32_t sequence, unsigned int n, bool lost)
+{
+	struct object *queue = NULL;
+
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		if (fake_object_table[i].type == VEVENTQ)
+			queue = &fake_object_table[i];
+	for (; n--; sequence = (sequence + 1) & INT_MAX) {
+		const struct wr_iommu_vevent_header header = {
+			.flags = lost ? WR_IOMMU_VEVENT_LOST : 0, .sequence = sequence,
+		};
+
+		fake_queue_put(queue, &header, sizeof(header));
+		if (!lost)
+			fake_queue_put(queue, &sequence, sizeof(sequence));
+	}
 }
 
 unsigned int fake_ioas_mappings(unsigned int group)

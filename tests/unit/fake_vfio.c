@@ -435,6 +435,30 @@ static ssize_t fake_pwrite(int fd, const void *buf, size_t len, off_t offset)
 	       wr_sys_kernel.pwrite(fd, buf, len, offset);
 }
 
+static ssize_t fake_read(int fd, void *buf, size_t len)
+{
+	ssize_t ret = fails_now();
+
+	return ret ? ret : fake_iommufd_is_queue(fd) ? fake_iommufd_read(fd, buf, len) :
+	       wr_sys_kernel.read(fd, buf, len);
+}
+
+static ssize_t fake_write(int fd, const void *buf, size_t len)
+{
+	ssize_t ret = fails_now();
+
+	return ret ? ret : fake_iommufd_is_queue(fd) ? fake_iommufd_write(fd, buf, len) :
+	       wr_sys_kernel.write(fd, buf, len);
+}
+
+static int fake_poll(int fd, int timeout)
+{
+	int ret = fails_now();
+
+	return ret ? ret : fake_iommufd_is_queue(fd) ? fake_iommufd_poll(fd) :
+	       wr_sys_kernel.poll(fd, timeout);
+}
+
 static int fake_mmap(void *hint, size_t len, int prot, int flags, int fd, off_t offset, void **out)
 {
 	int ret;
@@ -442,6 +466,10 @@ static int fake_mmap(void *hint, size_t len, int prot, int flags, int fd, off_t 
 	pthread_mutex_lock(&lock);
 	if (fails())
 		ret = fake.fail_with;
+	else if (fake_iommufd_is_context(fd))
+		ret = (uint64_t)offset != fake.iommufd.lent_at || len != fake.iommufd.lent_len ?
+		      -ENXIO : wr_sys_kernel.mmap(hint, len, prot, MAP_PRIVATE | MAP_ANONYMOUS,
+						  -1, 0, out);
 	else if (is_ours(fd))
 		ret = fake_device_mmap(hint, len, prot, flags, offset, out);
 	else
@@ -531,6 +559,9 @@ void fake_start(void)
 	seam.ioctl = fake_ioctl;
 	seam.pread = fake_pread;
 	seam.pwrite = fake_pwrite;
+	seam.read = fake_read;
+	seam.write = fake_write;
+	seam.poll = fake_poll;
 	seam.mmap = fake_mmap;
 	seam.munmap = fake_munmap;
 	seam.madvise = fake_madvise;

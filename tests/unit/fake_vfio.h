@@ -62,6 +62,20 @@ struct fake_iommufd {
 	int allow_error;
 	unsigned int attaches, detaches, copies;
 	unsigned int process;		/* the calling one; any number */
+	/* page tables by hand; all zero: the IOMMU has none of these */
+	bool old;			/* Linux 6.6, which hasn't got them either */
+	uint8_t pasid_bits;
+	uint32_t hw_type;
+	uint64_t hw_caps;
+	const void *hw_data;
+	size_t hw_len;
+	uint32_t nested_type, viommu_type, hwqueue_type, invalidate_type;
+	bool nests_without_viommu;	/* as VT-d */
+	int nested_error;
+	uint64_t lent_at, lent_len;	/* registers that a vIOMMU lends */
+	uint32_t invalidate_less;	/* so many fewer than asked for, and no error */
+	uint32_t cookies;		/* a bit for each group of faults that waits */
+	unsigned int answers[2];	/* of each code */
 };
 
 /* POWER: drivers/vfio/vfio_iommu_spapr_tce.c */
@@ -209,6 +223,15 @@ bool fake_same_ioas(unsigned int a, unsigned int b);
 unsigned int fake_objects(void);
 void fake_written(unsigned int group, uint64_t iova);
 
+/*
+ * The kernel's number of the page table that a function of a group uses. Its device asks for @n
+ * pages, from @iova on, in one group with that cookie; and its vIOMMU has @n events, from that
+ * sequence number on, which are that number, or only lost one.
+ */
+uint32_t fake_table(unsigned int group, unsigned int function);
+void fake_page_request(unsigned int group, uint64_t iova, unsigned int n, uint32_t cookie);
+void fake_event(uint32_t sequence, unsigned int n, bool lost);
+
 /* Bytes that IOMMUFD has pinned and that count as a process's, by its number. */
 uint64_t fake_charged(unsigned int process);
 
@@ -218,6 +241,11 @@ int fake_iommufd_open(bool as_container);
 int fake_iommufd_open_node(const char *path);
 bool fake_iommufd_owns(int fd);
 int fake_iommufd_dup(int fd);
+bool fake_iommufd_is_context(int fd);
+bool fake_iommufd_is_queue(int fd);
+ssize_t fake_iommufd_read(int fd, void *buf, size_t len);
+ssize_t fake_iommufd_write(int fd, const void *buf, size_t len);
+int fake_iommufd_poll(int fd);
 void fake_iommufd_close(int fd);
 int fake_iommufd_char_device(int fd, dev_t *device);
 dev_t fake_iommufd_number(const struct fake_group *g, unsigned int function);

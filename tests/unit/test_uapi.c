@@ -23,28 +23,7 @@
 #include <weir/irq.h>
 
 #include "kernel/uapi.h"
-
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-
-struct pair {
-	const char *name;
-	unsigned long ours, theirs;
-};
-
-#define SAME(ours, theirs)		{ #ours, ours, theirs }
-#define SIZE(ours, theirs)		{ "size of " #ours, sizeof(struct ours), theirs }
-#define FIELD(ours, field, theirs, other)                                                          \
-	{ #ours "." #field, offsetof(struct ours, field), offsetof(struct theirs, other) },        \
-	{ "size of " #ours "." #field, sizeof(((struct ours *)0)->field),                          \
-	  sizeof(((struct theirs *)0)->other) }
-
-static void check(const struct pair *pairs, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (pairs[i].ours != pairs[i].theirs)
-			fail_msg("%s is 0x%lx here and 0x%lx in the kernel's header\n",
-				 pairs[i].name, pairs[i].ours, pairs[i].theirs);
-}
+#include "uapi_pairs.h"
 
 static void requests(void **state)
 {
@@ -417,7 +396,17 @@ static void iommufd_numbers(void **state)
 		SAME(WR_IOMMU_OPTION_HUGE_PAGES, IOMMU_OPTION_HUGE_PAGES),
 		SAME(WR_IOMMU_OPTION_SET, IOMMU_OPTION_OP_SET),
 		SAME(WR_IOMMU_OPTION_GET, IOMMU_OPTION_OP_GET),
+		SAME(WR_VFIO_ATTACH_PASID, VFIO_DEVICE_ATTACH_PASID),
+		SAME(WR_VFIO_ATTACH_PASID, VFIO_DEVICE_DETACH_PASID),
+		SAME(WR_IOMMU_HWPT_NEST_PARENT, IOMMU_HWPT_ALLOC_NEST_PARENT),
 		SAME(WR_IOMMU_HWPT_DIRTY, IOMMU_HWPT_ALLOC_DIRTY_TRACKING),
+		SAME(WR_IOMMU_HWPT_FAULT, IOMMU_HWPT_FAULT_ID_VALID),
+		SAME(WR_IOMMU_HWPT_PASID, IOMMU_HWPT_ALLOC_PASID),
+		SAME(WR_IOMMU_HW_INFO_TYPE, IOMMU_HW_INFO_FLAG_INPUT_TYPE),
+		SAME(WR_IOMMU_HW_PASID_EXEC, IOMMU_HW_CAP_PCI_PASID_EXEC),
+		SAME(WR_IOMMU_HW_PASID_PRIV, IOMMU_HW_CAP_PCI_PASID_PRIV),
+		SAME(WR_IOMMU_HW_NO_ATS, IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED),
+		SAME(WR_IOMMU_DIRTY_NO_CLEAR, IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR),
 		SAME(WR_IOMMU_HW_DIRTY, IOMMU_HW_CAP_DIRTY_TRACKING),
 		SAME(WR_IOMMU_DIRTY_ENABLE, IOMMU_HWPT_DIRTY_TRACKING_ENABLE),
 	};
@@ -449,11 +438,10 @@ static void iommufd_layouts(void **state)
 		SIZE(wr_vfio_bind, sizeof(struct vfio_device_bind_iommufd)),
 		BIND(argsz, argsz), BIND(flags, flags), BIND(iommufd, iommufd),
 		BIND(out_devid, out_devid), BIND(token, token_uuid_ptr),
-		/* Of these two what lies before the PASID. */
-		SIZE(wr_vfio_attach, offsetof(struct vfio_device_attach_iommufd_pt, pasid)),
-		ATTACH(argsz), ATTACH(flags), ATTACH(pt_id),
-		SIZE(wr_vfio_detach, offsetof(struct vfio_device_detach_iommufd_pt, pasid)),
-		DETACH(argsz), DETACH(flags),
+		SIZE(wr_vfio_attach, sizeof(struct vfio_device_attach_iommufd_pt)),
+		ATTACH(argsz), ATTACH(flags), ATTACH(pt_id), ATTACH(pasid),
+		SIZE(wr_vfio_detach, sizeof(struct vfio_device_detach_iommufd_pt)),
+		DETACH(argsz), DETACH(flags), DETACH(pasid),
 		SIZE(wr_iommu_destroy, sizeof(struct iommu_destroy)),
 		FIELD(wr_iommu_destroy, size, iommu_destroy, size),
 		FIELD(wr_iommu_destroy, id, iommu_destroy, id),
@@ -492,14 +480,15 @@ static void iommufd_layouts(void **state)
 		SIZE(wr_iommu_vfio_ioas, sizeof(struct iommu_vfio_ioas)),
 		VFIO_IOAS(size, size), VFIO_IOAS(ioas_id, ioas_id), VFIO_IOAS(op, op),
 		VFIO_IOAS(reserved, __reserved),
-		/* As Linux 6.6 had it. */
-		SIZE(wr_iommu_hwpt_alloc, offsetof(struct iommu_hwpt_alloc, data_type)),
+		SIZE(wr_iommu_hwpt_alloc, sizeof(struct iommu_hwpt_alloc)),
 		HWPT(size, size), HWPT(flags, flags), HWPT(dev_id, dev_id), HWPT(pt_id, pt_id),
 		HWPT(out_hwpt_id, out_hwpt_id), HWPT(reserved, __reserved),
+		HWPT(data_type, data_type), HWPT(data_len, data_len), HWPT(data_uptr, data_uptr),
+		HWPT(fault_id, fault_id), HWPT(reserved2, __reserved2),
 		SIZE(wr_iommu_hw_info, sizeof(struct iommu_hw_info)),
 		HW_INFO(size, size), HW_INFO(flags, flags), HW_INFO(dev_id, dev_id),
 		HW_INFO(data_len, data_len), HW_INFO(data_uptr, data_uptr),
-		HW_INFO(out_data_type, out_data_type),
+		HW_INFO(data_type, out_data_type),
 		HW_INFO(out_max_pasid_log2, out_max_pasid_log2), HW_INFO(reserved, __reserved),
 		HW_INFO(out_capabilities, out_capabilities),
 		SIZE(wr_iommu_set_dirty, sizeof(struct iommu_hwpt_set_dirty_tracking)),

@@ -17,7 +17,7 @@
 #define WAYS_MAX 500
 
 static const struct operation *const tables[] = {
-	walk_ioas, walk_device, walk_model, walk_bare, walk_spapr,
+	walk_ioas, walk_device, walk_model, walk_bare, walk_hwpt, walk_spapr,
 };
 
 /* What makes no system call and no allocation, and why that is plain to see. */
@@ -30,6 +30,9 @@ static const struct {
 	{ "weir_device_fd", "a number" },
 	{ "weir_device_ioas", "a pointer" },
 	{ "weir_errmsg", "a pointer" },
+	{ "weir_eventq_fd", "a number" },
+	{ "weir_faultq_fd", "a number" },
+	{ "weir_hw_words", "tables of constants" },
 	{ "weir_ioas_caps", "reads under a lock" },
 	{ "weir_ioas_faults", "reads under a lock" },
 	{ "weir_ioas_ranges", "reads under a lock" },
@@ -58,6 +61,7 @@ static const struct {
 	{ "weir_model_priv", "a pointer" },
 	{ "weir_model_remove", "sets a flag" },
 	{ "weir_model_signal", "writes an eventfd, whose reader it can only miss when full" },
+	{ "weir_smmuv3_event_decode", "reads bits" },
 	{ "weir_spapr_locked", "adds, and asks whether there is a folder" },
 };
 

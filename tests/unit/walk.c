@@ -16,6 +16,7 @@
 #include "device/device.h"
 #include "fail_heap.h"
 #include "fake_noiommu.h"
+#include "ioas/hwpt.h"
 #include "ioas/iommu.h"
 #include "kernel/group.h"
 #include "walk.h"
@@ -142,8 +143,30 @@ static void set_up(struct world *w, const struct operation *op)
 		op->setup(w);
 }
 
+/* In the order in which it is possible: a device goes before what it is attached to. */
+static void give_tables_back(struct world *w)
+{
+	assert_int_equal(weir_vdevice_free(w->vdevice), 0);
+	if (w->hwpt || w->nested) {
+		assert_int_equal(weir_device_close(w->dev), 0);
+		assert_int_equal(weir_device_close(w->soft), 0);
+		w->dev = w->soft = NULL;
+	}
+	assert_int_equal(weir_eventq_close(w->events), 0);
+	assert_int_equal(weir_hwqueue_free(w->queue), 0);
+	if (w->lent)
+		assert_int_equal(weir_viommu_unmap(w->viommu, w->lent), 0);
+	assert_int_equal(weir_hwpt_free(w->nested), 0);
+	assert_int_equal(weir_viommu_free(w->viommu), 0);
+	assert_int_equal(weir_hwpt_free(w->parent), 0);
+	assert_int_equal(weir_hwpt_free(w->hwpt), 0);
+	assert_int_equal(weir_hwpt_free(w->another), 0);
+	assert_int_equal(weir_faultq_close(w->faults), 0);
+}
+
 static void tear_down(struct world *w, const struct operation *op)
 {
+	give_tables_back(w);
 	if (w->fd >= 0)
 		close(w->fd);
 	assert_int_equal(weir_bar_close(w->bar), 0);
@@ -255,6 +278,22 @@ static void view_registers(off_t at, char *text)
 		wr_append(text, VIEW_MAX, " %02x", bytes[i]);
 }
 
+static void view_tables(const struct world *w, char *text)
+{
+	const struct weir_hwpt *hwpt;
+
+	wr_append(text, VIEW_MAX, "page tables: in use 0x%x, 0x%x;", fake_table(0, 0),
+		  fake_table(1, 0));
+	wr_list_for_each(hwpt, &w->as->hwpts, link)
+		wr_append(text, VIEW_MAX, " %u made from one, attached %d, %u users, tracking %d;",
+			  hwpt->children, hwpt->attached != NULL, hwpt->table->users,
+			  hwpt->tracking);
+	wr_append(text, VIEW_MAX, " new: %d %d %d %d, faults %d, vIOMMU %d, device %d, events %d, "
+		  "queue %d, lent %d\n", w->hwpt != NULL, w->another != NULL, w->parent != NULL,
+		  w->nested != NULL, w->faults != NULL, w->viommu != NULL, w->vdevice != NULL,
+		  w->events != NULL, w->queue != NULL, w->lent != NULL);
+}
+
 static void view_fake(char *text)
 {
 	const struct fake_device *d = &fake.device;
@@ -301,6 +340,7 @@ static void view(struct world *w, const struct operation *op, char *text)
 	view_device(w->soft, text);
 	view_device(w->dev, text);
 	view_device(w->new_dev, text);
+	view_tables(w, text);
 	wr_append(text, VIEW_MAX, "new: bar %d, memory %d, model %d\n", w->bar != NULL,
 		  w->mem != NULL, w->new_model != NULL);
 	view_fake(text);

@@ -31,6 +31,15 @@ struct world {
 	uint64_t bitmap[WALK_PAGES];
 	int fd;				/* -1: none */
 	int fds[8];			/* of an address space that was handed over */
+	/* page tables by hand, and what is made from them; given back by who has the world */
+	struct weir_hwpt *hwpt, *another, *parent, *nested;
+	struct weir_faultq *faults;
+	struct weir_page_group group;
+	struct weir_viommu *viommu;
+	struct weir_vdevice *vdevice;
+	struct weir_eventq *events;
+	struct weir_hwqueue *queue;
+	void *lent;
 };
 
 /*
@@ -64,7 +73,7 @@ struct operation {
 
 /* By what they are of; the last has no function. */
 extern const struct operation walk_ioas[], walk_device[], walk_model[], walk_bare[],
-			      walk_spapr[];
+			      walk_hwpt[], walk_spapr[];
 
 /* Through each system call with each of the errors, and through each allocation. */
 void walk(const struct operation *op);
