@@ -189,7 +189,8 @@ SLOT_NAMES = {"WEIR_TEST_SLOT_PORT": "0000:00:0a.0",
               "WEIR_TEST_SLOT0": "0000:02:00.0", "WEIR_TEST_SLOT1": "0000:02:00.1"}
 SLOT_SETTLE = {"0000:00:0a.0": "pcieport", "0000:02:00.0": "e1000e", "0000:02:00.1": "e1000e"}
 
-BUILT_PROGRAMS = {"vfio": ("EDU", "PAIR0", "PAIR1", "NVME"), "iommufd": ("EDU", "PAIR0", "PAIR1")}
+BUILT_PROGRAMS = {"vfio": ("EDU", "PAIR0", "PAIR1", "NVME"), "iommufd": ("EDU", "PAIR0", "PAIR1"),
+                  "hwpt": ("EDU", "PAIR0", "PAIR1")}
 # That one device reaches another's memory is each vendor's IOMMU's business, not each table's.
 PEER_PROGRAMS = {**BUILT_PROGRAMS, "handover": ("EDU",), "peer": ("EDU", "SHARED")}
 
@@ -267,7 +268,7 @@ def _selftests():
                  "WEIR_TEST_E1000E": "0000:00:06.0",
                  "WEIR_TEST_IGB": "0000:01:00.0"},
         settle={"0000:00:05.0": "nvme", "0000:00:06.0": "e1000e", "0000:01:00.0": "igb"},
-        programs={},
+        programs={"mock": ()},
         selftests=SELFTESTS,
         command=False,
     )

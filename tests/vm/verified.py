@@ -79,6 +79,11 @@ PROVED = {
         ("An address space goes to another process while its device is in the middle of a "
          "transfer: by a socket, from a process that is killed, to what it executes, and back",
          "guest/handover/*"),
+        ("Page tables made by hand, in front of real DMA: attached, replaced, with a whole group; "
+         "what the machine's IOMMU hasn't got is refused", "guest/hwpt/*"),
+        ("On IOMMUFD's mock devices, through the library: nested tables, PASIDs, dirty tracking, "
+         "page faults, vIOMMUs and what is made from them, in right and wrong orders; and each "
+         "call with each of the kernel's allocations failing", "guest/mock/*"),
         ("A device reads and writes another's memory BAR: the contents, both ways; what is mapped "
          "for one direction is closed for the other", "guest/peer/*"),
         ("The last page that the IOMMU translates works, the next is refused; direction, sizes, "
@@ -145,8 +150,19 @@ NOT_WITNESSED = (
     "**Hardware.** No test has run on a physical IOMMU, device or host, nor with KVM. Times of "
     "mapping haven't been taken either.",
     "**Dirty tracking by hardware**, exact to the page: no IOMMU that QEMU emulates has it. "
-    "weir's use of it is held by its unit tests alone, against a fake kernel; type1 here reports "
-    "every mapped page, which the kernel does without the IOMMU's help.",
+    "weir's use of it is held by IOMMUFD's mock devices, whose pages nobody writes but the test; "
+    "type1 here reports every mapped page, which the kernel does without the IOMMU's help.",
+    "**Nested translation on VT-d and AMD-Vi** (`WEIR_NESTED_VTD_S1`, `WEIR_NESTED_AMD`, "
+    "`WEIR_INVALIDATE_VTD_S1`), on SMMUv3 (`WEIR_NESTED_SMMUV3`, `WEIR_INVALIDATE_SMMUV3`, "
+    "`WEIR_VIOMMU_SMMUV3`, `WEIR_EVENTQ_SMMUV3`), and NVIDIA's CMDQV "
+    "(`WEIR_VIOMMU_TEGRA241_CMDQV`, `WEIR_EVENTQ_TEGRA241_CMDQV`, "
+    "`WEIR_HWQUEUE_TEGRA241_CMDQV`, `WEIR_HW_TEGRA241_CMDQV`): written, their layouts held against "
+    "the kernel's headers; the objects were driven on mock devices alone.",
+    "**Page requests of a device** (PCIe PRI, stalls), and **DMA that carries a PASID**: no device "
+    "that QEMU emulates makes them. The mock devices' requests come one to a group; groups of "
+    "several are held by unit tests.",
+    "**A page table replaced while DMA runs, without a blocked access.** VT-d's driver blocks "
+    "translation for a moment; that what came through was right is what was seen.",
     "**The address of blocked DMA on AMD-Vi and POWER.** QEMU's AMD-Vi logs the address 0, and "
     "names another device for one behind a bridge; POWER's kernel logs nothing. That memory "
     "stayed unchanged was seen on both.",
