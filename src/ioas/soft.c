@@ -77,8 +77,10 @@ static int soft_join(struct wr_domain *d, struct wr_endpoint *ep)
 
 		if (ret == -EEXIST)
 			continue;
-		if (!ret)
+		if (!ret) {
 			__atomic_store_n(&ep->requester, (uint16_t)requester, __ATOMIC_RELAXED);
+			ep->table = &automatic(s)->base;
+		}
 		return ret;
 	}
 	return wr_fail(-ENOSPC, "the software IOMMU has no requester id left");
@@ -270,6 +272,8 @@ move_back:
 			break;
 		wr_vtdss_move(table_of(undo)->pt, m->iova, (uintptr_t)m->vaddr, m->len);
 	}
+	/* Nobody writes to the new address any more. */
+	wr_unit_sync(s->unit);
 	return wr_fail(ret, "no memory to split large pages");
 }
 

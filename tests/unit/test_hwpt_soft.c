@@ -198,8 +198,13 @@ static void dirty_pages_of_all_tables(void **state)
 	assert_int_equal(write_to(r, 0, AT + 2 * r->page, 1), 0);
 	assert_int_equal(weir_ioas_dirty_read(r->as, AT, PAGES * r->page, &bitmap), 3);
 	assert_int_equal(bitmap, 7);
-	assert_int_equal(weir_ioas_dirty_stop(r->as), 0);
+	/* The automatic table tells of what is written by it from now on. */
 	assert_int_equal(weir_hwpt_detach(later, r->dev[0]), 0);
+	assert_int_equal(write_to(r, 0, AT + 3 * r->page, 1), 0);
+	bitmap = 0;
+	assert_int_equal(weir_ioas_dirty_read(r->as, AT, PAGES * r->page, &bitmap), 1);
+	assert_int_equal(bitmap, 8);
+	assert_int_equal(weir_ioas_dirty_stop(r->as), 0);
 	assert_int_equal(weir_hwpt_free(hwpt), 0);
 	assert_int_equal(weir_hwpt_free(later), 0);
 }
