@@ -414,7 +414,8 @@ WEIR_API int weir_ioas_faults(struct weir_ioas *as, struct weir_fault *faults, s
  *            that of the /dev/iommu that was given); or there are page tables made by hand
  *            (weir_hwpt)
  *  -ENODEV   no device is attached
- *  -EBUSY    another address space of the context is attached by "iommufd" or "iommufd-noiommu"
+ *  -EBUSY    another address space of the context is attached by "iommufd" or "iommufd-noiommu",
+ *            or has page tables made by hand; or the context has a fault queue
  *  -EIO      the address space is degraded
  *  -EPERM    it is handed over already
  *  -ENOMEM, -EMFILE, -EDEADLK as weir_ioas_map()

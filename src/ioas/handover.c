@@ -70,6 +70,10 @@ static int check_alone(const struct weir_ioas *as, const struct wr_domain *d)
 			ret = wr_fail(-EBUSY, "group %d is attached to another address space of "
 				      "this context, which has one /dev/iommu for all: close its "
 				      "devices, or use a context for each", group->number);
+	if (!ret && iommu->iommufd_users > 1u + iommu->iommufd_given)
+		ret = wr_fail(-EBUSY, "the context's one /dev/iommu has fault queues, or page "
+			      "tables made by hand of another address space, which would go along: "
+			      "free them first");
 	pthread_mutex_unlock(&iommu->lock);
 	return ret;
 }

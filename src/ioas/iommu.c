@@ -94,6 +94,7 @@ static int use_given(struct weir_iommu *iommu, int fd)
 		return wr_fail(-EINVAL, "weir_iommu_opts.iommufd isn't for \"compat\", which needs "
 			       "a %s for each address space", WR_IOMMUFD_NODE);
 	ret = use_iommufd(iommu, fd, iommu->accounting);
+	iommu->iommufd_given = !ret;
 	return ret ? wr_fail_in(ret, "weir_iommu_opts.iommufd") : 0;
 }
 

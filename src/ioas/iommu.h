@@ -36,7 +36,8 @@ struct weir_iommu {
 	struct wr_list groups;			/* IOMMU groups of its devices */
 	int iommufd;				/* /dev/iommu, opened while it is needed; -1 */
 	enum wr_memlock memlock;		/* how that counts what is pinned */
-	unsigned int iommufd_users;		/* domains; and one if the caller gave it */
+	unsigned int iommufd_users;		/* domains, queues; one if it is the caller's */
+	bool iommufd_given;			/* it is the caller's */
 };
 
 /* Hold an IOMMU group, which devices share. Let it go with _put. */

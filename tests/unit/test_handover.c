@@ -310,6 +310,8 @@ static void one_address_space_of_a_context_goes(void **state)
 	struct weir_iommu *iommu;
 	struct weir_device *second, *third;
 	struct weir_ioas *one, *other, *space;
+	struct weir_faultq *queue;
+	struct weir_hwpt *hwpt;
 
 	(void)state;
 	assert_int_equal(weir_iommu_open(NULL, &iommu), 0);
@@ -323,7 +325,15 @@ static void one_address_space_of_a_context_goes(void **state)
 	assert_int_equal(weir_ioas_import(iommu, fds, (size_t)n_fds, &space), -EBUSY);
 	assert_says("a /dev/iommu of its own");
 	assert_int_equal(weir_ioas_keep(as), 0);
+	/* A page table holds the other one without a device. */
+	assert_int_equal(weir_hwpt_alloc(other, third, NULL, &hwpt), 0);
 	assert_int_equal(weir_device_close(third), 0);
+	assert_int_equal(weir_ioas_export(one, fds, FDS), -EBUSY);
+	assert_says("made by hand of another address space");
+	assert_int_equal(weir_hwpt_free(hwpt), 0);
+	assert_int_equal(weir_faultq_open(iommu, &queue), 0);
+	assert_int_equal(weir_ioas_export(one, fds, FDS), -EBUSY);
+	assert_int_equal(weir_faultq_close(queue), 0);
 	/* Afterwards the context has nothing of IOMMUFD until the address space is closed. */
 	assert_int_equal(weir_ioas_export(one, fds, FDS), 3);
 	fake.groups[2].open_error = -EACCES;
