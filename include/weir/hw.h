@@ -64,7 +64,7 @@ struct weir_hw_info {
 	bool pasid_exec;	/**< a request with a PASID can be for execution */
 	bool pasid_priv;	/**< a request with a PASID can be privileged */
 	bool dirty;		/**< page tables can track what is written */
-	bool ats;		/**< the device may keep translations (PCIe ATS) */
+	bool ats;		/**< nothing says that it can't keep translations (PCIe ATS) */
 	uint32_t len;		/**< bytes that the kernel has of its make's; see @u */
 	union {
 		struct weir_hw_vtd vtd;
