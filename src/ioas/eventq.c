@@ -139,7 +139,7 @@ int weir_eventq_read(struct weir_eventq *queue, int timeout, void *event, uint64
 
 /* ---- SMMUv3 ---- */
 
-/* Arm SMMUv3 specification, 7.3: those that the kernel passes on (arm_smmu_evtq_thread()). */
+/* Arm SMMUv3 specification, 7.3: those that the kernel passes on (arm_smmu_handle_event()). */
 static const struct {
 	unsigned int type;
 	bool access;			/* it has an address, and what was done there */
@@ -149,7 +149,6 @@ static const struct {
 	{ 0x06, false, "F_STREAM_DISABLED: without a PASID the entry allows nothing (S1DSS)" },
 	{ 0x08, false, "C_BAD_SUBSTREAMID: no such PASID" },
 	{ 0x0a, false, "C_BAD_CD: the context descriptor can't be so" },
-	{ 0x0b, true, "F_WALK_EABT: the page table can't be read" },
 	{ 0x10, true, "F_TRANSLATION: nothing is mapped there" },
 	{ 0x11, true, "F_ADDR_SIZE: an address is too wide" },
 	{ 0x12, true, "F_ACCESS: the access flag isn't set" },

@@ -15,6 +15,7 @@
 
 #define FAULTS_FIRST	64
 #define FAULTS_MOST	65536		/* in one group: more than any device keeps up */
+#define NO_DEVICE	0		/* is no number of the kernel's (iommufd_ctx's objects) */
 
 /* A device that a page table with this queue is attached to, once for each of these. */
 struct user {
@@ -192,6 +193,10 @@ void wr_faultq_remove(struct weir_faultq *queue, struct wr_endpoint *ep)
 	*at = user->next;
 	for (at = &queue->users; *at && (*at)->ep != ep;)
 		at = &(*at)->next;
+	/* Its number can be another device's next. */
+	for (size_t i = queue->at; !*at && i < queue->n; i++)
+		if (queue->faults[i].dev_id == ep->devid)
+			queue->faults[i].dev_id = NO_DEVICE;
 	while (!*at && *w) {
 		struct waiting *gone = *w;
 
@@ -211,7 +216,6 @@ void wr_faultq_remove(struct weir_faultq *queue, struct wr_endpoint *ep)
 /* A cookie that comes again was free: the group that had it has been answered, by a detach. */
 static void forget_answered(struct weir_faultq *q)
 {
-	pthread_mutex_lock(&q->lock);
 	for (size_t i = 0; i < q->n; i++) {
 		for (struct waiting **at = &q->waiting; *at;) {
 			struct waiting *w = *at;
@@ -224,19 +228,36 @@ static void forget_answered(struct weir_faultq *q)
 			free(w);
 		}
 	}
-	pthread_mutex_unlock(&q->lock);
 }
 
-/* Read from the kernel what it has, whole groups: 1, or 0 for none in that time. */
-static int fill(struct weir_faultq *q, int timeout)
+/*
+ * Cookies are given by read(): no answer may come between that and what it says of the older ones.
+ * Returns as read().
+ */
+static ssize_t read_groups(struct weir_faultq *q)
 {
 	const size_t size = sizeof(*q->faults);
 	ssize_t ret;
 
-	for (;;) {
-		ret = wr_iommufd_read(q->fd, q->faults, q->room * size, timeout);
-		if (ret != -EINVAL)
-			break;
+	pthread_mutex_lock(&q->lock);
+	ret = wr_sys->read(q->fd, q->faults, q->room * size);
+	if (ret > 0 && !((size_t)ret % size) && (size_t)ret <= q->room * size) {
+		q->n = (size_t)ret / size;
+		q->at = 0;
+		forget_answered(q);
+	}
+	pthread_mutex_unlock(&q->lock);
+	return ret;
+}
+
+/* Read from the kernel what it has, whole groups: 1, or 0 for none until then. */
+static int fill(struct weir_faultq *q, int64_t end)
+{
+	ssize_t ret = wr_iommufd_wait(q->fd, end);
+
+	if (ret > 0)
+		ret = read_groups(q);
+	while (ret == -EINVAL) {
 		/* The first group is larger. */
 		if (q->room >= FAULTS_MOST)
 			return wr_fail(-EIO, "a device asks for more than %d pages in one group",
@@ -244,16 +265,14 @@ static int fill(struct weir_faultq *q, int timeout)
 		ret = grow(q);
 		if (ret)
 			return (int)ret;
+		ret = read_groups(q);
 	}
 	if (ret < 0)
 		return wr_fail((int)ret, "reading page faults: %s", strerror((int)-ret));
-	if ((size_t)ret % size || (size_t)ret > q->room * size)
+	if (ret && q->at == q->n)
 		return wr_fail(-EIO, "%zd bytes of page faults were read, and each has %zu", ret,
-			       size);
-	q->n = (size_t)ret / size;
-	q->at = 0;
-	forget_answered(q);
-	return q->n > 0;
+			       sizeof(*q->faults));
+	return ret > 0;
 }
 
 static struct wr_endpoint *find_device(const struct weir_faultq *q, uint32_t devid)
@@ -324,24 +343,26 @@ static int take(struct weir_faultq *q, struct weir_page_group *group)
 		q->waiting = w;
 		tell(q, ep, w->id, n, group);
 	}
+	q->at += n;
 	pthread_mutex_unlock(&q->lock);
 	if (!ep)
 		free(w);
-	q->at += n;
 	return ep != NULL;
 }
 
 int weir_faultq_read(struct weir_faultq *queue, int timeout, struct weir_page_group *group)
 {
 	int ret = wr_check_process(queue->iommu->process);
+	const int64_t end = wr_iommufd_end(timeout);
 
+	/* Another reader may be faster, and a group be of a device that has been detached. */
 	while (!ret) {
 		if (queue->at == queue->n) {
-			ret = fill(queue, timeout);
-			if (ret <= 0)
+			ret = fill(queue, end);
+			if (ret < 0 || (!ret && wr_now_ms() >= end))
 				return ret;
 		}
-		ret = take(queue, group);
+		ret = queue->at == queue->n ? 0 : take(queue, group);
 	}
 	return ret;
 }

@@ -329,23 +329,29 @@ int wr_iommufd_hwqueue_alloc(int fd, uint32_t viommu, uint32_t type, uint32_t in
 /* ---- reading queues ---- */
 
 /* Another thread can be faster, and the kernel can take back what it had: then it isn't there. */
+int64_t wr_iommufd_end(int timeout)
+{
+	return timeout < 0 ? INT64_MAX : wr_now_ms() + timeout;
+}
+
+int wr_iommufd_wait(int fd, int64_t end)
+{
+	int64_t left = end == INT64_MAX ? -1 : end - wr_now_ms();
+
+	return wr_sys->poll(fd, left < 0 && end != INT64_MAX ? 0 : (int)left);
+}
+
 ssize_t wr_iommufd_read(int fd, void *buf, size_t len, int timeout)
 {
-	int64_t end = wr_now_ms() + timeout;
+	int64_t end = wr_iommufd_end(timeout);
+	ssize_t ret;
 
-	for (;;) {
-		ssize_t ret = wr_sys->poll(fd, timeout);
-
+	do {
+		ret = wr_iommufd_wait(fd, end);
 		if (ret > 0)
 			ret = wr_sys->read(fd, buf, len);
 		else
 			return ret;
-		if (ret || !timeout)
-			return ret;
-		if (timeout > 0) {
-			int64_t left = end - wr_now_ms();
-
-			timeout = left > 0 ? (int)left : 0;
-		}
-	}
+	} while (!ret && wr_now_ms() < end);
+	return ret;
 }

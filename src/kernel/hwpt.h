@@ -54,8 +54,14 @@ int wr_iommufd_eventq_alloc(int fd, uint32_t viommu, uint32_t type, uint32_t dep
 			    uint32_t *queue, int *queue_fd);
 
 /*
- * Read from one of those fds what is there, within @timeout milliseconds (negative: without end): 0
- * for nothing, or -errno, -EINVAL when the first doesn't fit. No message.
+ * Wait until one of those fds can be read, which never blocks: 1, 0 when the end of @timeout
+ * milliseconds (negative: there is none) came before, or -errno. No message.
+ */
+int64_t wr_iommufd_end(int timeout);
+int wr_iommufd_wait(int fd, int64_t end);
+
+/*
+ * And read what is there: 0 for nothing, or -errno, -EINVAL when the first doesn't fit. No message.
  */
 ssize_t wr_iommufd_read(int fd, void *buf, size_t len, int timeout);
 
