@@ -90,10 +90,11 @@ CONFIGS = [
            ['headers']),
 ]
 
-# QEMU's emulation of user space doesn't tell what isn't memory.
-CONFIGS += [Config(name, f'build-{name}', target.compiler, '', [ALL, '-Dwerror=true'], UNIT,
-                   slow=8, env={'WEIR_TEST_BLIND': '1'}, target=target)
-            for name, target in cross.TARGETS.items()]
+# Early, since machines wait for them. QEMU's emulation of user space doesn't tell what isn't
+# memory.
+CONFIGS[1:1] = [Config(name, f'build-{name}', target.compiler, '', [ALL, '-Dwerror=true'], UNIT,
+                       slow=8, env={'WEIR_TEST_BLIND': '1'}, target=target)
+                for name, target in cross.TARGETS.items()]
 
 # These run what the gcc part has built. What valgrind calls definitely lost is an error, what is
 # reachable still isn't: children that tests fork leave it behind. And so they do what it calls
