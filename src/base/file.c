@@ -27,18 +27,13 @@ static int read_all(int fd, char *buf, size_t size)
 	}
 }
 
-int wr_read_text(const char *path, char *buf, size_t size)
+int wr_read_fd_text(int fd, char *buf, size_t size)
 {
-	int fd, len;
+	int len;
 
 	if (!size || size > INT_MAX)
 		return -EINVAL;
-	/* Not blocking: in a captured tree anything may lie here, a FIFO too. */
-	fd = wr_sys->open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return fd;
 	len = read_all(fd, buf, size);
-	wr_close(fd);
 	if (len < 0)
 		return len;
 	if (len && buf[len - 1] == '\n')
@@ -47,20 +42,31 @@ int wr_read_text(const char *path, char *buf, size_t size)
 	return strlen(buf) == (size_t)len ? len : -EINVAL;
 }
 
-int wr_read_u64(const char *path, uint64_t *value)
+int wr_read_text(const char *path, char *buf, size_t size)
 {
-	char text[32], *end;
-	unsigned long long number;
-	bool hex;
-	int len = wr_read_text(path, text, sizeof(text));
+	int fd, len;
 
-	if (len < 0)
-		return len;
+	/* Not blocking: in a captured tree anything may lie here, a FIFO too. */
+	fd = wr_sys->open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return fd;
+	len = wr_read_fd_text(fd, buf, size);
+	wr_close(fd);
+	return len;
+}
+
+int wr_parse_u64(const char *text, uint64_t *value)
+{
+	size_t len = strlen(text);
+	unsigned long long number;
+	char *end;
+	bool hex;
+
 	/* strtoull() alone would take blanks, a sign, and octal. */
 	hex = text[0] == '0' && text[1] == 'x';
 	if (!strlen(text + (hex ? 2 : 0)) ||
 	    strspn(text + (hex ? 2 : 0), hex ? "0123456789abcdefABCDEF" : "0123456789") !=
-	    (size_t)len - (hex ? 2 : 0))
+	    len - (hex ? 2 : 0))
 		return -EINVAL;
 	errno = 0;
 	number = strtoull(text, &end, hex ? 16 : 10);
@@ -68,4 +74,12 @@ int wr_read_u64(const char *path, uint64_t *value)
 		return -ERANGE;
 	*value = number;
 	return 0;
+}
+
+int wr_read_u64(const char *path, uint64_t *value)
+{
+	char text[WR_U64_TEXT];
+	int len = wr_read_text(path, text, sizeof(text));
+
+	return len < 0 ? len : wr_parse_u64(text, value);
 }

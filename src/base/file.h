@@ -14,10 +14,17 @@
  */
 WR_PRIVATE int wr_read_text(const char *path, char *buf, size_t size);
 
+/* The same of what is open already, from its beginning. */
+WR_PRIVATE int wr_read_fd_text(int fd, char *buf, size_t size);
+
 /*
  * Read a number ("0x1234" or "12"). Returns 0, or -errno as wr_read_text(), -EINVAL for anything
  * but one number, -ERANGE.
  */
 WR_PRIVATE int wr_read_u64(const char *path, uint64_t *value);
+
+/* The same of text, which has room in as many bytes if it is one. */
+#define WR_U64_TEXT 32
+WR_PRIVATE int wr_parse_u64(const char *text, uint64_t *value);
 
 #endif
