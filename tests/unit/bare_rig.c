@@ -8,17 +8,12 @@
 
 #include "base/sys.h"
 #include "bare_rig.h"
+#include "says.h"
 
 struct weir_iommu *iommu;
 struct weir_ioas *as;
 struct weir_device *dev;
 size_t page;
-
-void assert_says(const char *part)
-{
-	if (!strstr(weir_errmsg(), part))
-		fail_msg("\"%s\" doesn't say \"%s\"\n", weir_errmsg(), part);
-}
 
 void open_context(const char *interface, bool unsafe)
 {

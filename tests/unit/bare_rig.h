@@ -6,6 +6,7 @@
 #include <weir/weir.h>
 
 #include "fake_noiommu.h"
+#include "says.h"
 
 #define BARE	"0000:01:00.0"		/* in group 10 */
 #define WITH	"0000:02:00.0"		/* behind an IOMMU */
@@ -33,7 +34,6 @@ int map(void *vaddr, size_t len, bool scattered, weir_iova *iova);
 /* Huge pages, each 4 MiB below the one before it, the first at 512 MiB. */
 char *descending(size_t n);
 
-void assert_says(const char *part);
 void assert_wont_open(int err, const char *part);
 
 /* From opening to closing, with each call failing in turn: nothing is ever left. */

@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "fake_sysfs.h"
+#include "says.h"
 #include "tree.h"
 
 #define NVME "0000:01:00.0"
@@ -59,12 +60,6 @@ static inline int bind_with(const struct weir_host_bind_opts *opts, const char *
 static inline int release_all(void)
 {
 	return weir_host_release(fake_sysfs->root, NULL, 0, NULL);
-}
-
-static inline void assert_says(const char *part)
-{
-	if (!strstr(weir_errmsg(), part))
-		fail_msg("\"%s\" doesn't say \"%s\"", weir_errmsg(), part);
 }
 
 static inline bool is_there(const char *name)

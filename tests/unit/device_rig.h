@@ -23,6 +23,7 @@
 
 #include "base/sys.h"
 #include "fake_vfio.h"
+#include "says.h"
 
 #define NAME		"0000:01:00.0"
 #define BAR0_SIZE	0x40000
@@ -45,12 +46,6 @@ static int count_fds(void)
 		n++;
 	closedir(dir);
 	return n;
-}
-
-static inline void assert_says(const char *part)
-{
-	if (!strstr(weir_errmsg(), part))
-		fail_msg("\"%s\" doesn't say \"%s\"\n", weir_errmsg(), part);
 }
 
 /* What is in the device's little-endian registers, past the library. */

@@ -10,6 +10,7 @@
 #include "base/sys.h"
 #include "ioas/iommu.h"
 #include "rig.h"
+#include "says.h"
 
 size_t page;
 
@@ -122,12 +123,6 @@ struct weir_ioas_caps caps_of(struct rig *rig)
 
 	assert_int_equal(weir_ioas_caps(rig->as, &caps), 0);
 	return caps;
-}
-
-void assert_says(const char *part)
-{
-	if (!strstr(weir_errmsg(), part))
-		fail_msg("\"%s\" doesn't say \"%s\"\n", weir_errmsg(), part);
 }
 
 int soft_reaches(struct rig *rig, weir_iova iova)

@@ -7,6 +7,7 @@
 
 #include "fake_vfio.h"
 #include "ioas/ioas.h"
+#include "says.h"
 
 #define PAGES 16
 
@@ -38,8 +39,5 @@ int soft_reaches(struct rig *rig, weir_iova iova);
 int map_at(struct rig *rig, weir_iova iova, void *vaddr, size_t len);
 bool is_mapped(struct rig *rig, weir_iova iova);
 struct weir_ioas_caps caps_of(struct rig *rig);
-
-/* This thread's last message has @part in it. */
-void assert_says(const char *part);
 
 #endif

@@ -15,6 +15,8 @@
 
 #include <weir/weir.h>
 
+#include "says.h"
+
 #define BAR_SIZE 0x100
 
 /* A device that is memory, little-endian, and notes what it is asked. */
@@ -98,12 +100,6 @@ static int teardown(void **state)
 	assert_int_equal(weir_model_destroy(rig->model), 0);
 	free(rig);
 	return 0;
-}
-
-static void assert_says(const char *part)
-{
-	if (!strstr(weir_errmsg(), part))
-		fail_msg("\"%s\" doesn't say \"%s\"\n", weir_errmsg(), part);
 }
 
 /* ---- opening and closing ---- */

@@ -17,6 +17,7 @@
 #include <weir/weir.h>
 
 #include "base/sys.h"
+#include "says.h"
 
 #define HUGE (2ul << 20)
 #define GIGA (1ul << 30)
@@ -51,12 +52,6 @@ static int teardown(void **state)
 	assert_int_equal(weir_iommu_close(rig->iommu), 0);
 	free(rig->memory);
 	return 0;
-}
-
-static void assert_says(const char *part)
-{
-	if (!strstr(weir_errmsg(), part))
-		fail_msg("\"%s\" doesn't say \"%s\"\n", weir_errmsg(), part);
 }
 
 /* The same with numbers in it, which depend on the system's page size. */

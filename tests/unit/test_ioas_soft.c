@@ -16,6 +16,8 @@
 
 #include <weir/weir.h>
 
+#include "says.h"
+
 #define PAGES 256
 #define READ_BLOCKED 6		/* of VT-d's fault reasons */
 #define WRITE_BLOCKED 5
@@ -109,12 +111,6 @@ static int teardown(void **state)
 	assert_int_equal(weir_model_destroy(rig->model), 0);
 	free(rig->memory);
 	return 0;
-}
-
-static void assert_says(const char *part)
-{
-	if (!strstr(weir_errmsg(), part))
-		fail_msg("\"%s\" doesn't say \"%s\"\n", weir_errmsg(), part);
 }
 
 static int map_at(struct weir_ioas *as, weir_iova iova, void *vaddr, size_t len,

@@ -20,6 +20,7 @@
 #include "kernel/container.h"
 #include "kernel/group.h"
 #include "kernel/vdev.h"
+#include "says.h"
 
 #define ADDR "0000:01:00.0"
 #define TOKEN "00112233-4455-6677-8899-aabbccddeeff"
@@ -55,12 +56,6 @@ static int teardown(void **state)
 	assert_int_equal(fake.open_fds, 0);
 	fake_stop();
 	return 0;
-}
-
-static void assert_says(const char *part)
-{
-	if (!strstr(weir_errmsg(), part))
-		fail_msg("\"%s\" doesn't say \"%s\"\n", weir_errmsg(), part);
 }
 
 /* ---- groups ---- */

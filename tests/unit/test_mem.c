@@ -26,6 +26,7 @@
 
 #include "base/sys.h"
 #include "mem/pages.h"
+#include "says.h"
 #include "tree.h"
 
 #define MIB (1ul << 20)
@@ -237,12 +238,6 @@ static int teardown(void **state)
 	tree_free(sys.root);
 	assert_int_equal(sys.fds, 0);
 	return 0;
-}
-
-static void assert_says(const char *part)
-{
-	if (!strstr(weir_errmsg(), part))
-		fail_msg("\"%s\" doesn't say \"%s\"\n", weir_errmsg(), part);
 }
 
 /* That it fails so, with nothing left of it. */
