@@ -9,22 +9,22 @@
 #include "base/file.h"
 #include "base/sys.h"
 
-/* Read what fits into @size bytes; more than that is -EOVERFLOW. */
-static int read_all(int fd, char *buf, size_t size)
+int wr_read_fd(int fd, void *buf, size_t size)
 {
 	size_t len = 0;
-	ssize_t ret;
 
-	for (;;) {
-		ret = wr_sys->pread(fd, buf + len, size - len, (off_t)len);
+	while (len < size) {
+		ssize_t ret = wr_sys->pread(fd, (char *)buf + len, size - len, (off_t)len);
+
 		if (ret == -EINTR)
 			continue;
-		if (ret <= 0)
-			return ret < 0 ? (int)ret : (int)len;
+		if (ret < 0)
+			return (int)ret;
+		if (!ret)
+			break;
 		len += (size_t)ret;
-		if (len == size)
-			return -EOVERFLOW;
 	}
+	return (int)len;
 }
 
 int wr_read_fd_text(int fd, char *buf, size_t size)
@@ -33,9 +33,11 @@ int wr_read_fd_text(int fd, char *buf, size_t size)
 
 	if (!size || size > INT_MAX)
 		return -EINVAL;
-	len = read_all(fd, buf, size);
+	len = wr_read_fd(fd, buf, size);
 	if (len < 0)
 		return len;
+	if ((size_t)len == size)
+		return -EOVERFLOW;
 	if (len && buf[len - 1] == '\n')
 		len--;
 	buf[len] = '\0';

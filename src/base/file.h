@@ -8,6 +8,10 @@
 
 #include "base/err.h"
 
+/* Read what is open already from its beginning, at most @size bytes. Returns the bytes read, or
+ * -errno. */
+WR_PRIVATE int wr_read_fd(int fd, void *buf, size_t size);
+
 /*
  * Read a file's text without its newline. Returns its length, or -errno: -EOVERFLOW when it
  * doesn't fit with its NUL, -EINVAL when it isn't text.

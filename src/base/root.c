@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,46 +32,76 @@ static int where(int fd, char place[PATH_MAX])
 
 	fd_path(path, fd);
 	len = readlink(path, place, PATH_MAX);
+	/* It is open, so it must be /proc that isn't there. */
 	if (len < 0)
-		return -errno;
+		return errno == ENOENT ? -ENOSYS : -errno;
 	if (len == PATH_MAX)
 		return -ENAMETOOLONG;
 	place[len] = '\0';
-	return (int)len;
+	return 0;
 }
 
-static int is_inside(int base, int fd)
+static int is_inside(const char *outer, int fd)
 {
-	char outer[PATH_MAX], inner[PATH_MAX];
-	int len = where(base, outer), ret;
+	size_t len = strlen(outer);
+	char inner[PATH_MAX];
+	int ret = where(fd, inner);
 
-	if (len < 0)
-		return len;
-	ret = where(fd, inner);
 	if (ret < 0)
 		return ret;
 	if (!strcmp(outer, "/"))
 		return 0;
-	return !strncmp(inner, outer, (size_t)len) && (!inner[len] || inner[len] == '/') ? 0 :
-	       -EXDEV;
+	return !strncmp(inner, outer, len) && (!inner[len] || inner[len] == '/') ? 0 : -EXDEV;
+}
+
+/* The root itself, and where it lies. */
+static int open_base(const char *root, char place[PATH_MAX])
+{
+	int base = wr_sys->open(root, O_PATH | O_DIRECTORY), ret;
+
+	if (base < 0)
+		return base;
+	ret = where(base, place);
+	if (ret < 0) {
+		wr_close(base);
+		return ret;
+	}
+	return base;
 }
 
 /* A handle of what lies below another root, which can't be read yet. */
-static int find(const char *root, const char *path, int flags)
+static int find_in(int base, const char *place, const char *path, int flags)
 {
-	int base, fd, ret;
+	int fd, ret;
 
-	base = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (base < 0)
-		return -errno;
 	while (*path == '/')
 		path++;
-	fd = openat(base, *path ? path : ".", O_PATH | O_CLOEXEC | flags);
-	ret = fd < 0 ? -errno : is_inside(base, fd);
-	close(base);
-	if (ret < 0 && fd >= 0)
-		close(fd);
-	return ret < 0 ? ret : fd;
+	fd = wr_sys->openat(base, *path ? path : ".", O_PATH | flags);
+	if (fd < 0)
+		return fd;
+	ret = is_inside(place, fd);
+	if (ret < 0) {
+		wr_close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+static int find(const char *root, const char *path, int flags)
+{
+	char place[PATH_MAX];
+	int base = open_base(root, place), fd;
+
+	if (base < 0)
+		return base;
+	fd = find_in(base, place, path, flags);
+	wr_close(base);
+	return fd;
+}
+
+static int is_readable(mode_t mode)
+{
+	return S_ISREG(mode) || S_ISDIR(mode) ? 0 : S_ISLNK(mode) ? -ELOOP : -EINVAL;
 }
 
 static int reopen(int fd, int flags)
@@ -81,11 +112,11 @@ static int reopen(int fd, int flags)
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-		return -EINVAL;
+	ret = is_readable(st.st_mode);
+	if (ret < 0)
+		return ret;
 	fd_path(path, fd);
-	ret = open(path, O_RDONLY | O_CLOEXEC | flags);
-	return ret < 0 ? -errno : ret;
+	return wr_sys->open(path, O_RDONLY | flags);
 }
 
 int wr_root_open(const char *root, const char *path, int flags)
@@ -98,7 +129,7 @@ int wr_root_open(const char *root, const char *path, int flags)
 	if (fd < 0)
 		return fd;
 	ret = reopen(fd, flags);
-	close(fd);
+	wr_close(fd);
 	return ret;
 }
 
@@ -121,6 +152,17 @@ int wr_root_u64(const char *root, const char *path, uint64_t *value)
 	return ret < 0 ? ret : wr_parse_u64(text, value);
 }
 
+/* What readlink() stored, as text. */
+static int end_link(ssize_t len, char *buf, size_t size)
+{
+	if (len < 0)
+		return (int)len;
+	if ((size_t)len == size)
+		return -ENAMETOOLONG;
+	buf[len] = '\0';
+	return (int)len;
+}
+
 int wr_root_link(const char *root, const char *path, char *buf, size_t size)
 {
 	ssize_t len;
@@ -128,23 +170,15 @@ int wr_root_link(const char *root, const char *path, char *buf, size_t size)
 
 	if (!size)
 		return -EINVAL;
-	if (!*root) {
-		len = wr_sys->readlink(path, buf, size);
-	} else {
-		fd = find(root, path, O_NOFOLLOW);
-		if (fd < 0)
-			return fd;
-		len = readlinkat(fd, "", buf, size);
-		/* ENOENT: it is no link. */
-		len = len < 0 ? errno == ENOENT ? -EINVAL : -errno : len;
-		close(fd);
-	}
-	if (len < 0)
-		return (int)len;
-	if ((size_t)len == size)
-		return -ENAMETOOLONG;
-	buf[len] = '\0';
-	return (int)len;
+	if (!*root)
+		return end_link(wr_sys->readlink(path, buf, size), buf, size);
+	fd = find(root, path, O_NOFOLLOW);
+	if (fd < 0)
+		return fd;
+	len = wr_sys->readlinkat(fd, "", buf, size);
+	wr_close(fd);
+	/* ENOENT: it is no link. */
+	return end_link(len == -ENOENT ? -EINVAL : len, buf, size);
 }
 
 bool wr_root_has(const char *root, const char *path)
@@ -154,8 +188,124 @@ bool wr_root_has(const char *root, const char *path)
 	if (!*root)
 		return !wr_sys->access(path);
 	fd = find(root, path, 0);
+	wr_close(fd);
+	return fd >= 0;
+}
+
+static int list(int fd, DIR **dir)
+{
 	if (fd < 0)
-		return false;
-	close(fd);
-	return true;
+		return fd;
+	*dir = fdopendir(fd);
+	if (!*dir) {
+		wr_close(fd);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int wr_root_dir(const char *root, const char *path, DIR **dir)
+{
+	return list(wr_root_open(root, path, O_DIRECTORY), dir);
+}
+
+int wr_folder_open(const char *root, const char *path, struct wr_folder *folder)
+{
+	char place[PATH_MAX];
+	int base;
+
+	folder->root = NULL;
+	if (!*root) {
+		folder->fd = wr_sys->open(path, O_PATH | O_DIRECTORY);
+		return folder->fd < 0 ? folder->fd : 0;
+	}
+	base = open_base(root, place);
+	if (base < 0)
+		return base;
+	folder->fd = find_in(base, place, path, O_DIRECTORY);
+	wr_close(base);
+	if (folder->fd < 0)
+		return folder->fd;
+	folder->root = strdup(place);
+	if (!folder->root) {
+		wr_close(folder->fd);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void wr_folder_close(struct wr_folder *folder)
+{
+	wr_close(folder->fd);
+	free((char *)folder->root);
+}
+
+int wr_folder_enter(const struct wr_folder *folder, const char *path, struct wr_folder *sub)
+{
+	sub->root = folder->root;
+	/* What isn't reached by a link lies inside. */
+	if (!strchr(path, '/') && strcmp(path, "..")) {
+		sub->fd = wr_sys->openat(folder->fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+		if (sub->fd != -ENOTDIR)
+			return sub->fd < 0 ? sub->fd : 0;
+	}
+	sub->fd = folder->root ? find_in(folder->fd, folder->root, path, O_DIRECTORY) :
+		  wr_sys->openat(folder->fd, path, O_PATH | O_DIRECTORY);
+	return sub->fd < 0 ? sub->fd : 0;
+}
+
+void wr_folder_leave(struct wr_folder *sub)
+{
+	wr_close(sub->fd);
+}
+
+int wr_folder_file(const struct wr_folder *folder, const char *name)
+{
+	struct stat st;
+	int ret;
+
+	if (folder->root) {
+		if (fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return -errno;
+		ret = is_readable(st.st_mode);
+		if (ret < 0)
+			return ret;
+	}
+	return wr_sys->openat(folder->fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+}
+
+int wr_folder_text(const struct wr_folder *folder, const char *name, char *buf, size_t size)
+{
+	int fd = wr_folder_file(folder, name), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = wr_read_fd_text(fd, buf, size);
+	wr_close(fd);
+	return ret;
+}
+
+int wr_folder_u64(const struct wr_folder *folder, const char *name, uint64_t *value)
+{
+	char text[WR_U64_TEXT];
+	int ret = wr_folder_text(folder, name, text, sizeof(text));
+
+	return ret < 0 ? ret : wr_parse_u64(text, value);
+}
+
+int wr_folder_link(const struct wr_folder *folder, const char *name, char *buf, size_t size)
+{
+	if (!size)
+		return -EINVAL;
+	return end_link(wr_sys->readlinkat(folder->fd, name, buf, size), buf, size);
+}
+
+bool wr_folder_has(const struct wr_folder *folder, const char *name)
+{
+	return !faccessat(folder->fd, name, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
+int wr_folder_dir(const struct wr_folder *folder, DIR **dir)
+{
+	return list(wr_sys->openat(folder->fd, ".", O_RDONLY | O_DIRECTORY), dir);
 }

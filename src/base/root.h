@@ -9,6 +9,7 @@
 #ifndef WR_BASE_ROOT_H
 #define WR_BASE_ROOT_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,5 +28,38 @@ WR_PRIVATE int wr_root_link(const char *root, const char *path, char *buf, size_
 
 /* Whether there is such a path. */
 WR_PRIVATE bool wr_root_has(const char *root, const char *path);
+
+/* A folder's entries, to be closed with closedir(). Returns 0, or -errno. */
+WR_PRIVATE int wr_root_dir(const char *root, const char *path, DIR **dir);
+
+/*
+ * A folder kept open, for who reads much in it: then a file costs a few short calls, however long
+ * its path is.
+ */
+struct wr_folder {
+	int fd;
+	const char *root;	/* where the root really lies, NULL for this machine */
+};
+
+/* Returns 0, or -errno. */
+WR_PRIVATE int wr_folder_open(const char *root, const char *path, struct wr_folder *folder);
+WR_PRIVATE void wr_folder_close(struct wr_folder *folder);
+
+/*
+ * A folder by its path from @folder, which is to be closed after it. Returns 0, or -errno.
+ */
+WR_PRIVATE int wr_folder_enter(const struct wr_folder *folder, const char *path,
+			       struct wr_folder *sub);
+WR_PRIVATE void wr_folder_leave(struct wr_folder *sub);
+
+/* As wr_root_open() and so on, but @name is an entry of the folder and no link: -ELOOP. */
+WR_PRIVATE int wr_folder_file(const struct wr_folder *folder, const char *name);
+WR_PRIVATE int wr_folder_text(const struct wr_folder *folder, const char *name, char *buf,
+			      size_t size);
+WR_PRIVATE int wr_folder_u64(const struct wr_folder *folder, const char *name, uint64_t *value);
+WR_PRIVATE int wr_folder_link(const struct wr_folder *folder, const char *name, char *buf,
+			      size_t size);
+WR_PRIVATE bool wr_folder_has(const struct wr_folder *folder, const char *name);
+WR_PRIVATE int wr_folder_dir(const struct wr_folder *folder, DIR **dir);
 
 #endif

@@ -34,6 +34,13 @@ static int sys_open(const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+static int sys_openat(int folder, const char *path, int flags)
+{
+	int fd = openat(folder, path, flags | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
 static int sys_close(int fd)
 {
 	return close(fd) < 0 ? -errno : 0;
@@ -54,6 +61,13 @@ static int sys_access(const char *path)
 static ssize_t sys_readlink(const char *path, char *buf, size_t size)
 {
 	ssize_t ret = readlink(path, buf, size);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static ssize_t sys_readlinkat(int folder, const char *path, char *buf, size_t size)
+{
+	ssize_t ret = readlinkat(folder, path, buf, size);
 
 	return ret < 0 ? -errno : ret;
 }
@@ -249,10 +263,12 @@ static int sys_uring_register(int fd, unsigned int opcode, void *arg, unsigned i
 const struct wr_sys wr_sys_kernel = {
 	.power = sys_power,
 	.open = sys_open,
+	.openat = sys_openat,
 	.close = sys_close,
 	.dup = sys_dup,
 	.access = sys_access,
 	.readlink = sys_readlink,
+	.readlinkat = sys_readlinkat,
 	.find = sys_find,
 	.char_device = sys_char_device,
 	.ioctl = sys_ioctl,

@@ -22,12 +22,14 @@ struct wr_sys {
 	bool (*power)(void);
 	/* Always adds O_CLOEXEC. */
 	int (*open)(const char *path, int flags);
+	int (*openat)(int folder, const char *path, int flags);
 	int (*close)(int fd);
 	/* Close on exec. */
 	int (*dup)(int fd);
 	/* Whether there is such a path. */
 	int (*access)(const char *path);
 	ssize_t (*readlink)(const char *path, char *buf, size_t size);
+	ssize_t (*readlinkat)(int folder, const char *path, char *buf, size_t size);
 	/* The name of a folder's first entry that starts with @prefix: 0, or -ENOENT for none. */
 	int (*find)(const char *folder, const char *prefix, char *name, size_t size);
 	/* Of which character device @fd is: 0, or -ENODEV for anything else. */
