@@ -15,6 +15,7 @@
 extern "C" {
 #endif
 
+/** weir_host - one scan of a machine. Not for several threads at the same time. */
 struct weir_host;
 
 /** weir_role - what the driver of a function means for giving away its IOMMU group. */
@@ -40,6 +41,11 @@ struct weir_host_function {
 	enum weir_role role;
 	char iommu[64];		/**< the IOMMU it is behind ("dmar0"), "" for none */
 	char vfio_node[64];	/**< its group's node ("/dev/vfio/5") when bound to VFIO, or "" */
+	char parent[20];	/**< the bridge it is behind, "" on a root bus or when not known */
+	char root_bus[24];	/**< "pci0000:00", "" when not known */
+	char physfn[20];	/**< of a VF its PF, else "" */
+	unsigned int vfs;	/**< how many VFs it has */
+	uint64_t reserved[4];
 };
 
 /**
@@ -48,7 +54,8 @@ struct weir_host_function {
  * @out: the scan; close it with weir_host_close().
  *
  * Returns 0; -ENOENT when there is no PCI bus under @root; -EIO when an attribute holds what the
- * kernel never writes, as in a damaged capture: the message names the file; -EACCES; -ENOMEM.
+ * kernel never writes, as in a damaged capture: the message names the file; -EXDEV when a link
+ * leads out of @root; -EACCES; -ENOMEM.
  * A function that vanishes during the scan is left out.
  */
 WEIR_API int weir_host_open(const char *root, struct weir_host **out);
@@ -78,6 +85,103 @@ WEIR_API bool weir_host_has_iommu(const struct weir_host *host);
  */
 WEIR_API int weir_host_find(const struct weir_host *host, const char *address,
 			    const struct weir_host_function **function);
+
+/**
+ * weir_host_parent() - the bridge that a function is behind; of a VF the one that its PF is behind.
+ *
+ * NULL on a root bus, and when the tree doesn't say, or lacks the bridge.
+ */
+WEIR_API const struct weir_host_function *
+weir_host_parent(const struct weir_host *host, const struct weir_host_function *function);
+
+/**
+ * weir_host_is_asleep() - whether a function is suspended now, so that reading its config space
+ * would wake it: by its attributes power/runtime_status and power_state.
+ */
+WEIR_API bool weir_host_is_asleep(const struct weir_host *host,
+				  const struct weir_host_function *function);
+
+/** weir_host_group - an IOMMU group: what can only be given away together. */
+struct weir_host_group {
+	int number;
+	char type[16];		/**< of its default domain: "DMA", "DMA-FQ", "identity", "blocked",
+				 * "unmanaged", "unknown"; "" when the kernel doesn't say. VFIO's
+				 * own domain doesn't show here. */
+	char name[32];		/**< "vfio-noiommu" and the like, most have none: "" */
+	unsigned int members;	/**< how many PCI functions are in it */
+	uint64_t reserved[4];
+};
+
+/**
+ * weir_host_next_group() - the groups that have PCI functions, by number.
+ * @after: -1 for the first, then what this returned last.
+ *
+ * Returns the next number, or -1 behind the last.
+ */
+WEIR_API int weir_host_next_group(const struct weir_host *host, int after);
+
+/**
+ * weir_host_group() - what a group is (Documentation/ABI/testing/sysfs-kernel-iommu_groups).
+ *
+ * Returns 0; -ENOENT when no PCI function is in it; -EIO when an attribute makes no sense; -EACCES.
+ */
+WEIR_API int weir_host_group(const struct weir_host *host, int number, struct weir_host_group *out);
+
+/** weir_host_member() - the n-th PCI function of a group, by address; NULL from the last on. */
+WEIR_API const struct weir_host_function *weir_host_member(const struct weir_host *host, int number,
+							   unsigned int n);
+
+/**
+ * weir_host_reserved - a range of IOVAs that a group's devices can't be given for their own use.
+ *
+ * The kernel's types: "direct" (must stay mapped as it is: VFIO refuses such a device),
+ * "direct-relaxable" (need not, once firmware has let go of it), "reserved", and "msi".
+ */
+struct weir_host_reserved {
+	uint64_t first;
+	uint64_t last;		/**< inclusive */
+	char type[24];		/**< as the kernel writes it, also one that isn't listed here */
+};
+
+/**
+ * weir_host_reserved() - a group's reserved regions, as in its attribute reserved_regions.
+ *
+ * Returns their number, of which at most @n are stored; -ENOENT when the kernel doesn't say, as
+ * before 4.11; -EIO when the attribute makes no sense; -EACCES; -ENOMEM.
+ */
+WEIR_API int weir_host_reserved(const struct weir_host *host, int group,
+				struct weir_host_reserved *regions, size_t n);
+
+/** weir_host_iommu_kind - whose an IOMMU is. */
+enum weir_host_iommu_kind {
+	WEIR_HOST_IOMMU_OTHER,
+	WEIR_HOST_IOMMU_VTD,
+	WEIR_HOST_IOMMU_AMD,
+	WEIR_HOST_IOMMU_SMMU,	/**< version 2 */
+	WEIR_HOST_IOMMU_SMMUV3,
+	WEIR_HOST_IOMMU_VIRTIO,
+};
+
+/** weir_host_iommu - one IOMMU, as in /sys/class/iommu. */
+struct weir_host_iommu {
+	char name[64];		/**< "dmar0", as in weir_host_function.iommu */
+	enum weir_host_iommu_kind kind;
+	char function[20];	/**< the PCI function that it is, or belongs to; "" for none */
+	uint64_t address;	/**< VT-d: of its registers, CPU physical; else 0 */
+	uint64_t cap;		/**< VT-d: CAP; AMD: bits 31:0 of its capability; else 0 */
+	uint64_t ecap;		/**< VT-d: ECAP; AMD: EFR; else 0 */
+	uint64_t ecap2;		/**< AMD: EFR2, where the kernel shows it; else 0 */
+	uint64_t reserved[4];
+};
+
+/**
+ * weir_host_iommu() - the n-th IOMMU, by name.
+ *
+ * Returns 0; -ENOENT from the last on, without a message; -EIO when an attribute makes no sense;
+ * -EACCES.
+ */
+WEIR_API int weir_host_iommu(const struct weir_host *host, unsigned int n,
+			     struct weir_host_iommu *out);
 
 /** weir_host_region - one region of a function, as the kernel laid it out. */
 struct weir_host_region {

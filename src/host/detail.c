@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What is read of one function when it is asked for: regions, config space, reset methods. */
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
+#include "base/file.h"
+#include "base/sys.h"
 #include "host/host.h"
 
 /* The kernel's resource flags (include/linux/ioport.h), as the attribute "resource" shows them. */
@@ -15,6 +14,26 @@
 
 #define RESOURCE_LINES		(WEIR_REGION_ROM + 1)
 #define CONFIG_MAX		4096
+
+static int enter(const struct weir_host *host, const struct weir_host_function *function,
+		 struct wr_folder *folder)
+{
+	/* What the scan keeps open changes, the scan doesn't. */
+	return wr_scan_enter((struct wr_scan *)&host->scan, function->address, folder, NULL);
+}
+
+static int read_text(const struct weir_host *host, const struct weir_host_function *function,
+		     const char *attr, char *buf, size_t size)
+{
+	struct wr_folder folder;
+	int ret = enter(host, function, &folder);
+
+	if (ret < 0)
+		return ret;
+	ret = wr_folder_text(&folder, attr, buf, size);
+	wr_folder_leave(&folder);
+	return ret;
+}
 
 static bool read_hex(const char **text, uint64_t *value)
 {
@@ -56,7 +75,7 @@ int weir_host_regions(const struct weir_host *host, const struct weir_host_funct
 	const char *line = text;
 	int count = 0, ret;
 
-	ret = wr_pci_attr(host->root, function->address, "resource", text, sizeof(text));
+	ret = read_text(host, function, "resource", text, sizeof(text));
 	if (ret < 0)
 		return wr_fail(ret == -ENODEV ? -ENOENT : ret, "%s: its regions (attribute "
 			       "resource) can't be read: %s", function->address, strerror(-ret));
@@ -79,45 +98,23 @@ int weir_host_regions(const struct weir_host *host, const struct weir_host_funct
 	return count;
 }
 
-/* Returns the bytes read, or -errno. */
-static int read_file(const char *path, void *buf, size_t size)
-{
-	/* Not blocking: in a captured tree anything may lie here, a FIFO too. */
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	size_t len = 0;
-	int ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	while (len < size) {
-		ssize_t got = read(fd, (char *)buf + len, size - len);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			ret = -errno;
-		if (got <= 0)
-			break;
-		len += (size_t)got;
-	}
-	close(fd);
-	return ret < 0 ? ret : (int)len;
-}
-
 int weir_host_config(const struct weir_host *host, const struct weir_host_function *function,
 		     void *buf, size_t size)
 {
-	char path[WR_PCI_PATH_MAX];
-	int ret;
+	struct wr_folder folder;
+	int fd, ret;
 
-	if (snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/config", host->root,
-		     function->address) >= (int)sizeof(path))
-		return wr_fail(-ENAMETOOLONG, "%s: the root is longer than a path can be",
-			       function->address);
-	ret = read_file(path, buf, size < CONFIG_MAX ? size : CONFIG_MAX);
+	ret = enter(host, function, &folder);
+	if (!ret) {
+		fd = wr_folder_file(&folder, "config");
+		wr_folder_leave(&folder);
+		ret = fd < 0 ? fd : wr_read_fd(fd, buf, size < CONFIG_MAX ? size : CONFIG_MAX);
+		wr_close(fd);
+	}
 	if (ret < 0)
-		return wr_fail(ret, "%s: its config space (%s) can't be read: %s",
-			       function->address, path, strerror(-ret));
+		return wr_fail(ret, "%s: its config space (%s/sys/bus/pci/devices/%s/config) "
+			       "can't be read: %s", function->address, host->root,
+			       function->address, strerror(-ret));
 	return ret;
 }
 
@@ -128,7 +125,7 @@ int weir_host_reset_methods(const struct weir_host *host,
 
 	if (!size)
 		return wr_fail(-EINVAL, "%s: no room for its reset methods", function->address);
-	ret = wr_pci_attr(host->root, function->address, "reset_method", buf, size);
+	ret = read_text(host, function, "reset_method", buf, size);
 	if (ret == -ENOENT) {
 		/* It can't be reset, or the kernel is older than 5.15. */
 		buf[0] = '\0';
@@ -138,4 +135,25 @@ int weir_host_reset_methods(const struct weir_host *host,
 		return wr_fail(ret, "%s: its reset methods (attribute reset_method) can't be "
 			       "read: %s", function->address, strerror(-ret));
 	return ret;
+}
+
+bool weir_host_is_asleep(const struct weir_host *host, const struct weir_host_function *function)
+{
+	struct wr_folder folder, power;
+	char status[16], state[16];
+	int ret = enter(host, function, &folder);
+
+	if (ret < 0)
+		return false;
+	/* Neither reads config space: drivers/base/power/sysfs.c, pci-sysfs.c. */
+	if (wr_folder_text(&folder, "power_state", state, sizeof(state)) < 0)
+		state[0] = '\0';
+	status[0] = '\0';
+	if (!wr_folder_enter(&folder, "power", &power)) {
+		if (wr_folder_text(&power, "runtime_status", status, sizeof(status)) < 0)
+			status[0] = '\0';
+		wr_folder_leave(&power);
+	}
+	wr_folder_leave(&folder);
+	return !strcmp(status, "suspended") || !strncmp(state, "D3", 2);
 }

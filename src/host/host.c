@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The list of functions: one scan, kept sorted. */
-#include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +17,28 @@ static int compare(const void *a, const void *b)
 	return strcmp(fa->address, fb->address);
 }
 
-static int append(struct weir_host *host, const struct weir_host_function *fn, int *room)
+/* pci_setup_device() in drivers/pci/probe.c: "%04x:%02x:%02x.%d" */
+bool wr_is_address(const char *name)
+{
+	static const char hex[] = "0123456789abcdef";
+	size_t domain = strspn(name, hex);
+	const char *rest = name + domain;
+
+	return domain >= 4 && domain <= 8 && (domain == 4 || name[0] != '0') &&
+	       rest[0] == ':' && strspn(rest + 1, hex) == 2 &&
+	       rest[3] == ':' && (rest[4] == '0' || rest[4] == '1') && strspn(rest + 4, hex) == 2 &&
+	       rest[6] == '.' && rest[7] >= '0' && rest[7] <= '7' && !rest[8];
+}
+
+static int append(struct weir_host *host, const char *name, int *room)
 {
 	struct weir_host_function *more;
 
+	if (!wr_is_address(name)) {
+		wr_log(WEIR_LOG_WARN, "%s/sys/bus/pci/devices/%s is left out: it isn't named like "
+		       "a PCI function", host->root, name);
+		return 0;
+	}
 	if (host->count == *room) {
 		if (*room > INT_MAX / 2)
 			return wr_fail(-ENOMEM, "more PCI functions than weir can list");
@@ -31,104 +48,131 @@ static int append(struct weir_host *host, const struct weir_host_function *fn, i
 			return wr_fail(-ENOMEM, "no memory for the list of PCI functions");
 		host->functions = more;
 	}
-	host->functions[host->count++] = *fn;
+	host->functions[host->count] = (struct weir_host_function){ 0 };
+	strcpy(host->functions[host->count++].address, name);
 	return 0;
 }
 
-/* Whether @name is an address as the kernel writes it; nothing else belongs into the folder. */
-static bool is_address(const char *name)
+/* Which functions there are, in order. */
+static int list(struct weir_host *host)
 {
-	char canonical[WR_PCI_ADDR_MAX];
-	struct wr_pci_addr addr;
-
-	if (wr_pci_addr_parse(name, &addr) < 0)
-		return false;
-	wr_pci_addr_format(&addr, canonical);
-	return !strcmp(name, canonical);
-}
-
-static int scan_entry(struct weir_host *host, const char *name, int *room)
-{
-	struct weir_host_function fn = { 0 };
-	int ret;
-
-	if (!is_address(name)) {
-		wr_log(WEIR_LOG_WARN, "%s/sys/bus/pci/devices/%s is left out: it isn't named like "
-		       "a PCI function", host->root, name);
-		return 0;
-	}
-	strcpy(fn.address, name);
-	ret = wr_host_scan(host->root, &fn);
-	if (ret == -ENOENT) {
-		wr_log(WEIR_LOG_INFO, "%s is left out: it has no identity, or vanished while "
-		       "it was looked at", name);
-		return 0;
-	}
-	return ret < 0 ? ret : append(host, &fn, room);
-}
-
-static int scan(struct weir_host *host, DIR *dir)
-{
+	int ret, room = 0;
 	struct dirent *entry;
-	int ret = 0, room = 0;
+	DIR *dir;
 
-	while (!ret) {
-		errno = 0;
-		entry = readdir(dir);
-		if (!entry)
-			return errno ? wr_fail(-errno, "%s/sys/bus/pci/devices can't be listed: %s",
-					       host->root, strerror(errno)) : 0;
+	ret = wr_folder_dir(&host->scan.devices, &dir);
+	if (ret < 0)
+		return wr_fail(ret, "%s/sys/bus/pci/devices can't be listed: %s", host->root,
+			       strerror(-ret));
+	while (!ret && (errno = 0, entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-			ret = scan_entry(host, entry->d_name, &room);
-	}
+			ret = append(host, entry->d_name, &room);
+	if (!ret && errno)
+		ret = wr_fail(-errno, "%s/sys/bus/pci/devices can't be listed: %s", host->root,
+			      strerror(errno));
+	closedir(dir);
+	if (host->count)
+		qsort(host->functions, (size_t)host->count, sizeof(*host->functions), compare);
 	return ret;
 }
 
-static int open_bus(const char *root, DIR **dir)
+/* Look at each, and forget those that vanish meanwhile. */
+static int look(struct weir_host *host)
 {
-	char path[WR_PCI_PATH_MAX];
-	int err;
+	int n = host->count, ret;
 
-	if (snprintf(path, sizeof(path), "%s/sys/bus/pci/devices", root) >= (int)sizeof(path))
-		return wr_fail(-ENAMETOOLONG, "the root is longer than a path can be");
-	*dir = opendir(path);
-	if (*dir)
-		return 0;
-	err = errno;
-	if (err == ENOTDIR)
-		err = ENOENT;
-	if (err == ENOENT && *root)
-		return wr_fail(-ENOENT, "%s holds no PCI bus: there is no folder %s; the root is "
-			       "the folder under which sys/ lies", root, path);
-	if (err == ENOENT)
-		return wr_fail(-ENOENT, "this machine shows no PCI bus: there is no folder %s; "
-			       "is sysfs mounted?", path);
-	return wr_fail(-err, "%s can't be listed: %s", path, strerror(err));
+	host->count = 0;
+	for (int i = 0; i < n; i++) {
+		struct weir_host_function *fn = &host->functions[host->count];
+
+		if (i != host->count)
+			*fn = host->functions[i];
+		ret = wr_scan_function(&host->scan, fn);
+		if (!ret)
+			host->count++;
+		else if (ret == -ENOENT)
+			wr_log(WEIR_LOG_INFO, "%s is left out: it has no identity, or vanished "
+			       "while it was looked at", host->functions[i].address);
+		else
+			return ret;
+	}
+	return 0;
+}
+
+static const struct weir_host_function *search(const struct weir_host *host, const char *address)
+{
+	struct weir_host_function key = { 0 };
+
+	if (!host->count)
+		return NULL;
+	snprintf(key.address, sizeof(key.address), "%s", address);
+	return bsearch(&key, host->functions, (size_t)host->count, sizeof(*host->functions),
+		       compare);
+}
+
+/* A VF's attribute is its link to the PF; so the PF's VFs needn't be asked for. */
+static void count_vfs(struct weir_host *host)
+{
+	for (int i = 0; i < host->count; i++) {
+		const struct weir_host_function *vf = &host->functions[i], *pf;
+
+		pf = vf->physfn[0] ? search(host, vf->physfn) : NULL;
+		if (pf)
+			host->functions[pf - host->functions].vfs++;
+	}
+}
+
+/* Returns 0, or -errno with a message. */
+static int open_bus(struct wr_scan *scan, const char *root)
+{
+	int ret = wr_scan_open(scan, root);
+
+	if (ret == -ENOTDIR)
+		ret = -ENOENT;
+	if (ret == -ENOENT && *root)
+		return wr_fail(ret, "%s holds no PCI bus: there is no folder %s/sys/bus/pci/"
+			       "devices; the root is the folder under which sys/ lies", root,
+			       root);
+	if (ret == -ENOENT)
+		return wr_fail(ret, "this machine shows no PCI bus: there is no folder "
+			       "/sys/bus/pci/devices; is sysfs mounted?");
+	if (ret == -EXDEV)
+		return wr_fail(ret, "%s/sys/bus/pci/devices leads out of that root, where nothing "
+			       "is read", root);
+	return ret < 0 ? wr_fail(ret, "%s/sys/bus/pci/devices can't be opened: %s", root,
+				 strerror(-ret)) : 0;
 }
 
 int weir_host_open(const char *root, struct weir_host **out)
 {
-	struct weir_host *host;
-	DIR *dir;
+	struct weir_host *host = calloc(1, sizeof(*host));
 	int ret;
 
-	ret = open_bus(root ? root : "", &dir);
-	if (ret < 0)
-		return ret;
-	host = calloc(1, sizeof(*host));
 	if (host)
 		host->root = strdup(root ? root : "");
-	if (!host || !host->root)
-		ret = wr_fail(-ENOMEM, "no memory for the list of PCI functions");
-	else
-		ret = scan(host, dir);
-	closedir(dir);
+	if (!host || !host->root) {
+		free(host);
+		return wr_fail(-ENOMEM, "no memory for the list of PCI functions");
+	}
+	host->groups.fd = -1;
+	ret = open_bus(&host->scan, host->root);
+	if (ret < 0) {
+		free(host->root);
+		free(host);
+		return ret;
+	}
+	ret = list(host);
+	if (!ret)
+		ret = look(host);
+	if (!ret)
+		ret = wr_host_find_groups(host);
+	if (!ret)
+		ret = wr_host_find_iommus(host);
 	if (ret < 0) {
 		weir_host_close(host);
 		return ret;
 	}
-	if (host->count)
-		qsort(host->functions, (size_t)host->count, sizeof(*host->functions), compare);
+	count_vfs(host);
 	*out = host;
 	return 0;
 }
@@ -136,6 +180,10 @@ int weir_host_open(const char *root, struct weir_host **out)
 int weir_host_close(struct weir_host *host)
 {
 	if (host) {
+		wr_scan_close(&host->scan);
+		wr_folder_close(&host->groups);
+		free(host->iommus);
+		free(host->grouped);
 		free(host->functions);
 		free(host->root);
 		free(host);
@@ -153,17 +201,18 @@ const struct weir_host_function *weir_host_function(const struct weir_host *host
 	return n < weir_host_count(host) ? &host->functions[n] : NULL;
 }
 
-bool weir_host_has_iommu(const struct weir_host *host)
+const struct weir_host_function *weir_host_parent(const struct weir_host *host,
+						  const struct weir_host_function *function)
 {
-	return wr_pci_any_iommu(host->root);
+	return function->parent[0] ? search(host, function->parent) : NULL;
 }
 
 int weir_host_find(const struct weir_host *host, const char *address,
 		   const struct weir_host_function **function)
 {
-	struct weir_host_function key = { 0 };
+	const struct weir_host_function *found;
+	char canonical[WR_PCI_ADDR_MAX];
 	struct wr_pci_addr addr;
-	void *found = NULL;
 	int ret;
 
 	if (wr_pci_addr_parse(address, &addr) < 0) {
@@ -171,17 +220,15 @@ int weir_host_find(const struct weir_host *host, const char *address,
 			return -EINVAL;
 		return wr_pci_addr_parse(address, &addr);
 	}
-	wr_pci_addr_format(&addr, key.address);
-	if (host->count)
-		found = bsearch(&key, host->functions, (size_t)host->count,
-				sizeof(*host->functions), compare);
+	wr_pci_addr_format(&addr, canonical);
+	found = search(host, canonical);
 	if (found) {
 		*function = found;
 		return 0;
 	}
-	ret = wr_pci_exists(host->root, key.address);
+	ret = wr_pci_exists(host->root, canonical);
 	if (ret < 0)
 		return ret;
 	return wr_fail(-ENOENT, "%s came after this machine was looked at, or can't be read; try "
-		       "again", key.address);
+		       "again", canonical);
 }

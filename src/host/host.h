@@ -2,20 +2,66 @@
 #ifndef WR_HOST_HOST_H
 #define WR_HOST_HOST_H
 
+#include <limits.h>
+
 #include <weir/host.h>
 
+#include "base/root.h"
 #include "pci/sysfs.h"
+
+/* What is kept open while functions are looked at. A folder that isn't there has the fd -1. */
+struct wr_scan {
+	const char *root;
+	struct wr_folder devices;	/* /sys/bus/pci/devices */
+	struct wr_folder nodes[2];	/* where the nodes of VFIO's groups show */
+	struct wr_folder above;		/* where the last function lay: its siblings lie there too */
+	char above_path[PATH_MAX];	/* by the text of its link, "" for none */
+};
+
+/* A function in a group. */
+struct wr_grouped {
+	int group;
+	int function;	/* its place in the list */
+};
 
 struct weir_host {
 	char *root;
+	struct wr_scan scan;
+	struct wr_folder groups;		/* /sys/kernel/iommu_groups, or fd -1 */
 	struct weir_host_function *functions;	/* by address */
 	int count;
+	struct wr_grouped *grouped;		/* by group, then by address */
+	int n_grouped;
+	char (*iommus)[64];			/* by name */
+	int n_iommus;
 };
+
+/* @root must live as long. Returns 0, or -errno without a message. */
+int wr_scan_open(struct wr_scan *scan, const char *root);
+void wr_scan_close(struct wr_scan *scan);
+
+/*
+ * A function's folder, to be left by wr_folder_leave(). @fn, which may be NULL, is told what the
+ * path says of its place. Returns 0, or -errno without a message: -EXDEV when it leads out of the
+ * root.
+ */
+int wr_scan_enter(struct wr_scan *scan, const char *address, struct wr_folder *folder,
+		  struct weir_host_function *fn);
 
 /*
  * Read what is known of the function at fn->address without waking it. Returns 0; -ENOENT when it
  * isn't there (any more); other errors with a message.
  */
+int wr_scan_function(struct wr_scan *scan, struct weir_host_function *fn);
+
+/* The same for one alone. */
 int wr_host_scan(const char *root, struct weir_host_function *fn);
+
+/* Whether a name is an address as the kernel writes it. */
+bool wr_is_address(const char *name);
+
+/* Order the functions that are in groups; note the IOMMUs. Return 0, or -errno with a message. */
+int wr_host_find_groups(struct weir_host *host);
+int wr_host_find_iommus(struct weir_host *host);
 
 #endif

@@ -3,8 +3,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "base/file.h"
-#include "base/sys.h"
+#include "base/root.h"
 #include "pci/sysfs.h"
 
 /* A name that is one component of a path, so that it can't lead elsewhere. */
@@ -14,14 +13,14 @@ static bool is_component(const char *name)
 	       strcmp(name, "..");
 }
 
-static int device_path(char path[WR_PCI_PATH_MAX], const char *root, const char *bus,
-		       const char *addr, const char *attr)
+static int device_path(char path[WR_PCI_PATH_MAX], const char *bus, const char *addr,
+		       const char *attr)
 {
 	int len;
 
 	if (!is_component(addr))
 		return -ENOENT;
-	len = snprintf(path, WR_PCI_PATH_MAX, "%s/sys/bus/%s/devices/%s%s%s", root, bus, addr,
+	len = snprintf(path, WR_PCI_PATH_MAX, "/sys/bus/%s/devices/%s%s%s", bus, addr,
 		       *attr ? "/" : "", attr);
 	return len < WR_PCI_PATH_MAX ? 0 : -ENAMETOOLONG;
 }
@@ -30,21 +29,17 @@ static bool on_bus(const char *root, const char *bus, const char *addr)
 {
 	char path[WR_PCI_PATH_MAX];
 
-	return !device_path(path, root, bus, addr, "") && !wr_sys->access(path);
+	return !device_path(path, bus, addr, "") && wr_root_has(root, path);
 }
 
 /* Which other bus has a device of that name; false for none. */
 static bool other_bus(const char *root, const char *addr, char bus[NAME_MAX + 1])
 {
-	char path[WR_PCI_PATH_MAX];
 	struct dirent *entry;
 	bool found = false;
 	DIR *dir;
 
-	if (snprintf(path, sizeof(path), "%s/sys/bus", root) >= (int)sizeof(path))
-		return false;
-	dir = opendir(path);
-	if (!dir)
+	if (wr_root_dir(root, "/sys/bus", &dir) < 0)
 		return false;
 	while (!found && (entry = readdir(dir))) {
 		if (entry->d_name[0] == '.' || !strcmp(entry->d_name, "pci"))
@@ -79,37 +74,26 @@ int wr_pci_exists(const char *root, const char *addr)
 int wr_pci_attr(const char *root, const char *addr, const char *attr, char *buf, size_t size)
 {
 	char path[WR_PCI_PATH_MAX];
-	int ret = device_path(path, root, "pci", addr, attr);
+	int ret = device_path(path, "pci", addr, attr);
 
-	return ret < 0 ? ret : wr_read_text(path, buf, size);
+	return ret < 0 ? ret : wr_root_text(root, path, buf, size);
 }
 
 int wr_pci_attr_u64(const char *root, const char *addr, const char *attr, uint64_t *value)
 {
 	char path[WR_PCI_PATH_MAX];
-	int ret = device_path(path, root, "pci", addr, attr);
+	int ret = device_path(path, "pci", addr, attr);
 
-	return ret < 0 ? ret : wr_read_u64(path, value);
+	return ret < 0 ? ret : wr_root_u64(root, path, value);
 }
 
-int wr_pci_link(const char *root, const char *addr, const char *link, char name[WR_PCI_NAME_MAX])
+/* The name that a link's text, of which that is the length or -errno, ends in. */
+static int last_name(const char *target, int len, char name[WR_PCI_NAME_MAX])
 {
-	char path[WR_PCI_PATH_MAX], target[PATH_MAX];
 	const char *last;
-	ssize_t len;
-	int ret = device_path(path, root, "pci", addr, link);
 
-	if (ret < 0)
-		return ret;
-	len = wr_sys->readlink(path, target, sizeof(target));
-	if (len == -EINVAL && strlen(path) + sizeof("/.") <= sizeof(path) &&
-	    !wr_sys->access(strcat(path, "/.")))
-		return -EISDIR;
 	if (len < 0)
-		return (int)len;
-	if ((size_t)len == sizeof(target))
-		return -ENAMETOOLONG;
-	target[len] = '\0';
+		return len;
 	last = strrchr(target, '/');
 	last = last ? last + 1 : target;
 	if (!is_component(last))
@@ -120,18 +104,42 @@ int wr_pci_link(const char *root, const char *addr, const char *link, char name[
 	return 0;
 }
 
+int wr_pci_link(const char *root, const char *addr, const char *link, char name[WR_PCI_NAME_MAX])
+{
+	char path[WR_PCI_PATH_MAX], target[PATH_MAX];
+	int ret = device_path(path, "pci", addr, link);
+
+	if (ret < 0)
+		return ret;
+	ret = wr_root_link(root, path, target, sizeof(target));
+	if (ret == -EINVAL && strlen(path) + sizeof("/.") <= sizeof(path) &&
+	    wr_root_has(root, strcat(path, "/.")))
+		return -EISDIR;
+	return last_name(target, ret, name);
+}
+
+int wr_pci_folder_link(const struct wr_folder *function, const char *link,
+		       char name[WR_PCI_NAME_MAX])
+{
+	char target[PATH_MAX];
+	struct wr_folder folder;
+	int ret = wr_folder_link(function, link, target, sizeof(target));
+
+	if (ret == -EINVAL && !wr_folder_enter(function, link, &folder)) {
+		wr_folder_leave(&folder);
+		return -EISDIR;
+	}
+	return last_name(target, ret, name);
+}
+
 bool wr_pci_any_iommu(const char *root)
 {
-	char path[WR_PCI_PATH_MAX];
 	struct dirent *entry;
 	bool found = false;
 	DIR *dir;
 
 	/* iommu_device_sysfs_add() in drivers/iommu/iommu-sysfs.c */
-	if (snprintf(path, sizeof(path), "%s/sys/class/iommu", root) >= (int)sizeof(path))
-		return false;
-	dir = opendir(path);
-	if (!dir)
+	if (wr_root_dir(root, "/sys/class/iommu", &dir) < 0)
 		return false;
 	while (!found && (entry = readdir(dir)))
 		found = entry->d_name[0] != '.';
@@ -139,18 +147,35 @@ bool wr_pci_any_iommu(const char *root)
 	return found;
 }
 
-enum weir_role wr_pci_role(const char *root, const char *addr, const char *driver)
+/* By the driver alone. */
+static enum weir_role role_of(const char *driver)
 {
-	char path[WR_PCI_PATH_MAX];
-
 	if (!*driver)
 		return WEIR_ROLE_FREE;
-	if (strstr(driver, "vfio") ||
-	    (snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/vfio-dev", root, addr) <
-	     (int)sizeof(path) && !wr_sys->access(path)))
+	if (strstr(driver, "vfio"))
 		return WEIR_ROLE_VFIO;
 	if (!strcmp(driver, "pcieport") || !strcmp(driver, "pci-stub") ||
 	    !strcmp(driver, "pci-pf-stub"))
 		return WEIR_ROLE_HARMLESS;
 	return WEIR_ROLE_IN_THE_WAY;
+}
+
+enum weir_role wr_pci_role(const char *root, const char *addr, const char *driver)
+{
+	enum weir_role role = role_of(driver);
+	char path[WR_PCI_PATH_MAX];
+
+	if (role == WEIR_ROLE_IN_THE_WAY && !device_path(path, "pci", addr, "vfio-dev") &&
+	    wr_root_has(root, path))
+		return WEIR_ROLE_VFIO;
+	return role;
+}
+
+enum weir_role wr_pci_folder_role(const struct wr_folder *function, const char *driver)
+{
+	enum weir_role role = role_of(driver);
+
+	if (role == WEIR_ROLE_IN_THE_WAY && wr_folder_has(function, "vfio-dev"))
+		return WEIR_ROLE_VFIO;
+	return role;
 }

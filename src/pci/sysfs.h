@@ -8,11 +8,12 @@
 
 #include <weir/host.h>
 
+#include "base/root.h"
 #include "pci/addr.h"
 
 #define WR_PCI_NAME_MAX 64	/* of a driver, an IOMMU, a VFIO node: names in sysfs */
 
-/* Bytes of "ROOT/sys/bus/pci/devices/ADDRESS/NAME", with a generous root. */
+/* Bytes of a path, with a generous root. */
 #define WR_PCI_PATH_MAX 4096
 
 /*
@@ -45,6 +46,10 @@ WR_PRIVATE int wr_pci_attr_u64(const char *root, const char *addr, const char *a
 WR_PRIVATE int wr_pci_link(const char *root, const char *addr, const char *link,
 			   char name[WR_PCI_NAME_MAX]);
 
+/* The same of a function whose folder is open. */
+WR_PRIVATE int wr_pci_folder_link(const struct wr_folder *function, const char *link,
+				  char name[WR_PCI_NAME_MAX]);
+
 /*
  * Whether the machine has an IOMMU. Where devices are found by a device tree a function has no
  * group yet, all the same, before the first driver is tried with it (drivers/iommu/of_iommu.c).
@@ -58,5 +63,6 @@ WR_PRIVATE bool wr_pci_any_iommu(const char *root);
  * before, the names of its drivers do, which all have "vfio" in them.
  */
 WR_PRIVATE enum weir_role wr_pci_role(const char *root, const char *addr, const char *driver);
+WR_PRIVATE enum weir_role wr_pci_folder_role(const struct wr_folder *function, const char *driver);
 
 #endif

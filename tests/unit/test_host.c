@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -95,19 +96,32 @@ static void test_empty_bus(void **state)
 
 /* ---- attributes ---- */
 
+#define CLASS "PCI_CLASS=20000\n"
+#define IDS "PCI_ID=1234:11E8\nPCI_SUBSYS_ID=1AF4:1100\n"
+
 static void test_garbage(void **state)
 {
 	static const struct {
 		const char *attr, *text;
 	} bad[] = {
-		{ "vendor", "" }, { "vendor", "zz" }, { "vendor", "0x10000" }, { "vendor", "-1" },
-		{ "device", "0x" }, { "device", "0x12 34" }, { "device", "\033[31m" },
-		{ "class", "0x1000000" }, { "class", "network" },
-		{ "subsystem_vendor", "0x10000" }, { "subsystem_device", "none" },
+		{ "uevent", "" }, { "uevent", "\n\n\n" }, { "uevent", "\033[31m" },
+		{ "uevent", "PCI_CLASS=\n" IDS }, { "uevent", "PCI_CLASS=1000000\n" IDS },
+		{ "uevent", "PCI_CLASS=0x20000\n" IDS }, { "uevent", "PCI_CLASS=-1\n" IDS },
+		{ "uevent", "PCI_CLASS= 20000\n" IDS }, { "uevent", "PCI_CLASS=20000 \n" IDS },
+		{ "uevent", IDS }, { "uevent", "XPCI_CLASS=20000\n" IDS },
+		{ "uevent", "PCI_CLASS=20000\nPCI_SUBSYS_ID=1AF4:1100\n" },
+		{ "uevent", "PCI_CLASS=20000\nPCI_ID=1234:11E8\n" },
+		{ "uevent", CLASS "PCI_ID=1234\nPCI_SUBSYS_ID=1AF4:1100\n" },
+		{ "uevent", CLASS "PCI_ID=1234\n:11E8\nPCI_SUBSYS_ID=1AF4:1100\n" },
+		{ "uevent", CLASS "PCI_ID=10000:11E8\nPCI_SUBSYS_ID=1AF4:1100\n" },
+		{ "uevent", CLASS "PCI_ID=1234:11E8\nPCI_SUBSYS_ID=1AF4:10000\n" },
+		{ "uevent", CLASS "PCI_ID=1234:11E8\nPCI_SUBSYS_ID=1AF4:" },
+		{ "uevent", CLASS "PCI_ID=\033[2J:11E8\nPCI_SUBSYS_ID=1AF4:1100\n" },
 		{ "revision", "0x100" }, { "revision", "" },
 		{ "numa_node", "" }, { "numa_node", "-2" }, { "numa_node", "2147483648" },
 		{ "numa_node", "0 1" }, { "numa_node", "00000000000000000000000" },
 		{ "driver", "a file" }, { "iommu", "a file" }, { "iommu_group", "5" },
+		{ "physfn", "a file" },
 	};
 	const char *root = *state;
 	struct weir_host *host;
@@ -161,10 +175,7 @@ static void test_long_names(void **state)
 
 static void test_missing(void **state)
 {
-	static const char *const needed[] = { "vendor", "device", "class" };
-	static const char *const optional[] = {
-		"subsystem_vendor", "subsystem_device", "revision", "numa_node",
-	};
+	static const char *const optional[] = { "revision", "numa_node" };
 	const char *root = *state;
 	struct weir_host_function fn;
 	char path[128];
@@ -178,21 +189,21 @@ static void test_missing(void **state)
 	assert_int_equal(fn.vendor, 0x1234);
 	assert_int_equal(fn.device, 0x11e8);
 	assert_int_equal(fn.class_code, 0x00ff00);
-	assert_int_equal(fn.subsystem_vendor, 0);
-	assert_int_equal(fn.subsystem_device, 0);
+	assert_int_equal(fn.subsystem_vendor, 0x1af4);
+	assert_int_equal(fn.subsystem_device, 0x1100);
 	assert_int_equal(fn.revision, 0);
 	assert_int_equal(fn.numa_node, -1);
 	assert_int_equal(fn.group, -1);
 	assert_string_equal(fn.driver, "");
 	assert_string_equal(fn.iommu, "");
 	assert_string_equal(fn.vfio_node, "");
+	assert_string_equal(fn.parent, "");
+	assert_string_equal(fn.root_bus, "");
+	assert_string_equal(fn.physfn, "");
+	assert_int_equal(fn.vfs, 0);
 
-	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
-		tree_function(root, ADDR);
-		snprintf(path, sizeof(path), "sys/bus/pci/devices/" ADDR "/%s", needed[i]);
-		tree_remove(root, path);
-		assert_int_equal(count(root), 0);
-	}
+	tree_remove(root, "sys/bus/pci/devices/" ADDR "/uevent");
+	assert_int_equal(count(root), 0);
 }
 
 static void test_attributes(void **state)
@@ -346,20 +357,27 @@ static struct {
 	int error;
 } vanish;
 
-static bool is_its(const char *path)
+/* Whether what is opened is the second function's folder or lies in it. */
+static bool is_its(int folder, const char *path)
 {
-	return strstr(path, "/0000:02:00.0/");
+	char link[64], place[PATH_MAX];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", folder);
+	len = readlink(link, place, sizeof(place) - 1);
+	place[len < 0 ? 0 : len] = '\0';
+	return strstr(place, "/0000:02:00.0") || !strcmp(path, "0000:02:00.0");
 }
 
-/* The function goes away just before its attribute number vanish_at is opened. */
-static int vanish_open(const char *path, int flags)
+/* The function goes away just before its attribute number vanish_at is opened; 0: its folder. */
+static int vanish_openat(int folder, const char *path, int flags)
 {
-	if (is_its(path) && vanish.opens++ == vanish.vanish_at) {
+	if (is_its(folder, path) && vanish.opens++ == vanish.vanish_at) {
 		if (vanish.error)
 			return vanish.error;
 		tree_remove(vanish.root, "sys/bus/pci/devices/0000:02:00.0");
 	}
-	return wr_sys_kernel.open(path, flags);
+	return wr_sys_kernel.openat(folder, path, flags);
 }
 
 static void test_vanishing(void **state)
@@ -370,23 +388,24 @@ static void test_vanishing(void **state)
 	vanish.root = root;
 	vanish.error = 0;
 	sys = wr_sys_kernel;
-	sys.open = vanish_open;
-	/* The first three are its identity; without the others it's still a function. */
-	for (vanish.vanish_at = 0; vanish.vanish_at < 3; vanish.vanish_at++) {
+	sys.openat = vanish_openat;
+	/* The first two lead to its identity; without the others it's still a function. */
+	for (vanish.vanish_at = 0; vanish.vanish_at < 4; vanish.vanish_at++) {
 		tree_function(root, "0000:02:00.0");
 		vanish.opens = 0;
 		wr_sys = &sys;
-		assert_int_equal(count(root), 1);
-		assert_int_equal(vanish.opens, vanish.vanish_at + 1);
+		assert_int_equal(count(root), vanish.vanish_at < 2 ? 1 : 2);
+		assert_in_range(vanish.opens, vanish.vanish_at + 1, 4);
 		wr_sys = &wr_sys_kernel;
 		tree_remove(root, "sys/bus/pci/devices/0000:02:00.0");
 	}
 	tree_function(root, "0000:02:00.0");
-	vanish.vanish_at = 0;
 	vanish.error = -ENODEV;
-	vanish.opens = 0;
-	wr_sys = &sys;
-	assert_int_equal(count(root), 1);
+	for (vanish.vanish_at = 0; vanish.vanish_at < 2; vanish.vanish_at++) {
+		vanish.opens = 0;
+		wr_sys = &sys;
+		assert_int_equal(count(root), 1);
+	}
 }
 
 static void test_system_errors(void **state)
@@ -398,10 +417,10 @@ static void test_system_errors(void **state)
 
 	tree_function(root, "0000:02:00.0");
 	sys = wr_sys_kernel;
-	sys.open = vanish_open;
+	sys.openat = vanish_openat;
 	wr_sys = &sys;
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
-		for (vanish.vanish_at = 0; vanish.vanish_at < 7; vanish.vanish_at++) {
+		for (vanish.vanish_at = 0; vanish.vanish_at < 4; vanish.vanish_at++) {
 			vanish.opens = 0;
 			vanish.error = errors[i];
 			assert_int_equal(weir_host_open(root, &host), errors[i]);

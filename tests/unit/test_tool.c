@@ -171,9 +171,9 @@ static void test_list_bad(void **state)
 	assert_complaint(&outcome, "/nonexistent");
 	outcome = run(cmd_list, "list", ADDR, NULL);
 	assert_complaint(&outcome, "weir info");
-	tree_attr(root, ADDR, "vendor", "\033[2J\n");
+	tree_attr(root, ADDR, "uevent", "\033[2J\n");
 	outcome = run(cmd_list, "list", "--root", root, NULL);
-	assert_complaint(&outcome, "vendor");
+	assert_complaint(&outcome, "uevent");
 }
 
 static void test_list_escapes(void **state)

@@ -118,12 +118,48 @@ void tree_link(const char *root, const char *name, const char *target)
 		broken(path);
 }
 
+static unsigned long id_of(const char *root, const char *addr, const char *attr)
+{
+	char name[PATH_MAX], path[PATH_MAX], text[16] = "";
+	FILE *file;
+
+	snprintf(name, sizeof(name), "sys/bus/pci/devices/%s/%s", addr, attr);
+	path_of(path, root, name);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (!fgets(text, sizeof(text), file))
+		text[0] = '\0';
+	fclose(file);
+	return strtoul(text, NULL, 16);
+}
+
+/* pci_uevent() in drivers/pci/pci-driver.c; without a driver. */
+static void write_uevent(const char *root, const char *addr)
+{
+	char name[PATH_MAX], text[256];
+
+	snprintf(text, sizeof(text), "PCI_CLASS=%04lX\nPCI_ID=%04lX:%04lX\n"
+		 "PCI_SUBSYS_ID=%04lX:%04lX\nPCI_SLOT_NAME=%.32s\n", id_of(root, addr, "class"),
+		 id_of(root, addr, "vendor"), id_of(root, addr, "device"),
+		 id_of(root, addr, "subsystem_vendor"), id_of(root, addr, "subsystem_device"),
+		 addr);
+	snprintf(name, sizeof(name), "sys/bus/pci/devices/%s/uevent", addr);
+	tree_text(root, name, text);
+}
+
 void tree_attr(const char *root, const char *addr, const char *attr, const char *text)
 {
+	static const char *const ids[] = {
+		"vendor", "device", "class", "subsystem_vendor", "subsystem_device",
+	};
 	char name[PATH_MAX];
 
 	snprintf(name, sizeof(name), "sys/bus/pci/devices/%s/%s", addr, attr);
 	tree_text(root, name, text);
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+		if (!strcmp(attr, ids[i]))
+			write_uevent(root, addr);
 }
 
 void tree_attr_link(const char *root, const char *addr, const char *link, const char *target)
@@ -143,4 +179,16 @@ void tree_function(const char *root, const char *addr)
 	tree_attr(root, addr, "subsystem_device", "0x1100\n");
 	tree_attr(root, addr, "revision", "0x10\n");
 	tree_attr(root, addr, "numa_node", "-1\n");
+}
+
+void tree_function_at(const char *root, const char *path)
+{
+	const char *addr = strrchr(path, '/') + 1;
+	char name[PATH_MAX], target[PATH_MAX];
+
+	tree_folder(root, path);
+	snprintf(name, sizeof(name), "sys/bus/pci/devices/%s", addr);
+	snprintf(target, sizeof(target), "../../../%s", path + strlen("sys/"));
+	tree_link(root, name, target);
+	tree_function(root, addr);
 }

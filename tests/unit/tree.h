@@ -17,8 +17,12 @@ void tree_folder(const char *root, const char *path);
 void tree_link(const char *root, const char *path, const char *target);
 void tree_remove(const char *root, const char *path);
 
-/* A PCI function 1234:11e8 without links; then one of its attributes, a link of it. */
+/* A PCI function 1234:11e8 without links; then one of its attributes, a link of it. Its uevent
+ * follows its ids. */
 void tree_function(const char *root, const char *addr);
+/* The same where the kernel has it, "sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0", with the
+ * bus's link to it. */
+void tree_function_at(const char *root, const char *path);
 void tree_attr(const char *root, const char *addr, const char *attr, const char *text);
 void tree_attr_link(const char *root, const char *addr, const char *link, const char *target);
 

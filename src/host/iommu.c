@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine's IOMMUs: /sys/class/iommu, by drivers/iommu/iommu-sysfs.c. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "host/host.h"
+
+#define CLASS "/sys/class/iommu"
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static int append(struct weir_host *host, const char *name)
+{
+	char (*more)[64] = realloc(host->iommus, ((size_t)host->n_iommus + 1) * sizeof(*more));
+
+	if (!more)
+		return wr_fail(-ENOMEM, "no memory for the list of IOMMUs");
+	host->iommus = more;
+	strcpy(host->iommus[host->n_iommus++], name);
+	return 0;
+}
+
+int wr_host_find_iommus(struct weir_host *host)
+{
+	struct dirent *entry;
+	DIR *dir;
+	int ret = wr_root_dir(host->root, CLASS, &dir);
+
+	if (ret == -ENOENT)
+		return 0;
+	if (ret < 0)
+		return wr_fail(ret, "%s" CLASS " can't be listed: %s", host->root, strerror(-ret));
+	while (ret >= 0 && (errno = 0, entry = readdir(dir))) {
+		if (entry->d_name[0] != '.' && strlen(entry->d_name) < sizeof(*host->iommus))
+			ret = append(host, entry->d_name);
+	}
+	if (!ret && errno)
+		ret = wr_fail(-errno, "%s" CLASS " can't be listed: %s", host->root,
+			      strerror(errno));
+	closedir(dir);
+	if (host->n_iommus)
+		qsort(host->iommus, (size_t)host->n_iommus, sizeof(*host->iommus), compare);
+	return ret;
+}
+
+bool weir_host_has_iommu(const struct weir_host *host)
+{
+	return host->n_iommus;
+}
+
+/* ---- one of them ---- */
+
+static int damaged(const struct weir_host *host, const char *name, const char *attr, int err)
+{
+	return wr_fail(err == -EACCES ? err : -EIO, "%s" CLASS "/%s/%s can't be read: %s",
+		       host->root, name, attr, err == -EINVAL || err == -ERANGE ?
+		       "it makes no sense" : strerror(-err));
+}
+
+/* Hexadecimal without "0x", as "%llx" makes it, up to @end. */
+static int parse_hex(const char **text, char end, uint64_t *value)
+{
+	char word[WR_U64_TEXT] = "0x";
+	size_t len = strspn(*text, "0123456789abcdefABCDEF");
+
+	if (!len || len > 16 || ((*text)[len] && (*text)[len] != end))
+		return -EINVAL;
+	memcpy(word + 2, *text, len);
+	*text += len;
+	return wr_parse_u64(word, value);
+}
+
+/* One number, or two with a colon between. What isn't there is 0. */
+static int read_register(const struct weir_host *host, const char *name, const char *attr,
+			 uint64_t *value, uint64_t *second)
+{
+	char path[PATH_MAX], text[64];
+	const char *rest = text;
+	int ret;
+
+	*value = 0;
+	snprintf(path, sizeof(path), CLASS "/%s/%s", name, attr);
+	ret = wr_root_text(host->root, path, text, sizeof(text));
+	if (ret == -ENOENT)
+		return 0;
+	if (ret >= 0)
+		ret = parse_hex(&rest, second ? ':' : '\0', value);
+	if (!ret && *rest == ':') {
+		rest++;
+		ret = parse_hex(&rest, '\0', second);
+	}
+	return ret < 0 ? damaged(host, name, attr, ret) : 0;
+}
+
+/* intel_iommu_attrs[] in drivers/iommu/intel/iommu.c */
+static int read_vtd(const struct weir_host *host, struct weir_host_iommu *iommu)
+{
+	int ret = read_register(host, iommu->name, "intel-iommu/cap", &iommu->cap, NULL);
+
+	if (!ret)
+		ret = read_register(host, iommu->name, "intel-iommu/ecap", &iommu->ecap, NULL);
+	if (!ret)
+		ret = read_register(host, iommu->name, "intel-iommu/address", &iommu->address,
+				    NULL);
+	return ret;
+}
+
+/* amd_iommu_attrs[] in drivers/iommu/amd/init.c */
+static int read_amd(const struct weir_host *host, struct weir_host_iommu *iommu)
+{
+	int ret = read_register(host, iommu->name, "amd-iommu/cap", &iommu->cap, NULL);
+
+	if (!ret)
+		ret = read_register(host, iommu->name, "amd-iommu/features", &iommu->ecap,
+				    &iommu->ecap2);
+	return ret;
+}
+
+static bool has(const struct weir_host *host, const char *name, const char *folder)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), CLASS "/%s/%s", name, folder);
+	return wr_root_has(host->root, path);
+}
+
+/*
+ * What its path says: ".../0000:00:00.2/iommu/ivhd0" of a function, ".../0000:00:03.0/virtio0/
+ * iommu/0000:00:03.0" of a virtio device.
+ */
+static void tell_place(const struct weir_host *host, struct weir_host_iommu *iommu)
+{
+	char path[PATH_MAX], target[PATH_MAX], *last;
+
+	snprintf(path, sizeof(path), CLASS "/%s", iommu->name);
+	if (wr_root_link(host->root, path, target, sizeof(target)) < 0)
+		return;
+	last = strrchr(target, '/');
+	if (last)
+		*last = '\0';
+	while ((last = strrchr(target, '/'))) {
+		*last++ = '\0';
+		if (!strncmp(last, "virtio", 6) && isdigit((unsigned char)last[6]))
+			iommu->kind = WEIR_HOST_IOMMU_VIRTIO;
+		if (wr_is_address(last)) {
+			strcpy(iommu->function, last);
+			return;
+		}
+	}
+}
+
+int weir_host_iommu(const struct weir_host *host, unsigned int n, struct weir_host_iommu *out)
+{
+	struct weir_host_iommu iommu = { .kind = WEIR_HOST_IOMMU_OTHER };
+	int ret = 0;
+
+	if (n >= (unsigned int)host->n_iommus)
+		return -ENOENT;
+	strcpy(iommu.name, host->iommus[n]);
+	tell_place(host, &iommu);
+	if (has(host, iommu.name, "intel-iommu"))
+		iommu.kind = WEIR_HOST_IOMMU_VTD;
+	else if (has(host, iommu.name, "amd-iommu"))
+		iommu.kind = WEIR_HOST_IOMMU_AMD;
+	else if (!strncmp(iommu.name, "smmu3.", 6))
+		iommu.kind = WEIR_HOST_IOMMU_SMMUV3;
+	else if (!strncmp(iommu.name, "smmu.", 5))
+		iommu.kind = WEIR_HOST_IOMMU_SMMU;
+	if (iommu.kind == WEIR_HOST_IOMMU_VTD)
+		ret = read_vtd(host, &iommu);
+	else if (iommu.kind == WEIR_HOST_IOMMU_AMD)
+		ret = read_amd(host, &iommu);
+	if (!ret)
+		*out = iommu;
+	return ret;
+}
