@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/file.h"
+#include "base/root.h"
 #include "base/sys.h"
 #include "host/mounts.h"
 
@@ -41,8 +41,8 @@ static int use_mount(struct wr_mounts *mounts, const char *name, dev_t number,
 
 	if (!iter)
 		return wr_fail(-ENOMEM, "no memory for the table of mounts");
-	if (snprintf(path, sizeof(path), "%s/sys/class/block/%s/dm/name", mounts->root, name) >=
-	    (int)sizeof(path) || wr_read_text(path, dm, sizeof(dm)) < 0)
+	snprintf(path, sizeof(path), "/sys/class/block/%s/dm/name", name);
+	if (wr_root_text(mounts->root, path, dm, sizeof(dm)) < 0)
 		dm[0] = '\0';
 	while (ret != WR_USE_ROOT && !mnt_table_next_fs(mounts->mounted, iter, &fs)) {
 		const char *target = mnt_fs_get_target(fs);
@@ -83,27 +83,39 @@ int wr_mounts_use(struct wr_mounts *mounts, const char *name, dev_t number, char
 	return ret == WR_USE_NONE ? use_swap(mounts, name, use) : ret;
 }
 
+/* libmount opens by path: that of what is open already leads nowhere else. */
+static int read_table(struct wr_mounts *mounts, const char *path,
+		      int (*parse)(struct libmnt_table *, const char *),
+		      struct libmnt_table *table)
+{
+	int fd = wr_root_open(mounts->root, path, 0), ret;
+	char open_path[32];
+
+	if (fd < 0)
+		return fd;
+	snprintf(open_path, sizeof(open_path), "/proc/self/fd/%d", fd);
+	ret = parse(table, open_path);
+	wr_close(fd);
+	return ret > 0 ? -EIO : ret;
+}
+
 static int read_tables(struct wr_mounts *mounts)
 {
-	char path[WR_PCI_PATH_MAX];
 	int ret;
 
 	mounts->mounted = mnt_new_table();
 	mounts->swaps = mnt_new_table();
 	if (!mounts->mounted || !mounts->swaps)
 		return wr_fail(-ENOMEM, "no memory for the table of mounts");
-	snprintf(path, sizeof(path), "%s/proc/self/mountinfo", mounts->root);
-	ret = mnt_table_parse_file(mounts->mounted, path);
+	ret = read_table(mounts, "/proc/self/mountinfo", mnt_table_parse_file, mounts->mounted);
 	if (ret)
-		return wr_fail(ret < 0 ? ret : -EIO, "%s can't be read, so nobody knows what is "
-			       "mounted", path);
+		return wr_fail(ret, "%s/proc/self/mountinfo can't be read, so nobody knows what "
+			       "is mounted", mounts->root);
 	/* A kernel without swap has no such file. */
-	snprintf(path, sizeof(path), "%s/proc/swaps", mounts->root);
-	if (wr_sys->access(path))
-		return 0;
-	ret = mnt_table_parse_swaps(mounts->swaps, path);
-	return ret ? wr_fail(ret < 0 ? ret : -EIO, "%s can't be read, so nobody knows what is "
-			     "swap", path) : 0;
+	ret = read_table(mounts, "/proc/swaps", mnt_table_parse_swaps, mounts->swaps);
+	return ret && ret != -ENOENT ?
+	       wr_fail(ret, "%s/proc/swaps can't be read, so nobody knows what is swap",
+		       mounts->root) : 0;
 }
 
 int wr_mounts_read(const char *root, struct wr_mounts **out)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 
-#include "base/file.h"
 #include "base/holder.h"
 #include "base/sys.h"
 #include "host/use.h"
@@ -22,32 +21,33 @@ bool wr_path_has(const char *path, const char *part)
 
 int wr_class_open(struct wr_class *class, const char *root, const char *name, const char *address)
 {
+	char path[NAME_MAX];
+	int ret;
+
 	class->address = address;
-	if (snprintf(class->path, sizeof(class->path), "%s/sys/class/%s", root, name) >=
-	    (int)sizeof(class->path))
-		return wr_fail(-ENAMETOOLONG, "the root is longer than a path can be");
-	class->dir = opendir(class->path);
-	if (!class->dir && errno != ENOENT)
-		return wr_fail(-errno, "%s can't be listed: %s", class->path, strerror(errno));
-	return 0;
+	class->dir = NULL;
+	snprintf(path, sizeof(path), "/sys/class/%s", name);
+	ret = wr_folder_open(root, path, &class->folder);
+	if (ret == -ENOENT)
+		return 0;
+	if (!ret) {
+		ret = wr_folder_dir(&class->folder, &class->dir);
+		if (ret < 0)
+			wr_folder_close(&class->folder);
+	}
+	return ret < 0 ? wr_fail(ret, "%s%s can't be listed: %s", root, path, strerror(-ret)) : 0;
 }
 
 const char *wr_class_any(struct wr_class *class)
 {
-	char path[WR_PCI_PATH_MAX + 256];
 	struct dirent *entry;
 
 	while (class->dir && (entry = readdir(class->dir))) {
-		ssize_t len;
-
-		snprintf(path, sizeof(path), "%s/%s", class->path, entry->d_name);
 		/* A slash in front, so that every part has one. */
 		class->target[0] = '/';
-		len = wr_sys->readlink(path, class->target + 1, sizeof(class->target) - 2);
-		if (len <= 0)
-			continue;
-		class->target[len + 1] = '\0';
-		return entry->d_name;
+		if (wr_folder_link(&class->folder, entry->d_name, class->target + 1,
+				   sizeof(class->target) - 1) > 0)
+			return entry->d_name;
 	}
 	return NULL;
 }
@@ -64,36 +64,41 @@ const char *wr_class_next(struct wr_class *class)
 
 void wr_class_close(struct wr_class *class)
 {
-	if (class->dir)
-		closedir(class->dir);
+	if (!class->dir)
+		return;
+	closedir(class->dir);
+	wr_folder_close(&class->folder);
 }
 
 void wr_cdev(const char *root, const char *address, char node[64])
 {
-	char folder[WR_PCI_PATH_MAX], path[WR_PCI_PATH_MAX + 64], name[40];
+	char path[WR_PCI_PATH_MAX];
+	struct dirent *entry;
+	DIR *dir;
 
 	node[0] = '\0';
-	if (snprintf(folder, sizeof(folder), "%s/sys/bus/pci/devices/%s/vfio-dev", root, address) >=
-	    (int)sizeof(folder))
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", address);
+	if (wr_root_dir(root, path, &dir) < 0)
 		return;
-	/* vfio_device_set_noiommu_and_name() */
-	if (wr_sys->find(folder, "vfio", name, sizeof(name)) &&
-	    wr_sys->find(folder, "noiommu-vfio", name, sizeof(name)))
-		return;
-	/* Without CONFIG_VFIO_DEVICE_CDEV it has no number, and no node. */
-	snprintf(path, sizeof(path), "%s/%s/dev", folder, name);
-	if (!wr_sys->access(path))
-		snprintf(node, 64, "/dev/vfio/devices/%s", name);
+	while (!node[0] && (entry = readdir(dir))) {
+		/* vfio_device_set_noiommu_and_name() */
+		if (strncmp(entry->d_name, "vfio", 4) && strncmp(entry->d_name, "noiommu-vfio", 12))
+			continue;
+		/* Without CONFIG_VFIO_DEVICE_CDEV it has no number, and no node. */
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev/%s/dev", address,
+			 entry->d_name);
+		if (strlen(entry->d_name) < 40 && wr_root_has(root, path))
+			snprintf(node, 64, "/dev/vfio/devices/%.40s", entry->d_name);
+	}
+	closedir(dir);
 }
 
-/* Another user of a group shows by -EBUSY: a group is opened once (drivers/vfio/group.c), and its
- * devices, by whichever way they were opened, keep it so. */
-static bool is_open(const char *path)
+bool wr_is_busy(const char *root, const char *node, int flags)
 {
-	int fd = wr_sys->open(path, O_RDWR);
+	/* Below another root it can't be a device, and isn't written to. */
+	int fd = *root ? wr_root_open(root, node, 0) : wr_sys->open(node, flags);
 
-	if (fd >= 0)
-		wr_close(fd);
+	wr_close(fd);
 	return fd == -EBUSY;
 }
 
@@ -109,7 +114,10 @@ int wr_use_vfio(const char *root, const struct weir_host_function *fn, char use[
 		if (!node[0] || snprintf(path, sizeof(path), "%s%s", root, node) >=
 		    (int)sizeof(path))
 			continue;
-		if (!wr_holder(path, who, sizeof(who)) || (!cdev && is_open(path))) {
+		/* Another user of a group shows by -EBUSY: a group is opened once
+		 * (drivers/vfio/group.c), and its devices, however they were opened, keep it so. */
+		if (!wr_holder(path, who, sizeof(who)) ||
+		    (!cdev && wr_is_busy(root, node, O_RDWR))) {
 			snprintf(use, WR_USE_MAX, "%s has it open (%.300s)",
 				 wr_holder(path, who, sizeof(who)) ? "another process" : who, path);
 			return WR_USE_SOME;
@@ -133,16 +141,16 @@ static int use_vfs(const char *root, const struct weir_host_function *fn, char u
 /* Whether the kernel's text console is on framebuffers now. */
 static bool fbcon_is_bound(const char *root)
 {
-	char path[WR_PCI_PATH_MAX], name[64];
+	char path[64], name[64];
 	uint64_t bound;
 
 	for (int i = 0; i < 16; i++) {
-		if (snprintf(path, sizeof(path), "%s/sys/class/vtconsole/vtcon%d/name", root, i) >=
-		    (int)sizeof(path) || wr_read_text(path, name, sizeof(name)) < 0)
+		snprintf(path, sizeof(path), "/sys/class/vtconsole/vtcon%d/name", i);
+		if (wr_root_text(root, path, name, sizeof(name)) < 0 ||
+		    !strstr(name, "frame buffer"))
 			continue;
-		path[strlen(path) - strlen("name")] = '\0';
-		strcat(path, "bind");
-		if (strstr(name, "frame buffer") && !wr_read_u64(path, &bound) && bound)
+		snprintf(path, sizeof(path), "/sys/class/vtconsole/vtcon%d/bind", i);
+		if (!wr_root_u64(root, path, &bound) && bound)
 			return true;
 	}
 	return false;

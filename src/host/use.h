@@ -33,8 +33,8 @@ void wr_cdev(const char *root, const char *address, char node[64]);
  */
 struct wr_class {
 	const char *address;
-	void *dir;
-	char path[WR_PCI_PATH_MAX];	/* of the class's folder */
+	struct wr_folder folder;
+	DIR *dir;			/* NULL: it isn't there */
 	char target[WR_PCI_PATH_MAX];	/* of the entry's link */
 };
 
@@ -48,5 +48,8 @@ const char *wr_class_any(struct wr_class *class);
 
 /* Whether an absolute path has such a part. */
 bool wr_path_has(const char *path, const char *part);
+
+/* Whether a node can't be opened so because it is open already. */
+bool wr_is_busy(const char *root, const char *node, int flags);
 
 #endif

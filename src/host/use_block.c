@@ -4,14 +4,12 @@
  * this process's namespace alone; but all of these, and ZFS, hold a disk exclusively, which every
  * namespace notices.
  */
-#include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/sysmacros.h>
 
-#include "base/file.h"
 #include "base/holder.h"
-#include "base/sys.h"
 #include "host/mounts.h"
 #include "host/use.h"
 
@@ -31,26 +29,26 @@ static int use_holders(struct disks *disks, const char *name, char use[WR_USE_MA
 {
 	char path[WR_PCI_PATH_MAX], on_it[WR_USE_MAX];
 	struct dirent *entry;
-	int ret = WR_USE_NONE;
 	DIR *dir;
+	int ret;
 
-	if (snprintf(path, sizeof(path), "%s/sys/class/block/%s/holders", disks->root, name) >=
-	    (int)sizeof(path))
-		return wr_fail(-ENAMETOOLONG, "the root is longer than a path can be");
-	dir = opendir(path);
-	if (!dir)
+	snprintf(path, sizeof(path), "/sys/class/block/%s/holders", name);
+	ret = wr_root_dir(disks->root, path, &dir);
+	if (ret == -ENOENT || ret == -ENODEV)
 		return WR_USE_NONE;
+	if (ret < 0)
+		return wr_fail(ret, "%s%s can't be listed: %s", disks->root, path, strerror(-ret));
 	while (ret >= 0 && ret != WR_USE_ROOT && (entry = readdir(dir))) {
 		if (entry->d_name[0] == '.')
 			continue;
 		ret = disks->depth < STACK_MAX ? use_disk(disks, entry->d_name, on_it) :
 		      wr_fail(-ELOOP, "%s: more than %d layers of block devices", name, STACK_MAX);
 		if (ret > 0)
-			snprintf(use, WR_USE_MAX, "%s is below %.32s (%.150s), and %.250s",
-				 name, entry->d_name, path, on_it);
+			snprintf(use, WR_USE_MAX, "%s is below %.32s (%.75s%.75s), and %.250s",
+				 name, entry->d_name, disks->root, path, on_it);
 		else if (!ret)
-			snprintf(use, WR_USE_MAX, "%s is below %.32s (%.300s)", name,
-				 entry->d_name, path);
+			snprintf(use, WR_USE_MAX, "%s is below %.32s (%.150s%.150s)", name,
+				 entry->d_name, disks->root, path);
 		if (!ret)
 			ret = WR_USE_SOME;
 	}
@@ -60,21 +58,19 @@ static int use_holders(struct disks *disks, const char *name, char use[WR_USE_MA
 
 static int use_node(struct disks *disks, const char *name, char use[WR_USE_MAX])
 {
-	char path[WR_PCI_PATH_MAX], who[64], *bang;
-	int fd;
+	char node[NAME_MAX + sizeof("/dev/")], path[WR_PCI_PATH_MAX], who[64], *bang;
 
-	if (snprintf(path, sizeof(path), "%s/dev/%s", disks->root, name) >= (int)sizeof(path))
-		return wr_fail(-ENAMETOOLONG, "the root is longer than a path can be");
+	snprintf(node, sizeof(node), "/dev/%s", name);
 	/* sysfs writes ! for the slash in cciss/c0d0. */
-	for (bang = path + strlen(disks->root); (bang = strchr(bang, '!'));)
+	for (bang = node; (bang = strchr(bang, '!'));)
 		*bang = '/';
+	if (snprintf(path, sizeof(path), "%s%s", disks->root, node) >= (int)sizeof(path))
+		return wr_fail(-ENAMETOOLONG, "the root is longer than a path can be");
 	if (!wr_holder(path, who, sizeof(who))) {
 		snprintf(use, WR_USE_MAX, "%s has %.300s open", who, path);
 		return WR_USE_SOME;
 	}
-	fd = wr_sys->open(path, O_RDONLY | O_EXCL | O_NONBLOCK);
-	wr_close(fd);
-	if (fd != -EBUSY)
+	if (!wr_is_busy(disks->root, node, O_RDONLY | O_EXCL | O_NONBLOCK))
 		return WR_USE_NONE;
 	snprintf(use, WR_USE_MAX, "%.300s is held exclusively: mounted in another namespace, or "
 		 "by ZFS, say", path);
@@ -88,14 +84,13 @@ static int use_disk(struct disks *disks, const char *name, char use[WR_USE_MAX])
 	unsigned int major, minor;
 	int ret, more;
 
-	if (snprintf(path, sizeof(path), "%s/sys/class/block/%s/dev", disks->root, name) >=
-	    (int)sizeof(path))
-		return wr_fail(-ENAMETOOLONG, "the root is longer than a path can be");
-	ret = wr_read_text(path, text, sizeof(text));
+	snprintf(path, sizeof(path), "/sys/class/block/%s/dev", name);
+	ret = wr_root_text(disks->root, path, text, sizeof(text));
 	if (ret == -ENOENT || ret == -ENODEV)
 		return WR_USE_NONE;	/* vanished, or a path of a multipath NVMe: no disk */
 	if (ret < 0 || sscanf(text, "%u:%u", &major, &minor) != 2)
-		return wr_fail(ret < 0 ? ret : -EIO, "%s holds no device number", path);
+		return wr_fail(ret < 0 ? ret : -EIO, "%s%s holds no device number", disks->root,
+			       path);
 
 	if (disks->nodes)
 		return use_node(disks, name, use);
@@ -119,32 +114,19 @@ static int use_disk(struct disks *disks, const char *name, char use[WR_USE_MAX])
 static bool is_by_path(const char *root, const char *target, const char *address)
 {
 	const char *subsystem = strstr(target, "/nvme-subsystem/");
-	char path[WR_PCI_PATH_MAX], link[WR_PCI_PATH_MAX];
-	struct dirent *entry;
-	bool found = false;
-	ssize_t len;
-	DIR *dir;
+	char path[WR_PCI_PATH_MAX];
+	struct wr_class class;
+	bool found;
 
 	if (!subsystem)
 		return false;
 	subsystem += strlen("/nvme-subsystem/");
-	if (snprintf(path, sizeof(path), "%s/sys/class/nvme-subsystem/%.*s", root,
-		     (int)strcspn(subsystem, "/"), subsystem) >= (int)sizeof(path) - 300)
+	snprintf(path, sizeof(path), "nvme-subsystem/%.*s", (int)strcspn(subsystem, "/"),
+		 subsystem);
+	if (wr_class_open(&class, root, path, address) < 0)
 		return false;
-	dir = opendir(path);
-	while (dir && !found && (entry = readdir(dir))) {
-		char one[WR_PCI_PATH_MAX + 300];
-
-		snprintf(one, sizeof(one), "%s/%s", path, entry->d_name);
-		link[0] = '/';
-		len = wr_sys->readlink(one, link + 1, sizeof(link) - 2);
-		if (len <= 0)
-			continue;
-		link[len + 1] = '\0';
-		found = wr_path_has(link, address);
-	}
-	if (dir)
-		closedir(dir);
+	found = wr_class_next(&class);
+	wr_class_close(&class);
 	return found;
 }
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Network interfaces: in use when up and either addressed, routed over, or below another. */
-#include <dirent.h>
 #include <ifaddrs.h>
 #include <linux/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/file.h"
 #include "base/sys.h"
 #include "host/use.h"
+
+#define INTERFACE_MAX 64	/* "/sys/class/net/NAME/flags" */
 
 static int has_address(const char *name, bool *has)
 {
@@ -55,17 +55,23 @@ static bool is_default_line(const char *line, bool v6, const char *name)
 }
 
 /* A kernel without IPv6 has no such file. */
-static int is_default(const char *path, bool v6, const char *name, bool *is)
+static int is_default(const char *root, const char *path, bool v6, const char *name, bool *is)
 {
+	int fd = wr_root_open(root, path, 0);
 	char *line = NULL;
 	size_t size = 0;
 	FILE *file;
 
 	*is = false;
-	file = fopen(path, "re");
-	if (!file)
-		return errno == ENOENT ? 0 : wr_fail(-errno, "%s can't be read: %s", path,
-						     strerror(errno));
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return wr_fail(fd, "%s%s can't be read: %s", root, path, strerror(-fd));
+	file = fdopen(fd, "r");
+	if (!file) {
+		wr_close(fd);
+		return wr_fail(-ENOMEM, "no memory for the routes");
+	}
 	while (!*is && getline(&line, &size, file) > 0)
 		*is = is_default_line(line, v6, name);
 	free(line);
@@ -76,17 +82,14 @@ static int is_default(const char *path, bool v6, const char *name, bool *is)
 static int use_routes(const char *root, const char *name, char use[WR_USE_MAX])
 {
 	static const char *const files[] = { "/proc/net/route", "/proc/net/ipv6_route" };
-	char path[WR_PCI_PATH_MAX];
 	bool is = false;
 	int ret = 0;
 
 	for (int v6 = 0; !ret && v6 < 2; v6++) {
-		if (snprintf(path, sizeof(path), "%s%s", root, files[v6]) >= (int)sizeof(path))
-			return wr_fail(-ENAMETOOLONG, "the root is longer than a path can be");
-		ret = is_default(path, v6, name, &is);
+		ret = is_default(root, files[v6], v6, name, &is);
 		if (!ret && is) {
 			snprintf(use, WR_USE_MAX, "the default route goes over its interface %s "
-				 "(%.300s)", name, path);
+				 "(%.300s%s)", name, root, files[v6]);
 			ret = WR_USE_SOME;
 		}
 	}
@@ -94,54 +97,53 @@ static int use_routes(const char *root, const char *name, char use[WR_USE_MAX])
 }
 
 /* Bridges, bonds, VLANs: whatever is built on it shows as a link upper_NAME. */
-static int use_upper(const char *folder, const char *name, char use[WR_USE_MAX])
+static int use_upper(const char *root, const char *name, char use[WR_USE_MAX])
 {
-	char path[WR_PCI_PATH_MAX + 32];
+	char path[INTERFACE_MAX];
 	struct dirent *entry;
 	int ret = WR_USE_NONE;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "%s/%.31s", folder, name);
-	dir = opendir(path);
-	while (dir && !ret && (entry = readdir(dir))) {
+	snprintf(path, sizeof(path), "/sys/class/net/%.31s", name);
+	if (wr_root_dir(root, path, &dir) < 0)
+		return WR_USE_NONE;
+	while (!ret && (entry = readdir(dir))) {
 		if (strncmp(entry->d_name, "upper_", 6))
 			continue;
-		snprintf(use, WR_USE_MAX, "its interface %s is up and below %.31s (%.300s/%.40s)",
-			 name, entry->d_name + 6, path, entry->d_name);
+		snprintf(use, WR_USE_MAX, "its interface %s is up and below %.31s "
+			 "(%.250s%s/%.40s)", name, entry->d_name + 6, root, path, entry->d_name);
 		ret = WR_USE_SOME;
 	}
-	if (dir)
-		closedir(dir);
+	closedir(dir);
 	return ret;
 }
 
-static int use_interface(const char *root, const char *folder, const char *name,
-			 char use[WR_USE_MAX])
+static int use_interface(const char *root, const char *name, char use[WR_USE_MAX])
 {
-	char path[WR_PCI_PATH_MAX + 64];
+	char path[INTERFACE_MAX];
 	uint64_t flags = 0;
 	bool has;
 	int ret;
 
-	snprintf(path, sizeof(path), "%s/%.31s/flags", folder, name);
-	ret = wr_read_u64(path, &flags);
+	snprintf(path, sizeof(path), "/sys/class/net/%.31s/flags", name);
+	ret = wr_root_u64(root, path, &flags);
 	if (ret == -ENOENT || ret == -ENODEV)
 		return WR_USE_NONE;
 	if (ret < 0)
-		return wr_fail(ret, "%s can't be read: %s", path, strerror(-ret));
+		return wr_fail(ret, "%s%s can't be read: %s", root, path, strerror(-ret));
 	if (!(flags & IFF_UP))
 		return WR_USE_NONE;
 
 	ret = use_routes(root, name, use);
 	if (!ret)
-		ret = use_upper(folder, name, use);
+		ret = use_upper(root, name, use);
 	if (ret)
 		return ret;
 	ret = has_address(name, &has);
 	if (ret < 0 || !has)
 		return ret;
-	snprintf(use, WR_USE_MAX, "its interface %s is up (%.300s) and has an address; "
-		 "'ip link set %s down' ends that", name, path, name);
+	snprintf(use, WR_USE_MAX, "its interface %s is up (%.250s%s) and has an address; "
+		 "'ip link set %s down' ends that", name, root, path, name);
 	return WR_USE_SOME;
 }
 
@@ -155,7 +157,7 @@ int wr_use_net(const char *root, const struct weir_host_function *fn, char use[W
 	if (ret < 0)
 		return ret;
 	while (!ret && (name = wr_class_next(&class)))
-		ret = use_interface(root, class.path, name, use);
+		ret = use_interface(root, name, use);
 	wr_class_close(&class);
 	return ret;
 }

@@ -217,13 +217,12 @@ static bool fake_power(void)
 	return fake_sysfs->power;
 }
 
-static int fake_open(const char *path, int flags)
+static int fake_openat(int folder, const char *path, int flags)
 {
-	size_t len = fake_sysfs->busy ? strlen(fake_sysfs->busy) : 0;
-
-	if (len && strlen(path) >= len && !strcmp(path + strlen(path) - len, fake_sysfs->busy))
+	/* Below a root the path is without its first slash. */
+	if (fake_sysfs->busy && !strcmp(path, fake_sysfs->busy + 1))
 		return -EBUSY;
-	return wr_sys_kernel.open(path, flags);
+	return wr_sys_kernel.openat(folder, path, flags);
 }
 
 static int fake_create(const char *path, mode_t mode)
@@ -351,7 +350,7 @@ void fake_sysfs_start(const char *root)
 	fake_sysfs->root = root;
 	sys = wr_sys_kernel;
 	sys.power = fake_power;
-	sys.open = fake_open;
+	sys.openat = fake_openat;
 	sys.pwrite = fake_pwrite;
 	sys.create = fake_create;
 	sys.mkdir = fake_mkdir;

@@ -20,7 +20,7 @@ struct fake_sysfs {
 	int fail_at;		/* that one fails with -EIO; 0: none */
 	bool fail_on;		/* and all after it */
 	int kill_at;		/* at that one the process ends with FAKE_KILLED; 0: none */
-	const char *busy;	/* opening a path that ends so is -EBUSY */
+	const char *busy;	/* opening that path below the root is -EBUSY */
 	bool no_cdev;		/* built without CONFIG_VFIO_DEVICE_CDEV */
 	bool noiommu;		/* what nodes there are is said to be without an IOMMU */
 	bool stubborn;		/* drivers/vfio-pci/bind answers -EINVAL */
