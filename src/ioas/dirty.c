@@ -290,8 +290,11 @@ static int hwpt_read_locked(struct weir_hwpt *hwpt, weir_iova iova, uint64_t len
 	int ret = 0;
 
 	if (!hwpt->tracking)
-		return wr_fail(-EINVAL, "dirty tracking of the page table is off: "
-			       "weir_hwpt_dirty_start() first");
+		return wr_fail(-EINVAL, hwpt->as->tracking ?
+			       "dirty tracking of the address space is on, and has what is written "
+			       "by the page table, too: weir_ioas_dirty_read()" :
+			       "dirty tracking of the page table is off: weir_hwpt_dirty_start() "
+			       "first");
 	while (!ret && wr_maps_next(&hwpt->as->maps, at, last, &m)) {
 		weir_iova first = m.iova > iova ? m.iova : iova;
 		weir_iova end = m.iova + (m.len - 1) < last ? m.iova + (m.len - 1) : last;

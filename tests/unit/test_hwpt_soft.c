@@ -191,7 +191,9 @@ static void dirty_pages_of_all_tables(void **state)
 
 	assert_int_equal(weir_hwpt_attach(hwpt, r->dev[0]), 0);
 	assert_int_equal(weir_ioas_dirty_start(r->as), 0);
-	later = alloc(r, false);
+	later = alloc(r, true);
+	must_fail(weir_hwpt_dirty_read(later, AT, r->page, NULL, &bitmap), -EINVAL,
+		  "weir_ioas_dirty_read()");
 	assert_int_equal(write_to(r, 0, AT, 1), 0);
 	assert_int_equal(write_to(r, 1, AT + r->page, 1), 0);
 	assert_int_equal(weir_hwpt_attach(later, r->dev[0]), 0);
