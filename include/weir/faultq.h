@@ -5,7 +5,12 @@
  * was made with a fault queue (weir_hwpt_opts.faults) leaves these answers to who has the queue
  * (drivers/iommu/iommufd/eventq.c; IOMMU_FAULT_QUEUE_ALLOC, Linux 6.11).
  *
- * A device sends several requests as one group, which is answered as a whole.
+ * A device sends several requests as one group, which is answered as a whole. One thread may read
+ * while others answer.
+ *
+ * After fork() the child has the queue's fd as well, until it calls execve(2) or ends, and the
+ * kernel keeps a queue as long as one of its fds is open. One that is closed before that is gone
+ * for weir, and in the kernel lives until all that has the context's /dev/iommu open is gone.
  */
 #ifndef WEIR_FAULTQ_H
 #define WEIR_FAULTQ_H
@@ -36,8 +41,9 @@ WEIR_API int weir_faultq_open(struct weir_iommu *iommu, struct weir_faultq **out
 WEIR_API int weir_faultq_close(struct weir_faultq *queue);
 
 /**
- * weir_faultq_fd() - an fd that is readable (poll(2), POLLIN) while there is a group to be taken
- * from the kernel, for the caller's event loop.
+ * weir_faultq_fd() - an fd that is readable (poll(2), POLLIN) while the kernel has a group, for the
+ * caller's event loop. The kernel gives several at once, which the queue keeps: before the fd is
+ * waited for again, weir_faultq_read() must have returned 0.
  *
  * Returns the fd, which stays weir's: don't close it, don't read from it.
  */
@@ -67,12 +73,16 @@ struct weir_page_group {
 /**
  * weir_faultq_read() - take the oldest group of page requests. One thread at a time.
  * @timeout: milliseconds to wait for one; 0: not at all; negative: without end.
+ * @group: filled. Its .dev must not be used once that device is closed.
  *
- * Each group must be answered; the device waits meanwhile. Groups of a device that is detached from
- * the page table are answered by the kernel, as invalid: those not taken yet aren't seen any more.
+ * Each group must be answered, by weir_faultq_answer() or weir_faultq_expire(); the device waits
+ * meanwhile. Groups of a device that is detached from the page table, or closed, are answered by
+ * the kernel, as invalid: those not taken yet aren't seen any more. Requests of a device that has
+ * the queue twice, by itself and by a PASID, are told apart by .has_pasid.
  *
  * Returns 1 with @group filled; 0 when there was none in that time; -EINTR when a signal came;
- * -ENOMEM; -EIO when the kernel says what can't be.
+ * -ENOMEM, and the group can be taken again; -EIO when the kernel says what can't be; -EPERM in a
+ * child after fork().
  */
 WEIR_API int weir_faultq_read(struct weir_faultq *queue, int timeout,
 			      struct weir_page_group *group);

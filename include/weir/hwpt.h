@@ -19,7 +19,9 @@
  * has page tables, a page table not freed while a device is attached to it or something is made
  * from it: -EBUSY, with a sentence that names it.
  *
- * Attaching and freeing wait for devices that are being opened or closed in the same context.
+ * Attaching and freeing wait for devices that are being opened or closed in the same context. Calls
+ * that change something, freeing and closing included, are refused to a device model between
+ * weir_model_dma_begin() and _end(), with -EDEADLK.
  */
 #ifndef WEIR_HWPT_H
 #define WEIR_HWPT_H
@@ -111,7 +113,11 @@ enum weir_nested_type {
 	WEIR_NESTED_RAW = 0,	/**< of a type that weir doesn't know */
 	WEIR_NESTED_VTD_S1 = 1,
 	WEIR_NESTED_SMMUV3 = 2,	/**< by a weir_viommu alone */
-	WEIR_NESTED_AMD = 3,	/**< by a weir_viommu alone */
+	/**
+	 * By a weir_viommu alone. The kernel has no type for AMD's: Linux 7.3's driver makes one of
+	 * whatever type but 0 it is asked for (amd_iommufd_get_viommu_size()).
+	 */
+	WEIR_NESTED_AMD = 3,
 };
 
 /** weir_nested - where a nested table is, in its hardware's words. */
@@ -298,8 +304,9 @@ struct weir_dirty_opts {
  *
  * The IOMMU marks its own pages: of a large one, all of it is reported.
  *
- * Returns 0; -EINVAL when the range is empty or not aligned, or tracking is off; -ENOTSUP as above;
- * -ENOMEM; or what the kernel says: then what was read already is in the bitmap.
+ * Returns 0; -EINVAL when the range is empty or not aligned, or the page table isn't tracked by
+ * itself: what its address space tracks, weir_ioas_dirty_read() reads; -ENOTSUP as above; -ENOMEM;
+ * or what the kernel says: then what was read already is in the bitmap.
  */
 WEIR_API int weir_hwpt_dirty_read(struct weir_hwpt *hwpt, weir_iova iova, uint64_t len,
 				  const struct weir_dirty_opts *opts, uint64_t *bitmap);

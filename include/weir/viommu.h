@@ -128,7 +128,15 @@ enum weir_eventq_type {
 WEIR_API int weir_eventq_open(struct weir_viommu *viommu, uint32_t type, size_t size,
 			      uint32_t depth, struct weir_eventq **out);
 
-/** weir_eventq_close() - NULL is fine. Returns 0, or -EPERM in a child after fork(). */
+/**
+ * weir_eventq_close() - NULL is fine. Returns 0, or -EPERM in a child after fork().
+ *
+ * Such a child has the queue's fd as well, until it calls execve(2) or ends, and the kernel keeps a
+ * queue as long as one of its fds is open, and with the queue its vIOMMU, the nest parent and what
+ * is mapped there. One that is closed before that is gone for weir, and the rest can be freed; the
+ * kernel frees them when all that has the context's /dev/iommu open is gone, and until then the log
+ * says what stays.
+ */
 WEIR_API int weir_eventq_close(struct weir_eventq *queue);
 
 /** weir_eventq_fd() - as weir_faultq_fd(). */
