@@ -27,6 +27,7 @@
 #define WEIR_HWPT_H
 
 #include <weir/device.h>
+#include <weir/ioas.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -78,6 +79,22 @@ struct weir_hwpt_opts {
  */
 WEIR_API int weir_hwpt_alloc(struct weir_ioas *as, struct weir_device *dev,
 			     const struct weir_hwpt_opts *opts, struct weir_hwpt **out);
+
+/**
+ * weir_hwpt_ranges() - where a paging table can have mappings, by itself, in ascending order. Asked
+ * before it is made; nothing of it stays.
+ * @dev: behind the IOMMU that it is for.
+ * @opts: as for weir_hwpt_alloc(): kinds of tables may reach differently far.
+ *
+ * What is mapped is in all page tables of an address space, so that each, from its making to its
+ * freeing, takes away from weir_ioas_ranges() what it can't have; attaching a device to one of them
+ * or to another changes nothing there. What devices keep for themselves, as the windows of their
+ * interrupts, isn't the table's: it is taken away as long as they are in the address space.
+ *
+ * Returns the number of ranges, of which at most @n are stored; or as weir_hwpt_alloc().
+ */
+WEIR_API int weir_hwpt_ranges(struct weir_device *dev, const struct weir_hwpt_opts *opts,
+			      struct weir_iova_range *ranges, size_t n);
 
 /** Flags of weir_vtd_s1 (struct iommu_hwpt_vtd_s1). */
 enum weir_vtd_s1_flags {

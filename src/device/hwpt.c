@@ -26,6 +26,21 @@ int weir_hwpt_alloc(struct weir_ioas *as, struct weir_device *dev,
 	return named(dev, wr_hwpt_alloc(as, &dev->ep, opts, out));
 }
 
+int weir_hwpt_ranges(struct weir_device *dev, const struct weir_hwpt_opts *opts,
+		     struct weir_iova_range *ranges, size_t n)
+{
+	struct wr_ranges found;
+	int ret = wr_device_check(dev);
+
+	if (!ret)
+		ret = named(dev, wr_hwpt_ranges(&dev->ep, opts, &found));
+	if (ret)
+		return ret;
+	for (size_t i = 0; i < n && i < found.n; i++)
+		ranges[i] = found.r[i];
+	return (int)found.n;
+}
+
 int weir_hwpt_nest(struct weir_hwpt *parent, struct weir_device *dev,
 		   const struct weir_nested *nested, const struct weir_nested_opts *opts,
 		   struct weir_hwpt **out)

@@ -133,17 +133,10 @@ put_domain:
 	return ret;
 }
 
-int wr_hwpt_alloc(struct weir_ioas *as, struct wr_endpoint *ep, const struct weir_hwpt_opts *opts,
-		  struct weir_hwpt **out)
+static int check_opts(const struct weir_hwpt_opts *opts, const struct weir_ioas *as)
 {
-	static const struct weir_hwpt_opts plain;
-	struct wr_table_spec spec;
-	struct weir_hwpt *hwpt;
-	int ret;
+	int ret = WR_RESERVED(opts, "weir_hwpt_opts");
 
-	if (!opts)
-		opts = &plain;
-	ret = WR_RESERVED(opts, "weir_hwpt_opts");
 	if (!ret)
 		ret = wr_ioas_check_change(as);
 	if (!ret)
@@ -151,6 +144,32 @@ int wr_hwpt_alloc(struct weir_ioas *as, struct wr_endpoint *ep, const struct wei
 	if (!ret && opts->nest_parent && opts->faults)
 		ret = wr_fail(-EINVAL, "a nest parent has no page faults: those of a nested table "
 			      "are its own");
+	return ret;
+}
+
+/* With a fault queue it is held until wr_faultq_put(). */
+static struct wr_table_spec spec_of(const struct weir_hwpt_opts *opts)
+{
+	return (struct wr_table_spec){
+		.nest_parent = opts->nest_parent,
+		.dirty = opts->dirty,
+		.pasid = opts->pasid,
+		.faults = opts->faults ? wr_faultq_get(opts->faults) : 0,
+	};
+}
+
+static const struct weir_hwpt_opts plain_opts;
+
+int wr_hwpt_alloc(struct weir_ioas *as, struct wr_endpoint *ep, const struct weir_hwpt_opts *opts,
+		  struct weir_hwpt **out)
+{
+	struct wr_table_spec spec;
+	struct weir_hwpt *hwpt;
+	int ret;
+
+	if (!opts)
+		opts = &plain_opts;
+	ret = check_opts(opts, as);
 	if (ret)
 		return ret;
 	hwpt = new_hwpt(as, opts->faults);
@@ -159,10 +178,8 @@ int wr_hwpt_alloc(struct weir_ioas *as, struct wr_endpoint *ep, const struct wei
 	hwpt->nest_parent = opts->nest_parent;
 	hwpt->pasid = opts->pasid;
 	hwpt->dirty = opts->dirty;
-	spec = (struct wr_table_spec){ opts->nest_parent, opts->dirty, opts->pasid, 0 };
 	lock(as);
-	if (opts->faults)
-		spec.faults = wr_faultq_get(opts->faults);
+	spec = spec_of(opts);
 	ret = make_paging(as, ep, &spec, hwpt);
 	if (ret && opts->faults)
 		wr_faultq_put(opts->faults);
@@ -171,6 +188,50 @@ int wr_hwpt_alloc(struct weir_ioas *as, struct wr_endpoint *ep, const struct wei
 		free(hwpt);
 	else
 		*out = hwpt;
+	return ret;
+}
+
+/* The interface tells of what all tables of a domain can have: one has a domain for itself. */
+static int ranges_of(struct wr_endpoint *ep, const struct wr_table_spec *spec,
+		     struct wr_ranges *ranges)
+{
+	const struct wr_domain_ops *ops = ep->domain->ops;
+	struct wr_table *table;
+	struct wr_domain *d;
+	int ret;
+
+	if (!ops->table_alloc)
+		return has_none(ep->domain);
+	ret = ops->create(ep->as->iommu, ep, &d);
+	if (ret)
+		return ret;
+	ret = ops->table_alloc(d, ep, spec, &table);
+	if (!ret) {
+		*ranges = d->ranges;
+		ops->table_free(d, table);
+	}
+	ops->destroy(d);
+	return ret;
+}
+
+int wr_hwpt_ranges(struct wr_endpoint *ep, const struct weir_hwpt_opts *opts,
+		   struct wr_ranges *ranges)
+{
+	struct weir_iommu *iommu = wr_endpoint_ioas(ep)->iommu;
+	struct wr_table_spec spec;
+	int ret;
+
+	if (!opts)
+		opts = &plain_opts;
+	ret = check_opts(opts, wr_endpoint_ioas(ep));
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&iommu->attach_lock);
+	spec = spec_of(opts);
+	ret = ranges_of(ep, &spec, ranges);
+	if (opts->faults)
+		wr_faultq_put(opts->faults);
+	pthread_mutex_unlock(&iommu->attach_lock);
 	return ret;
 }
 

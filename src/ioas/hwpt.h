@@ -53,6 +53,8 @@ struct weir_viommu {
 /* As the public calls, of a device that is this process's; messages don't name it. */
 int wr_hwpt_alloc(struct weir_ioas *as, struct wr_endpoint *ep, const struct weir_hwpt_opts *opts,
 		  struct weir_hwpt **out);
+int wr_hwpt_ranges(struct wr_endpoint *ep, const struct weir_hwpt_opts *opts,
+		   struct wr_ranges *ranges);
 int wr_hwpt_nest(struct weir_hwpt *parent, struct weir_viommu *viommu, struct wr_endpoint *ep,
 		 const struct weir_nested *nested, const struct weir_nested_opts *opts,
 		 struct weir_hwpt **out);

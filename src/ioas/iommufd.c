@@ -516,19 +516,18 @@ static int iommufd_table_alloc(struct wr_domain *d, struct wr_endpoint *ep,
 	if (ret)
 		return ret;
 	table->by_hand = true;
-	ret = refresh(i);
-	if (ret) {
-		drop_table(i, table);
-		return ret;
-	}
-	/* What prepare_to_take() made of a domain that it is to be in alone. */
+	/* What prepare_to_take() made. The new domain is this table's alone, and so its ranges. */
 	wr_list_for_each(other, &i->tables, link)
 		if (!other->by_hand && !other->users)
 			unused = other;
 	if (unused)
 		drop_table(i, unused);
-	*out = table;
-	return 0;
+	ret = refresh(i);
+	if (ret)
+		drop_table(i, table);
+	else
+		*out = table;
+	return ret;
 }
 
 static void iommufd_table_free(struct wr_domain *d, struct wr_table *table)

@@ -83,6 +83,12 @@ bool fake_in_aperture(const struct fake_group *g, uint64_t last)
 	return last <= g->ranges[g->n_ranges - 1].end;
 }
 
+static uint64_t last_of(const struct object *hwpt)
+{
+	return hwpt->nest_parent && fake.iommufd.parent_last ? fake.iommufd.parent_last :
+	       hwpt->group->ranges[hwpt->group->n_ranges - 1].end;
+}
+
 bool fake_has_table(const struct object *ioas)
 {
 	for (unsigned int i = 0; i < OBJECTS; i++)
@@ -96,7 +102,7 @@ static bool can_map(const struct object *ioas, uint64_t iova, uint64_t last)
 	for (unsigned int i = 0; i < OBJECTS; i++) {
 		const struct object *o = &fake_object_table[i];
 
-		if (o->type == HWPT && o->ioas == ioas && !fake_in_aperture(o->group, last))
+		if (o->type == HWPT && o->ioas == ioas && last > last_of(o))
 			return false;
 		if (o->type == DEVICE && o->hwpt && o->hwpt->ioas == ioas &&
 		    !fake_in_group(o->group, iova, last))
@@ -108,7 +114,8 @@ static bool can_map(const struct object *ioas, uint64_t iova, uint64_t last)
 /* The next place, from @at on, where that changes. */
 static uint64_t next_edge(uint64_t at)
 {
-	uint64_t next = UINT64_MAX;
+	uint64_t parent = fake.iommufd.parent_last;
+	uint64_t next = parent && at <= parent ? parent + 1 : UINT64_MAX;
 
 	for (unsigned int i = 0; i < FAKE_GROUPS; i++) {
 		for (unsigned int r = 0; r < fake.groups[i].n_ranges; r++) {

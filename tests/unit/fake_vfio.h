@@ -72,6 +72,7 @@ struct fake_iommufd {
 	uint32_t nested_type, viommu_type, hwqueue_type, invalidate_type;
 	bool nests_without_viommu;	/* as VT-d */
 	int nested_error;
+	uint64_t parent_last;		/* how far nest parents reach; 0: as all tables */
 	uint64_t lent_at, lent_len;	/* registers that a vIOMMU lends */
 	uint32_t invalidate_less;	/* so many fewer than asked for, and no error */
 	uint32_t cookies;		/* a bit for each group of faults that waits */

@@ -254,6 +254,7 @@ static void children_may_not(void **state)
 	assert_true(child >= 0);
 	if (!child) {
 		REFUSED(weir_hwpt_alloc(r->as, r->dev[0], NULL, &none));
+		REFUSED(weir_hwpt_ranges(r->dev[0], NULL, NULL, 0));
 		REFUSED(weir_hwpt_nest(e.parent, r->dev[0], &nested, NULL, &none));
 		REFUSED(weir_hwpt_attach(hwpt, r->dev[0]));
 		REFUSED(weir_hwpt_detach(hwpt, r->dev[0]));

@@ -89,6 +89,91 @@ static void another_iommu_cant_use_it(void **state)
 	assert_int_equal(weir_hwpt_free(hwpt), 0);
 }
 
+/* ---- where they reach ---- */
+
+static int ranges_in(struct weir_ioas *as, uint64_t *last)
+{
+	struct weir_iova_range list[4] = { 0 };
+	int n = weir_ioas_ranges(as, list, 4);
+
+	assert_in_range(n, 1, 4);
+	*last = list[n - 1].last;
+	return n;
+}
+
+/* By itself it has the window of interrupts, too, which is the device's. */
+static void ranges_of_one_table(void **state)
+{
+	const uint64_t all = (1ull << 48) - 1, less = (1ull << 39) - 1;
+	struct hwpt_rig *r = *state;
+	struct weir_iova_range range;
+	struct weir_hwpt *hwpt;
+	uint64_t last;
+
+	fake.iommufd.parent_last = less;
+	assert_int_equal(weir_hwpt_ranges(r->dev[0], NULL, &range, 1), 1);
+	assert_true(range.first == 0 && range.last == all);
+	assert_int_equal(weir_hwpt_ranges(r->dev[0], &parents, NULL, 0), 1);
+	assert_int_equal(weir_hwpt_ranges(r->dev[0], &parents, &range, 1), 1);
+	assert_true(range.first == 0 && range.last == less);
+	assert_int_equal(ranges_in(r->as, &last), 2);
+	assert_true(last == all);
+	/* Making it narrows the address space; attaching changes nothing there. */
+	hwpt = alloc(r, &parents);
+	assert_int_equal(ranges_in(r->as, &last), 2);
+	assert_true(last == less);
+	assert_int_equal(weir_hwpt_ranges(r->dev[0], NULL, &range, 1), 1);
+	assert_true(range.last == all);
+	assert_int_equal(weir_hwpt_attach(hwpt, r->dev[0]), 0);
+	assert_int_equal(ranges_in(r->as, &last), 2);
+	assert_true(last == less);
+	assert_int_equal(weir_hwpt_detach(hwpt, r->dev[0]), 0);
+	assert_int_equal(weir_hwpt_free(hwpt), 0);
+	assert_int_equal(ranges_in(r->as, &last), 2);
+	assert_true(last == all);
+}
+
+/* In a space without devices there is no other table, whose narrower ranges would count. */
+static void ranges_of_a_table_alone(void **state)
+{
+	const uint64_t more = (1ull << 52) - 1;
+	struct hwpt_rig *r = *state;
+	struct weir_hwpt *hwpt;
+	struct weir_ioas *as;
+	uint64_t last;
+
+	fake.iommufd.parent_last = more;
+	assert_int_equal(weir_ioas_open(r->iommu, &as), 0);
+	assert_int_equal(weir_hwpt_alloc(as, r->dev[0], &parents, &hwpt), 0);
+	assert_int_equal(ranges_in(as, &last), 1);
+	assert_true(last == more);
+	assert_int_equal(weir_hwpt_free(hwpt), 0);
+	assert_int_equal(weir_ioas_close(as), 0);
+}
+
+static void ranges_of_what_cant_be(void **state)
+{
+	const struct weir_hwpt_opts later = { .reserved = { [3] = 1 } };
+	struct weir_hwpt_opts opts = { .nest_parent = true };
+	struct hwpt_rig *r = *state;
+	struct weir_iommu *foreign;
+
+	must_fail(weir_hwpt_ranges(r->dev[0], &later, NULL, 0), -EINVAL, "weir_hwpt_opts");
+	assert_int_equal(weir_faultq_open(r->iommu, &opts.faults), 0);
+	must_fail(weir_hwpt_ranges(r->dev[0], &opts, NULL, 0), -EINVAL, "has no page faults");
+	opts.nest_parent = false;
+	assert_int_equal(weir_hwpt_ranges(r->dev[0], &opts, NULL, 0), 1);
+	assert_int_equal(weir_faultq_close(opts.faults), 0);
+	assert_int_equal(weir_iommu_open(NULL, &foreign), 0);
+	assert_int_equal(weir_faultq_open(foreign, &opts.faults), 0);
+	must_fail(weir_hwpt_ranges(r->dev[0], &opts, NULL, 0), -EINVAL, "another context");
+	assert_int_equal(weir_faultq_close(opts.faults), 0);
+	assert_int_equal(weir_iommu_close(foreign), 0);
+	fake.iommufd.nested_type = 0;
+	must_fail(weir_hwpt_ranges(r->dev[0], &parents, NULL, 0), -ENOTSUP,
+		  "0000:01:00.0: its IOMMU, or this kernel, makes no page table that is a nest");
+}
+
 /* ---- what isn't there ---- */
 
 static void old_kernel_has_plain_tables_alone(void **state)
@@ -140,6 +225,7 @@ static void other_interfaces_have_none(void **state)
 	must_fail(weir_hwpt_alloc(weir_device_ioas(dev), dev, NULL, &hwpt), -ENOTSUP,
 		  "0000:03:00.0: it is attached by type1v2, which has no page tables");
 	must_fail(weir_hwpt_alloc(r->as, dev, NULL, &hwpt), -EINVAL, "another context");
+	must_fail(weir_hwpt_ranges(dev, NULL, NULL, 0), -ENOTSUP, "no page tables made by hand");
 	must_fail(weir_device_hw_info(dev, WEIR_HW_NONE, &info), -ENOTSUP, "type1v2");
 	assert_int_equal(weir_device_close(dev), 0);
 	assert_int_equal(weir_iommu_close(iommu), 0);
@@ -383,6 +469,9 @@ int main(void)
 		TEST(group_on_a_table_takes_no_device),
 		TEST(pasids_of_one_concern_its_group),
 		TEST(another_iommu_cant_use_it),
+		TEST(ranges_of_one_table),
+		TEST(ranges_of_a_table_alone),
+		TEST(ranges_of_what_cant_be),
 		TEST(old_kernel_has_plain_tables_alone),
 		TEST(iommu_without_nesting_or_pasids),
 		TEST(other_interfaces_have_none),

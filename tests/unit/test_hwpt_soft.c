@@ -236,6 +236,17 @@ static void later_table_is_exact(void **state)
 	free(bitmap);
 }
 
+static void table_reaches_as_far_as_the_space(void **state)
+{
+	struct weir_iova_range table[4], space[4];
+	struct rig *r = *state;
+	int n = weir_ioas_ranges(r->as, space, 4);
+
+	assert_int_equal(n, 2);
+	assert_int_equal(weir_hwpt_ranges(r->dev[0], NULL, table, 4), n);
+	assert_memory_equal(table, space, (size_t)n * sizeof(space[0]));
+}
+
 static void what_soft_hasnt_got(void **state)
 {
 	static const struct weir_hwpt_opts opts[] = { { .nest_parent = true }, { .pasid = true } };
@@ -246,9 +257,12 @@ static void what_soft_hasnt_got(void **state)
 	struct weir_hw_info info;
 	struct rig *r = *state;
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		must_fail(weir_hwpt_alloc(r->as, r->dev[0], &opts[i], &hwpt), -ENOTSUP,
 			  "the software IOMMU has paging tables alone");
+		must_fail(weir_hwpt_ranges(r->dev[0], &opts[i], NULL, 0), -ENOTSUP,
+			  "the software IOMMU has paging tables alone");
+	}
 	hwpt = alloc(r, false);
 	assert_int_equal(weir_hwpt_attach(hwpt, r->dev[0]), 0);
 	must_fail(weir_hwpt_attach_pasid(hwpt, r->dev[0], 1), -ENOTSUP, "which has no PASIDs");
@@ -308,6 +322,7 @@ int main(void)
 		TEST(dirty_pages_of_one_table),
 		TEST(dirty_pages_of_all_tables),
 		TEST(later_table_is_exact),
+		TEST(table_reaches_as_far_as_the_space),
 		TEST(what_soft_hasnt_got),
 		TEST(replacing_loses_nothing),
 	};

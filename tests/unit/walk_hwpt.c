@@ -70,6 +70,18 @@ static int alloc_elsewhere(struct world *w)
 	return weir_hwpt_alloc(w->new_as, w->dev, NULL, &w->another);
 }
 
+static int ranges(struct world *w)
+{
+	const struct weir_hwpt_opts opts = { .nest_parent = w->dev };
+
+	return weir_hwpt_ranges(w->dev ? w->dev : w->soft, &opts, NULL, 0);
+}
+
+static int ranges_with_faults(struct world *w)
+{
+	return weir_hwpt_ranges(w->dev, &(struct weir_hwpt_opts){ .faults = w->faults }, NULL, 0);
+}
+
 static void tracks(struct world *w)
 {
 	(void)w;
@@ -400,6 +412,10 @@ const struct operation walk_hwpt[] = {
 	  .run = alloc_elsewhere, .keeps_ranges = true },
 	{ "weir_hwpt_alloc", "soft", .with = WITH_SOFT, .run = alloc },
 	{ "weir_hwpt_alloc", "soft, tracking", .with = WITH_SOFT, .setup = tracks, .run = alloc },
+	{ "weir_hwpt_ranges", "iommufd", .with = WITH_IOMMUFD, .setup = has_all, .run = ranges },
+	{ "weir_hwpt_ranges", "faults", .with = WITH_IOMMUFD, .setup = has_faults,
+	  .run = ranges_with_faults },
+	{ "weir_hwpt_ranges", "soft", .with = WITH_SOFT, .run = ranges },
 	{ "weir_hwpt_free", "iommufd", .with = WITH_IOMMUFD, .setup = has_hwpt, .run = hwpt_free,
 	  .must = true, .keeps_ranges = true },
 	{ "weir_hwpt_free", "soft", .with = WITH_SOFT, .setup = has_hwpt, .run = hwpt_free,

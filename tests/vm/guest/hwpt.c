@@ -174,6 +174,21 @@ static void table_of_another_space(void **state)
 	MUST(weir_ioas_close(other));
 }
 
+/* The interrupts' window isn't the table's: it is the device's, and so the space's. */
+static void table_reaches_further(void **state)
+{
+	struct weir_iova_range table[2], space[8];
+	struct rig *r = *state;
+	int n = MUST(weir_ioas_ranges(r->as, space, 8));
+
+	assert_int_equal(MUST(weir_hwpt_ranges(r->edu.dev, NULL, table, 2)), 1);
+	assert_in_range(n, 2, 8);
+	for (int i = 0; i < n; i++)
+		assert_true(table[0].first <= space[i].first && space[i].last <= table[0].last);
+	assert_true(table[0].last == space[n - 1].last);
+	round_trip(r->edu.edu, weir_mem_ptr(r->mem), 0x55);
+}
+
 static void what_the_iommu_has(void **state)
 {
 	const struct weir_hwpt_opts pasid = { .pasid = true };
@@ -239,6 +254,7 @@ int main(void)
 		ON_RIG(tables_are_replaced_while_dma_runs),
 		ON_RIG(group_goes_along),
 		ON_RIG(table_of_another_space),
+		ON_RIG(table_reaches_further),
 		ON_RIG(what_the_iommu_has),
 		ON_RIG(faults_are_told_of),
 		ON_RIG(what_no_emulated_iommu_has),

@@ -176,7 +176,7 @@ static void private_space_is_held(void **state)
 static void ranges_are_those_of_all(void **state)
 {
 	struct rig *r = *state;
-	struct weir_iova_range range;
+	struct weir_iova_range range, alone;
 	struct weir_hwpt *hwpt;
 	weir_iova iova = 0x1000;
 	const struct weir_map_opts fixed = { .fixed = true };
@@ -190,6 +190,8 @@ static void ranges_are_those_of_all(void **state)
 	assert_int_equal(weir_ioas_ranges(r->other, &range, 1), 1);
 	assert_int_equal(range.first, 0x1000000);
 	assert_int_equal(range.last, 0x7fffffff);
+	assert_int_equal(weir_hwpt_ranges(r->dev, NULL, &alone, 1), 1);
+	assert_memory_equal(&alone, &range, sizeof(range));
 	must_fail(weir_ioas_map(r->other, more, PAGE, &fixed, &iova), -EINVAL, "usable range");
 	MUST(weir_hwpt_free(hwpt));
 	MUST(weir_ioas_map(r->other, more, PAGE, &fixed, &iova));

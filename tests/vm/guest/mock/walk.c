@@ -223,6 +223,11 @@ static void has_a(struct made *m)
 	MUST(alloc_dirty(m));
 }
 
+static int ranges(struct made *m)
+{
+	return weir_hwpt_ranges(m->r->dev, &nest_parent, NULL, 0);
+}
+
 static int free_a(struct made *m)
 {
 	int ret = weir_hwpt_free(m->a);
@@ -535,6 +540,7 @@ size_t mock_walks(struct CMUnitTest *tests, size_t room)
 		{ "hwpt_alloc_parent", NULL, alloc_parent, false },
 		{ "hwpt_alloc_faults", has_faults, alloc_faults, false },
 		{ "hwpt_alloc_in_another_space", NULL, alloc_elsewhere, false },
+		{ "hwpt_ranges", NULL, ranges, false },
 		{ "hwpt_free", has_a, free_a, false },
 		{ "hwpt_nest", has_parent, nest, false },
 		{ "hwpt_free_nested", has_nested, free_nested, true },
