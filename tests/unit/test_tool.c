@@ -16,9 +16,9 @@
 #include "weir.h"
 
 #include <cmocka.h>
-#include <json-c/json.h>
 
 #include "fake_vfio.h"
+#include "json_rig.h"
 #include "tree.h"
 #include "verb.h"
 
@@ -36,34 +36,6 @@ static int free_tree(void **state)
 {
 	tree_free(*state);
 	return 0;
-}
-
-static struct json_object *parse(const char *text)
-{
-	struct json_tokener *tokener = json_tokener_new();
-	struct json_object *value;
-
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	value = json_tokener_parse_ex(tokener, text, -1);
-	assert_int_equal(json_tokener_get_error(tokener), json_tokener_success);
-	json_tokener_free(tokener);
-	return value;
-}
-
-static struct json_object *get(struct json_object *object, const char *key)
-{
-	struct json_object *value;
-
-	if (!json_object_object_get_ex(object, key, &value))
-		fail_msg("the JSON has no '%s'", key);
-	return value;
-}
-
-static const char *get_text(struct json_object *object, const char *key)
-{
-	const char *text = json_object_get_string(get(object, key));
-
-	return text ? text : "null";
 }
 
 /* ---- what is shared ---- */

@@ -16,6 +16,7 @@ import tap
 from case import Case, bad_input, complaint, ended_well, parsed, strings
 from cases_bench import bench_cases
 from cases_bind import BIND_CASES, refused
+from cases_hwpt import check_iommu
 from cases_nvme import BAD_NVME_CASES, nvme_cases
 from cases_windows import window_cases
 
@@ -176,7 +177,7 @@ def check_interface(machine, outcome):
     last = int(weir["iova_ranges"][-1]["last"], 16)
     if last != machine.iova_last:
         return f"IOVAs end at {last:#x}, not at {machine.iova_last:#x}"
-    return ""
+    return check_iommu(machine, weir["iommu"])
 
 
 def check_choice(interface, forced, machine, outcome):

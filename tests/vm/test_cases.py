@@ -140,6 +140,31 @@ class Reserved(unittest.TestCase):
         self.assertIn("nothing ends", check(kept, {**below, "last": "0x6ffffff"}, above))
 
 
+class Iommu(unittest.TestCase):
+    """What 'weir info' says of the IOMMU."""
+
+    @staticmethod
+    def check(machine, make, *tables, last=0xffffffffffff, words=("a word",)):
+        ranges = [{"first": "0x0", "last": f"{last:#x}"}]
+        there = {name: ranges if name in tables else None
+                 for name in ("plain", "nest_parent", "dirty", "pasid", "faults")}
+        return cases.check_iommu(MACHINES[machine], {"make": make, "page_tables": there,
+                                                     "words": list(words)})
+
+    def test_makes(self):
+        self.assertEqual(self.check("vtd-second", "vtd", "plain", "pasid", "faults"), "")
+        self.assertEqual(self.check("virtio", None, "plain", words=(), last=(1 << 39) - 1), "")
+        self.assertIn("of make amd", self.check("vtd-second", "amd", "plain"))
+        self.assertIn("of make vtd", self.check("vtd-second", "vtd", "plain", words=()))
+        self.assertIn("not ['faults', 'pasid'", self.check("vtd-second", "vtd", "plain", "dirty"))
+        self.assertIn("end at 0xff",
+                      self.check("vtd-second", "vtd", "plain", "pasid", "faults", last=0xff))
+
+    def test_untold(self):
+        self.assertEqual(cases.check_iommu(MACHINES["vtd"], None), "")
+        self.assertIn("not null", cases.check_iommu(MACHINES["vtd"], {"make": "vtd"}))
+
+
 class Choice(unittest.TestCase):
     """Which interface it was, and why not another."""
 

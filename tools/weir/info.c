@@ -24,7 +24,15 @@
  *			be made, "most": so many at once, "levels": of their tables, at most},
  *		 "dirty_tracking": "none", "all" or "exact", "faults": bool, "can_reset": bool,
  *		 "features": ["vf-token", "migration", "low-power", "low-power-wakeup",
- *			"dma-logging", "dma-buf"], those of them that the device has}}
+ *			"dma-logging", "dma-buf"], those of them that the device has,
+ *		 "iommu": null where the interface doesn't tell, else {"make": "vtd", "smmuv3",
+ *			"amd" or "soft", null for others, "type": the kernel's number of that,
+ *			"pasid_bits": of the device's PASIDs, 0 for none, "pasid_exec": bool,
+ *			"pasid_priv": bool, "ats": bool, false when it is ruled out,
+ *			"page_tables": {"plain", "nest_parent", "dirty", "pasid", "faults": where
+ *				such a one can have mappings, as "iova_ranges"; null: it can't be
+ *				made}, "words": [{"name", "value": number, "meaning"}] of the
+ *				IOMMU's registers}}}
  * What can't be known is null: for a user without privilege the MSI and MSI-X vectors and the
  * capabilities, since sysfs shows users the first 64 bytes of config space.
  */
@@ -191,7 +199,12 @@ static int learn_features(struct info_interface *itf, struct weir_device *dev)
 	return 0;
 }
 
-static int learn_interface(struct info *info, struct weir_device *dev)
+static int worse(int a, int b)
+{
+	return a > b ? a : b;
+}
+
+static int learn_interface(struct info *info, struct weir_iommu *iommu, struct weir_device *dev)
 {
 	struct weir_ioas *as = weir_device_ioas(dev);
 	struct info_interface *itf = &info->interface;
@@ -215,7 +228,7 @@ static int learn_interface(struct info *info, struct weir_device *dev)
 	if (weir_ioas_window_info(as, &itf->can) < 0)
 		itf->can.windows = 0;
 	info->opened = true;
-	return learn_features(itf, dev);
+	return worse(learn_features(itf, dev), info_learn_iommu(&itf->iommu, iommu, dev));
 }
 
 static bool others_in_the_way(const struct info *info)
@@ -274,15 +287,10 @@ static int open_function(struct info *info, bool unsafe_noiommu)
 		weir_iommu_close(iommu);
 		return EXIT_UNKNOWN;
 	}
-	status = learn_interface(info, dev);
+	status = learn_interface(info, iommu, dev);
 	if (weir_device_close(dev) < 0 || weir_iommu_close(iommu) < 0)
 		status = fail("%s", weir_errmsg());
 	return status;
-}
-
-static int worse(int a, int b)
-{
-	return a > b ? a : b;
 }
 
 /* A PCI function, as its machine shows it. */
@@ -371,7 +379,7 @@ static int learn_device(struct info *info, struct weir_device *dev)
 		info->msi = (int)irq.count;
 	if (!weir_irq_info(dev, WEIR_IRQ_MSIX, &irq))
 		info->msix = (int)irq.count;
-	return worse(status, learn_interface(info, dev));
+	return worse(status, learn_interface(info, NULL, dev));
 }
 
 static void forget(struct info *info)
@@ -379,6 +387,7 @@ static void forget(struct info *info)
 	free(info->members);
 	free(info->caps);
 	free(info->interface.ranges);
+	free(info->interface.iommu.words);
 }
 
 static int info_model(const char *name, bool json)

@@ -28,6 +28,27 @@ struct info_feature {
 
 extern const struct info_feature info_features[INFO_FEATURES];
 
+/* Kinds of page tables made by hand, and where each can have mappings. */
+enum { INFO_PLAIN, INFO_PARENT, INFO_DIRTY, INFO_PASID, INFO_FAULTS, INFO_TABLES };
+
+/* One aperture, and on the software IOMMU without the window of interrupts. */
+#define INFO_TABLE_RANGES 4
+
+struct info_table {
+	struct weir_iova_range ranges[INFO_TABLE_RANGES];
+	int n;				/* -errno: it can't be made */
+	char why[512];			/* when that isn't simply so */
+};
+
+/* The IOMMU in front of the device. */
+struct info_iommu {
+	bool told;			/* otherwise the interface doesn't tell */
+	struct weir_hw_info hw;
+	struct weir_hw_word *words;
+	int n_words;
+	struct info_table tables[INFO_TABLES];
+};
+
 /* What the interface says of the device while it is open. */
 struct info_interface {
 	char backend[32];
@@ -39,6 +60,7 @@ struct info_interface {
 	struct weir_window_info can;	/* be made of them; .windows is 0: IOVAs lie in none */
 	bool can_reset;
 	bool features[INFO_FEATURES];	/* in the order of their names */
+	struct info_iommu iommu;
 };
 
 struct info {
@@ -72,5 +94,17 @@ void info_print_facts(const struct info *info, struct names *names);
 void info_print_interface(const struct info *info);
 
 void info_print_json(const struct info *info, struct names *names);
+
+/* What the IOMMU can do (info_iommu.c). @context: of the device's; NULL: its own. */
+int info_learn_iommu(struct info_iommu *iommu, struct weir_iommu *context, struct weir_device *dev);
+void info_print_iommu(const struct info_interface *itf);
+struct json_object *info_js_iommu(const struct info_interface *itf);
+
+/* What info_print.c has for it: pairs of a key and a value, one a row; and ranges. */
+enum { KEY, VALUE };
+
+struct out_table *pairs(void);
+struct out_row *pair(struct out_table *table, const char *key);
+struct json_object *info_js_ranges(const struct weir_iova_range *ranges, int n);
 
 #endif

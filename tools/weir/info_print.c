@@ -5,7 +5,6 @@
 #include "info.h"
 #include "window.h"
 
-
 #define UNSEEN "unknown: only root may read that part of config space"
 
 static const char *region_name(unsigned int region)
@@ -48,9 +47,7 @@ static bool is_bridge(const struct weir_host_function *fn)
 
 /* ---- for people ---- */
 
-enum { KEY, VALUE };
-
-static struct out_table *pairs(void)
+struct out_table *pairs(void)
 {
 	static const struct column columns[] = {
 		[KEY] = { .name = "KEY" },
@@ -60,7 +57,7 @@ static struct out_table *pairs(void)
 	return table_new(columns, 2, false);
 }
 
-static struct out_row *pair(struct out_table *table, const char *key)
+struct out_row *pair(struct out_table *table, const char *key)
 {
 	struct out_row *row = table_row(table);
 
@@ -272,6 +269,18 @@ static void print_windows(const struct info_interface *itf, struct out_table *ta
 			   itf->can.levels == 1 ? "" : "s");
 }
 
+/* POWER's IOMMU tells the kernel nothing; where EEH stops the device, that is to be seen. */
+static const char *faults_text(const struct info_interface *itf)
+{
+	if (itf->caps.faults)
+		return "told";
+	if (!itf->caps.isolation)
+		return "none, since nothing is blocked";
+	if (!strncmp(itf->backend, "spapr", 5))
+		return "not told; 'weir eeh' says whether the device was stopped";
+	return "in the kernel's log only";
+}
+
 void info_print_interface(const struct info *info)
 {
 	const struct info_interface *itf = &info->interface;
@@ -298,13 +307,12 @@ void info_print_interface(const struct info *info)
 	table_cell(pair(table, "dirty tracking"), VALUE, "%s",
 		   itf->caps.dirty == WEIR_DIRTY_ALL ? "reports every mapped page" :
 		   dirty_name(itf->caps.dirty));
-	table_cell(pair(table, "faults"), VALUE, "%s",
-		   itf->caps.faults ? "told" : itf->caps.isolation ?
-		   "in the kernel's log only" : "none, since nothing is blocked");
+	table_cell(pair(table, "faults"), VALUE, "%s", faults_text(itf));
 	table_cell(pair(table, "reset by weir"), VALUE, "%s", itf->can_reset ? "yes" : "no");
 	features_text(itf, text, sizeof(text));
 	table_cell(pair(table, "features"), VALUE, "%s", *text ? text : "none");
 	table_print(table);
+	info_print_iommu(itf);
 }
 
 void info_print_facts(const struct info *info, struct names *names)
@@ -421,6 +429,20 @@ static struct json_object *js_page_sizes(uint64_t sizes)
 	return list;
 }
 
+struct json_object *info_js_ranges(const struct weir_iova_range *ranges, int n)
+{
+	struct json_object *list = js_list();
+
+	for (int i = 0; i < n; i++) {
+		struct json_object *range = js_object();
+
+		js_add(range, "first", js_hex(ranges[i].first, 1));
+		js_add(range, "last", js_hex(ranges[i].last, 1));
+		js_append(list, range);
+	}
+	return list;
+}
+
 static struct json_object *js_windows(const struct info_interface *itf)
 {
 	struct json_object *object, *list;
@@ -451,15 +473,7 @@ static struct json_object *js_interface(const struct info *info)
 	js_add(object, "backend", js_text(itf->backend));
 	js_add(object, "isolation", js_bool(itf->caps.isolation));
 	js_add(object, "page_sizes", js_page_sizes(itf->caps.page_sizes));
-	list = js_list();
-	for (int i = 0; i < itf->n_ranges; i++) {
-		struct json_object *range = js_object();
-
-		js_add(range, "first", js_hex(itf->ranges[i].first, 1));
-		js_add(range, "last", js_hex(itf->ranges[i].last, 1));
-		js_append(list, range);
-	}
-	js_add(object, "iova_ranges", list);
+	js_add(object, "iova_ranges", info_js_ranges(itf->ranges, itf->n_ranges));
 	js_add(object, "windows", js_windows(itf));
 	js_add(object, "dirty_tracking", js_text(dirty_name(itf->caps.dirty)));
 	js_add(object, "faults", js_bool(itf->caps.faults));
@@ -469,6 +483,7 @@ static struct json_object *js_interface(const struct info *info)
 		if (itf->features[i])
 			js_append(list, js_text(info_features[i].name));
 	js_add(object, "features", list);
+	js_add(object, "iommu", info_js_iommu(itf));
 	return object;
 }
 
