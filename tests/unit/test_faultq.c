@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "examples/demand.h"
 #include "hwpt_rig.h"
 
 #define EVENT	4			/* bytes of a fake event: its sequence number */
@@ -114,6 +115,42 @@ static void detached_device_asks_no_more(void **state)
 	must_fail(weir_faultq_answer(queue, group.id, true), -ENOENT, "was detached");
 	assert_int_equal(weir_hwpt_free(hwpt), 0);
 	assert_int_equal(weir_faultq_close(queue), 0);
+}
+
+/* examples/demand.h: what is answered, and that all of a group must be there. */
+static void memory_is_mapped_on_demand(void **state)
+{
+	struct hwpt_rig *r = *state;
+	struct weir_faultq *queue;
+	struct weir_hwpt *hwpt = with_faults(r, &queue);
+	struct demand d = {
+		.as = r->as, .ram = (unsigned char *)r->memory, .first = 0x100000 * r->page,
+		.len = 4 * r->page, .page = r->page,
+	};
+
+	fake_page_request(0, d.first, 2, 1);
+	fake_page_request(0, d.first + r->page, 1, 2);
+	assert_int_equal(demand_serve(&d, queue, 0), 2);
+	assert_int_equal(fake.iommufd.answers[0], 2);
+	fake_page_request(0, d.first + 3 * r->page, 2, 3);
+	fake_page_request(0, d.first - r->page, 1, 4);
+	assert_int_equal(demand_serve(&d, queue, 0), 2);
+	assert_int_equal(fake.iommufd.answers[0], 2);
+	assert_int_equal(fake.iommufd.answers[1], 2);
+	/* Answered by the kernel before: nothing to complain of. */
+	fake_page_request(0, d.first, 1, 5);
+	fake.iommufd.cookies = 0;
+	assert_int_equal(demand_serve(&d, queue, 0), 1);
+	fake_page_request(0, d.first, 1, 6);
+	fake.fail_with = -EIO;
+	fake.fail_at = fake.calls + 3;
+	assert_int_equal(demand_serve(&d, queue, 0), -EIO);
+	fake.fail_at = 0;
+	assert_int_equal(weir_faultq_expire(queue, 0), 1);
+	for (int i = 0; i < 4; i++)
+		if (i != 2)
+			assert_int_equal(weir_ioas_unmap(r->as, d.first + i * r->page, r->page), 0);
+	without_faults(r, hwpt, queue);
 }
 
 /* ---- events ---- */
@@ -302,6 +339,7 @@ int main(void)
 		TEST(groups_are_kept_together),
 		TEST(cookie_is_used_again),
 		TEST(detached_device_asks_no_more),
+		TEST(memory_is_mapped_on_demand),
 		TEST(events_are_numbered),
 		TEST(sequence_wraps),
 		TEST(events_of_another_size),

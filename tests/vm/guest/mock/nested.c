@@ -2,6 +2,7 @@
 /* Nested tables, page faults and vIOMMUs on the kernel's mock devices. */
 #include <poll.h>
 
+#include "examples/demand.h"
 #include "tests/vm/guest/mock/mock.h"
 
 /* ---- nested tables ---- */
@@ -202,6 +203,43 @@ static void page_requests_expire(void **state)
 	MUST(weir_hwpt_detach(hwpt, r->dev));
 	MUST(weir_hwpt_free(hwpt));
 	MUST(weir_faultq_close(queue));
+}
+
+/*
+ * examples/demand.h, which examples/fault.c can't run on an emulated IOMMU. Whose own the PASID's
+ * address space is doesn't matter here: it gets nothing.
+ */
+static void devices_get_what_they_ask_for(void **state)
+{
+	struct rig *r = *state;
+	struct weir_faultq *queue;
+	struct weir_hwpt *hwpt = with_faults(r, &queue, true);
+	struct demand d = { .as = r->as, .first = AT + 64 * PAGE, .len = 4 * PAGE, .page = PAGE };
+
+	d.ram = page_of(0x33, 4);
+	MUST(weir_hwpt_attach(hwpt, r->dev));
+	MUST(weir_hwpt_attach(hwpt, r->second));
+	MUST(weir_hwpt_attach_pasid(hwpt, r->dev, 7));
+	assert_int_equal(demand_serve(&d, queue, 0), 0);
+	assert_int_equal(mock_page_request(0, 0, 1, 3, d.first + PAGE + 5), 0);
+	assert_int_equal(mock_page_request(1, 0, 1, 1, d.first + PAGE), 0);
+	assert_int_equal(mock_page_request(0, 0, 2, 1, d.first + 4 * PAGE), 0);
+	assert_int_equal(mock_page_request(1, 0, 2, 1, d.first - 1), 0);
+	assert_int_equal(mock_page_request(0, 7, 3, 1, d.first + 2 * PAGE), 0);
+	assert_int_equal(mock_page_request(0, 0, 4, 1, d.first + 3 * PAGE), 0);
+	assert_int_equal(demand_serve(&d, queue, 100), 6);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(mock_check_map(r->iommufd, number(hwpt), d.first + i * PAGE,
+						d.ram + i * PAGE, PAGE), i & 1 ? 0 : -EINVAL);
+	assert_int_equal(weir_faultq_expire(queue, 0), 0);
+	MUST(weir_hwpt_detach_pasid(hwpt, r->dev, 7));
+	MUST(weir_hwpt_detach(hwpt, r->second));
+	MUST(weir_hwpt_detach(hwpt, r->dev));
+	MUST(weir_ioas_unmap(r->as, d.first + PAGE, PAGE));
+	MUST(weir_ioas_unmap(r->as, d.first + 3 * PAGE, PAGE));
+	MUST(weir_hwpt_free(hwpt));
+	MUST(weir_faultq_close(queue));
+	munmap(d.ram, 4 * PAGE);
 }
 
 static void fault_queues_have_their_context(void **state)
@@ -429,6 +467,7 @@ size_t mock_nested_tests(struct CMUnitTest *tests, size_t room)
 		ON_RIG(page_requests_are_answered),
 		ON_RIG(page_requests_end_with_a_detach),
 		ON_RIG(page_requests_expire),
+		ON_RIG(devices_get_what_they_ask_for),
 		ON_RIG(fault_queues_have_their_context),
 		ON_RIG(nested_tables_have_faults),
 		ON_RIG(viommu_lends_registers),
