@@ -16,7 +16,7 @@ import tap
 from case import Case, bad_input, complaint, ended_well, parsed, strings
 from cases_bench import bench_cases
 from cases_bind import BIND_CASES, refused
-from cases_hwpt import check_iommu
+from cases_hwpt import check_iommu, hwpt_cases
 from cases_nvme import BAD_NVME_CASES, nvme_cases
 from cases_windows import window_cases
 
@@ -501,7 +501,7 @@ def command_cases(machine):
     if machine.unsafe_interrupts:
         found += UNSAFE_INTERRUPT_CASES
     found += selftest_cases(machine, ("nvme",)) + nvme_cases(machine) + bench_cases(machine)
-    found += eeh_cases(machine)
+    found += eeh_cases(machine) + hwpt_cases(machine)
     return spread(selftest_cases(machine, ("edu", "behind")), found)
 
 

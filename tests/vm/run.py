@@ -155,6 +155,9 @@ class Parts:
         programs = [("/bin/weir", build / "tools/weir/weir")]
         programs += [(f"/tests/{name}", build / "tests/vm/guest" / name)
                      for name in machine.programs]
+        programs += [(f"/tests/{need}", build / need)
+                     for need in sorted({need for case in cases for need in case.needs})
+                     if need.startswith("examples/")]
         programs = [(name, path) for name, path in programs if path.exists()]
         if machine.selftests:
             folder = self.built(machine).result() / "selftests"

@@ -12,6 +12,7 @@ import bench
 import case
 import cases
 import cases_bench
+import cases_hwpt
 import cases_bind
 import expected
 import frames
@@ -163,6 +164,31 @@ class Iommu(unittest.TestCase):
     def test_untold(self):
         self.assertEqual(cases.check_iommu(MACHINES["vtd"], None), "")
         self.assertIn("not null", cases.check_iommu(MACHINES["vtd"], {"make": "vtd"}))
+
+
+class Examples(unittest.TestCase):
+    """The examples of page tables by hand."""
+
+    @staticmethod
+    def check(name, machine, status, out="", err=""):
+        outcome = frames.Outcome(name, status=status, streams={"out": out, "err": err})
+        return cases_hwpt.check_example(name, MACHINES[machine], outcome)
+
+    def test_said(self):
+        passed = "".join(f"0000:00:{slot} passed on: Hello, devices\n"
+                         for slot in ("04.0", "06.0", "06.1"))
+        plain = "no nest parent here: a plain page table\n"
+        self.assertEqual(self.check("share_stage2", "amd", 0, plain + passed), "")
+        self.assertIn("stdout", self.check("share_stage2", "amd", 0, passed))
+        self.assertIn("stdout", self.check("share_stage2", "amd", 0, plain + passed[:-5]))
+        self.assertIn("exit status 1", self.check("share_stage2", "amd", 1, plain + passed))
+        asks = "0000:00:04.0 asks for no pages: it has no PRI\n"
+        self.assertEqual(self.check("fault", "vtd-second", 0, asks), "")
+        self.assertIn("exit status 0", self.check("fault", "virtio", 0, asks))
+        none = "0000:00:04.0: its IOMMU, or this kernel, makes no page table with "
+        self.assertEqual(self.check("fault", "virtio", 1, err=f"fault: {none}page faults\n"), "")
+        self.assertEqual(self.check("dirty", "amd", 1, err=f"dirty: {none}dirty tracking\n"), "")
+        self.assertIn("stderr", self.check("dirty", "amd", 1, err="dirty: other\n"))
 
 
 class Choice(unittest.TestCase):

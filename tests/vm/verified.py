@@ -81,6 +81,9 @@ PROVED = {
          "guest/handover/*"),
         ("Page tables made by hand, in front of real DMA: attached, replaced, with a whole group; "
          "what the machine's IOMMU hasn't got is refused", "guest/hwpt/*"),
+        ("The examples of them: a page table that three devices share, and what the machine's "
+         "IOMMU hasn't got said in a sentence", "example-share-stage2", "example-dirty",
+         "example-fault"),
         ("On IOMMUFD's mock devices, through the library: nested tables, PASIDs, dirty tracking, "
          "page faults, vIOMMUs and what is made from them, in right and wrong orders; and each "
          "call with each of the kernel's allocations failing", "guest/mock/*"),
