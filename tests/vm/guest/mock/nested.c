@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Nested tables, page faults and vIOMMUs on the kernel's mock devices. */
 #include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include "examples/demand.h"
 #include "tests/vm/guest/mock/mock.h"
@@ -264,6 +266,44 @@ static void fault_queues_have_their_context(void **state)
 }
 
 /* A nested table's faults are the guest's; those of the stage below it nobody's. */
+/* How many objects are left of a fault queue in a /dev/iommu of its own. */
+static unsigned int left_of_a_queue(bool in_child)
+{
+	struct weir_iommu_opts opts = { .use_iommufd = true };
+	struct weir_faultq *queue;
+	struct weir_iommu *iommu;
+	unsigned int left;
+	pid_t child = 0;
+
+	opts.iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	assert_true(opts.iommufd >= 0);
+	MUST(weir_iommu_open(&opts, &iommu));
+	MUST(weir_faultq_open(iommu, &queue));
+	if (in_child) {
+		child = fork();
+		assert_true(child >= 0);
+		while (!child)
+			pause();
+	}
+	MUST(weir_faultq_close(queue));
+	MUST(weir_iommu_close(iommu));
+	if (in_child) {
+		kill(child, SIGKILL);
+		assert_int_equal(waitpid(child, NULL, 0), child);
+	}
+	left = mock_objects(opts.iommufd);
+	close(opts.iommufd);
+	return left;
+}
+
+/* As weir/faultq.h says; closing works all the same. */
+static void child_keeps_a_queue_in_the_kernel(void **state)
+{
+	(void)state;
+	assert_int_equal(left_of_a_queue(false), 0);
+	assert_int_equal(left_of_a_queue(true), 1);
+}
+
 static void nested_tables_have_faults(void **state)
 {
 	const struct weir_nested nested = mock_stage1(&stage1);
@@ -469,6 +509,7 @@ size_t mock_nested_tests(struct CMUnitTest *tests, size_t room)
 		ON_RIG(page_requests_expire),
 		ON_RIG(devices_get_what_they_ask_for),
 		ON_RIG(fault_queues_have_their_context),
+		ON_RIG(child_keeps_a_queue_in_the_kernel),
 		ON_RIG(nested_tables_have_faults),
 		ON_RIG(viommu_lends_registers),
 		ON_RIG(viommu_that_cant_be),
