@@ -50,12 +50,16 @@ struct weir_host_function {
 
 /**
  * weir_host_open() - scan a machine.
- * @root: "" or NULL for this one; otherwise the folder under which sys/ lies.
+ * @root: "" or NULL for this one; otherwise the folder under which sys/ lies, or an archive that
+ *	'weir capture' made. That is unpacked into a folder of this user's below $TMPDIR or /tmp,
+ *	which weir_host_close() removes; when the process dies before, the next that unpacks one
+ *	does.
  * @out: the scan; close it with weir_host_close().
  *
  * Returns 0; -ENOENT when there is no PCI bus under @root; -EIO when an attribute holds what the
  * kernel never writes, as in a damaged capture: the message names the file; -EXDEV when a link
- * leads out of @root; -EACCES; -ENOMEM.
+ * leads out of @root; -EACCES; -ENOMEM; of an archive, -EINVAL when it is none or something is in it
+ * that a capture never has, -EFBIG when it has too much of something, -ENOTSUP without libarchive.
  * A function that vanishes during the scan is left out.
  */
 WEIR_API int weir_host_open(const char *root, struct weir_host **out);

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "host/host.h"
 
@@ -143,20 +144,35 @@ static int open_bus(struct wr_scan *scan, const char *root)
 				 strerror(-ret)) : 0;
 }
 
+/* A folder, or an archive that becomes one. */
+static int take_root(struct weir_host *host, const char *root)
+{
+	struct stat st;
+	int ret;
+
+	if (*root && !stat(root, &st) && S_ISREG(st.st_mode)) {
+		ret = wr_unpack(root, &host->unpacked);
+		if (ret < 0)
+			return ret;
+		root = host->unpacked.folder;
+	}
+	host->root = strdup(root);
+	return host->root ? 0 : wr_fail(-ENOMEM, "no memory for the list of PCI functions");
+}
+
 int weir_host_open(const char *root, struct weir_host **out)
 {
 	struct weir_host *host = calloc(1, sizeof(*host));
 	int ret;
 
-	if (host)
-		host->root = strdup(root ? root : "");
-	if (!host || !host->root) {
-		free(host);
+	if (!host)
 		return wr_fail(-ENOMEM, "no memory for the list of PCI functions");
-	}
 	host->groups.fd = -1;
-	ret = open_bus(&host->scan, host->root);
+	ret = take_root(host, root ? root : "");
+	if (!ret)
+		ret = open_bus(&host->scan, host->root);
 	if (ret < 0) {
+		wr_unpacked_remove(&host->unpacked);
 		free(host->root);
 		free(host);
 		return ret;
@@ -182,6 +198,7 @@ int weir_host_close(struct weir_host *host)
 	if (host) {
 		wr_scan_close(&host->scan);
 		wr_folder_close(&host->groups);
+		wr_unpacked_remove(&host->unpacked);
 		free(host->iommus);
 		free(host->grouped);
 		free(host->functions);

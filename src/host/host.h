@@ -7,6 +7,7 @@
 #include <weir/host.h>
 
 #include "base/root.h"
+#include "host/unpack.h"
 #include "pci/sysfs.h"
 
 /* What is kept open while functions are looked at. A folder that isn't there has the fd -1. */
@@ -26,6 +27,7 @@ struct wr_grouped {
 
 struct weir_host {
 	char *root;
+	struct wr_unpacked unpacked;		/* the root, if it was an archive */
 	struct wr_scan scan;
 	struct wr_folder groups;		/* /sys/kernel/iommu_groups, or fd -1 */
 	struct weir_host_function *functions;	/* by address */
