@@ -322,6 +322,46 @@ struct weir_host_release_opts {
 WEIR_API int weir_host_release(const char *root, const char *const *addresses, size_t n,
 			       const struct weir_host_release_opts *opts);
 
+/** weir_host_capture_opts - zero what isn't used. */
+struct weir_host_capture_opts {
+	bool unmasked;		/**< with what identifies the machine and its network */
+	bool wake;		/**< config space of sleeping functions, too, which wakes them */
+	bool force;		/**< replace a file that is there */
+	uint64_t reserved[4];
+};
+
+/** weir_host_captured - what is in an archive, and what isn't. */
+struct weir_host_captured {
+	unsigned int files;
+	unsigned int unreadable;	/**< that this user may not read, or that can't be read */
+	unsigned int asleep;		/**< functions whose config space is missing */
+	unsigned int cut;		/**< whose config space is cut, for want of privilege */
+	uint64_t reserved[4];
+};
+
+/**
+ * weir_host_capture() - put all that is read of a machine into one file: a tar archive with gzip.
+ * @root: as for weir_host_open(), but no archive.
+ * @file: the archive. It is there as a whole or not at all.
+ * @opts: NULL: none.
+ * @out: NULL, or where it is told what came of it.
+ *
+ * The archive can be a root, and its file weir-capture lists what is missing. The same machine
+ * in the same state gives the same bytes. Nodes in /dev are files in it that say whose they are,
+ * firmware's tables are empty files. Unless @opts says otherwise, what identifies a machine or its
+ * network is masked so that the form stays valid: MAC addresses, UUIDs, serial numbers in config
+ * space, IP addresses, the names of network file systems and of folders that users choose, values
+ * on the kernel's command line but those that matter here, and the kernel's addresses. Not masked
+ * are the model of the machine and of its devices, and the versions of its software. An archive
+ * that isn't masked can be read by its owner alone.
+ *
+ * Returns 0; -EEXIST when there is such a file; -ENOENT when @root has no PCI bus; -ENOTSUP without
+ * libarchive; others with a message. What can't be read is left out, which is no error.
+ */
+WEIR_API int weir_host_capture(const char *root, const char *file,
+			       const struct weir_host_capture_opts *opts,
+			       struct weir_host_captured *out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -89,6 +89,30 @@ static int count_names(const char *path)
 	return n;
 }
 
+/* "../../name/name": upwards no further than the root, then downwards alone. */
+static bool is_safe(const char *path, const char *target)
+{
+	int depth = count_names(path) - 1;
+
+	if (!*target || !is_printable(target) || strlen(target) >= PATH_SIZE_MAX)
+		return false;
+	for (; !strncmp(target, "../", 3); target += 3)
+		depth--;
+	if (!strcmp(target, "..")) {
+		depth--;
+		target = "";
+	}
+	return depth >= 0 && count_names(target) >= 0;
+}
+
+bool wr_unpack_takes(const char *path, const char *target)
+{
+	int depth = count_names(path);
+
+	return is_printable(path) && strlen(path) < PATH_SIZE_MAX && depth > 0 &&
+	       depth <= DEPTH_MAX && (!target || is_safe(path, target));
+}
+
 /* "./sys/", as tar writes it, is "sys". Returns 1 for the folder itself, else 0 or -errno. */
 static int check_path(const struct unpacking *u, const char *given, char path[PATH_SIZE_MAX])
 {
@@ -114,25 +138,6 @@ static int check_path(const struct unpacking *u, const char *given, char path[PA
 			      given);
 	if (depth > DEPTH_MAX)
 		return refuse(u, -EFBIG, "%.60s… lies more than %d folders deep", given, DEPTH_MAX);
-	return 0;
-}
-
-/* "../../name/name": upwards no further than the root, then downwards alone. */
-static int check_target(const struct unpacking *u, const char *path, const char *target)
-{
-	int depth = count_names(path) - 1;
-
-	if (!target || !*target || !is_printable(target) || strlen(target) >= PATH_SIZE_MAX)
-		return refuse(u, -EINVAL, "the link %.200s leads to no name", path);
-	for (; !strncmp(target, "../", 3); target += 3)
-		depth--;
-	if (!strcmp(target, "..")) {
-		depth--;
-		target = "";
-	}
-	if (depth < 0 || count_names(target) < 0)
-		return refuse(u, -EINVAL, "the link %.200s leads out of the archive, or by a way "
-			      "that can't be followed safely", path);
 	return 0;
 }
 
@@ -234,10 +239,10 @@ static int add_file(struct unpacking *u, const char *path)
 static int keep_link(struct unpacking *u, const char *path, const char *target)
 {
 	struct link link, *more;
-	int ret = check_target(u, path, target);
 
-	if (ret < 0)
-		return ret;
+	if (!target || !is_safe(path, target))
+		return refuse(u, -EINVAL, "the link %.200s leads out of the archive, or by a way "
+			      "that can't be followed safely", path);
 	if (u->n_links == u->room) {
 		u->room = u->room ? u->room * 2 : 1024;
 		more = reallocarray(u->links, u->room, sizeof(*more));

@@ -6,6 +6,8 @@
 #ifndef WR_HOST_UNPACK_H
 #define WR_HOST_UNPACK_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 /* Zeroed: none. */
@@ -22,6 +24,12 @@ struct wr_unpacked {
  * something, -ENOTSUP when weir was built without libarchive.
  */
 int wr_unpack(const char *file, struct wr_unpacked *out);
+
+/*
+ * Whether such a file or folder, or link where @target isn't NULL, would be unpacked: what can't be
+ * isn't worth being captured.
+ */
+bool wr_unpack_takes(const char *path, const char *target);
 
 /* Remove the folder and all that is in it. */
 void wr_unpacked_remove(struct wr_unpacked *unpacked);

@@ -47,13 +47,14 @@
 #include "weir.h"
 
 static const char usage[] =
-	"usage: weir info [--json] [--root DIR] [--unsafe-noiommu] DEVICE\n"
+	"usage: weir info [--json] [--root ROOT] [--unsafe-noiommu] DEVICE\n"
 	"\n"
 	"Says all about one device: a PCI function (0000:01:00.0) or a device model\n"
 	"(soft:edu). This wakes a sleeping device, and resets one that is bound to VFIO.\n"
 	"\n"
 	"      --json      for programs\n"
-	"      --root DIR  one of another machine: the folder in which its sys/ lies\n"
+	"      --root ROOT one of another machine: the folder in which its sys/ lies, or what\n"
+	"                  'weir capture' made of it\n"
 	UNSAFE_USAGE
 	"  -h, --help      this text\n"
 	"\n"

@@ -24,13 +24,14 @@
 #include "weir.h"
 
 static const char usage[] =
-	"usage: weir list [--json] [--root DIR]\n"
+	"usage: weir list [--json] [--root ROOT]\n"
 	"\n"
 	"Lists the PCI functions of this machine. Looking wakes no device.\n"
 	"\n"
-	"      --json      for programs\n"
-	"      --root DIR  another machine's: the folder in which its sys/ lies\n"
-	"  -h, --help      this text\n"
+	"      --json       for programs\n"
+	"      --root ROOT  another machine's: the folder in which its sys/ lies, or what 'weir\n"
+	"                   capture' made of it\n"
+	"  -h, --help       this text\n"
 	"\n"
 	"Example: weir list --json | jq -r '.[] | select(.group == 5).address'";
 

@@ -20,6 +20,7 @@ static const struct verb {
 	{ "list", cmd_list, "the machine's PCI functions" },
 	{ "info", cmd_info, "all about one device" },
 	{ "bind", cmd_bind, "give devices from their drivers to vfio-pci" },
+	{ "capture", cmd_capture, "all that is read of a machine, in one file" },
 	{ "eeh", cmd_eeh, "on POWER: whether a device is stopped, and have it back" },
 	{ "nvme", cmd_nvme, "identify, read, write and measure an NVMe controller" },
 	{ "release", cmd_release, "and give them back" },

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT */
+#include <ctype.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/device.h>
+
+#include "host/capture.h"
+
+#define CAP_VPD		0x03
+#define CAP_SERIAL	0x0003	/* extended */
+
+/*
+ * What may be told of the kernel's command line: the parameters that have to do with devices,
+ * IOMMUs, memory, consoles and processors. Of others only that they are there.
+ */
+static const char *const told[] = {
+	"acpi*", "amd_iommu*", "amdgpu.*", "apic", "arm-smmu*", "bochs.*", "cma", "console",
+	"default_hugepagesz", "disable_ddw", "disable_mtrr*", "drm.*", "earlycon", "efifb",
+	"fbcon*", "huge*", "i915.*", "init_on_*", "initcall_blacklist", "intel_*", "intremap",
+	"iomem", "iommu", "iommu.*", "iommufd.*", "irqaffinity", "isolcpus", "kvm*", "lockdown",
+	"loglevel", "mem", "memmap", "mitigations", "module_blacklist", "modprobe.*", "movablecore",
+	"nohz_full", "nouveau.*", "nvidia*", "nvme*", "panic", "pci", "pci-stub.*", "pcie*",
+	"preempt", "qat_*", "radeon.*", "rcu_nocbs", "rd.driver.*", "security", "snd*", "swiotlb",
+	"systemd.show_status", "thunderbolt.*", "transparent_hugepage", "tsc", "vfio*", "vga",
+	"video", "virtio*", "xe.*",
+};
+
+#define MET_MAX 4096	/* behind them all are alike */
+
+/* The how manieth text of its kind it is, from 1 on. */
+static size_t number_of(struct wr_mask *mask, const char *text, size_t len)
+{
+	char key[40] = "";
+	size_t digits = 0;
+	void *more;
+
+	/* The digits alone: in an interface's name an address has nothing between them. */
+	for (size_t i = 0; i < len && digits < sizeof(key) - 1; i++)
+		if (isxdigit((unsigned char)text[i]))
+			key[digits++] = (char)tolower((unsigned char)text[i]);
+	for (size_t i = 0; i < mask->n; i++)
+		if (!strcmp(mask->met[i], key))
+			return i + 1;
+	if (mask->n == MET_MAX)
+		return 0;
+	more = reallocarray(mask->met, mask->n + 1, sizeof(*mask->met));
+	if (!more) {
+		mask->failed = true;
+		return 0;
+	}
+	mask->met = more;
+	memcpy(mask->met[mask->n++], key, sizeof(key));
+	return mask->n;
+}
+
+/* Put a number in the place of the hexadecimal digits of @text, whatever stands between them. */
+static void replace(char *text, size_t len, size_t number)
+{
+	while (len--)
+		if (isxdigit((unsigned char)text[len])) {
+			text[len] = "0123456789abcdef"[number & 15];
+			number >>= 4;
+		}
+}
+
+/* The length of groups of digits with @between after each, such as "2222 22" for a UUID; or 0. */
+static size_t groups(const char *text, const int *digits, size_t n, char between)
+{
+	const char *c = text;
+
+	for (size_t i = 0; i < n; i++) {
+		for (int d = 0; d < digits[i]; d++)
+			if (!isxdigit((unsigned char)*c++))
+				return 0;
+		if (i + 1 < n && *c++ != between)
+			return 0;
+	}
+	return isxdigit((unsigned char)*c) ? 0 : (size_t)(c - text);
+}
+
+static size_t secret(const char *text)
+{
+	static const int uuid[] = { 8, 4, 4, 4, 12 }, mac[] = { 2, 2, 2, 2, 2, 2 };
+	static const int name[] = { 12 };
+	size_t len = groups(text, uuid, 5, '-');
+
+	if (!len)
+		len = groups(text, mac, 6, ':');
+	if (!len)
+		len = groups(text, mac, 6, '-');
+	return len ? len : groups(text, name, 1, 0);
+}
+
+/*
+ * MAC addresses and UUIDs wherever they stand. MAC addresses are also in the names of interfaces
+ * (enx0123456789ab, wlx...: systemd.net-naming-scheme(7)).
+ */
+static void mask_forms(struct wr_mask *mask, char *text)
+{
+	for (char *c = text; *c; c++) {
+		bool named = c - text >= 3 && c[-1] == 'x' && (!strncmp(c - 3, "enx", 3) ||
+							       !strncmp(c - 3, "wlx", 3));
+		size_t len;
+
+		if (!isxdigit((unsigned char)*c) || (c > text && isalnum((unsigned char)c[-1]) &&
+						     !named))
+			continue;
+		len = secret(c);
+		/* Twelve digits are an address in such a name alone. */
+		if (!len || (len == 12 && !named))
+			continue;
+		replace(c, len, number_of(mask, c, len));
+		c += len - 1;
+	}
+}
+
+char *wr_mask_text(struct wr_mask *mask, wr_mask_line line, char *text, size_t *len)
+{
+	char *result = NULL, *left = text, *one;
+	FILE *out;
+
+	if (mask->off)
+		return text;
+	if (line) {
+		out = open_memstream(&result, len);
+		while (out && left && *left) {
+			one = strsep(&left, "\n");
+			mask_forms(mask, one);
+			line(mask, one, out);
+		}
+		if (!out || fclose(out)) {
+			free(result);
+			result = NULL;
+		}
+		free(text);
+		return result;
+	}
+	mask_forms(mask, text);
+	return text;
+}
+
+char *wr_mask_path(struct wr_mask *mask, char *path)
+{
+	if (path && !mask->off)
+		mask_forms(mask, path);
+	return path;
+}
+
+/* "vfio-pci.ids=…" and "vfio_pci.ids=…" are the same to the kernel, and so to the list. */
+static bool is_told(const char *word, size_t len)
+{
+	char key[64];
+
+	if (len >= sizeof(key))
+		return false;
+	memcpy(key, word, len);
+	key[len] = '\0';
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
+		if (!fnmatch(told[i], key, 0))
+			return true;
+	return false;
+}
+
+static void mask_words(char *line, FILE *out)
+{
+	const char *between = "";
+	char *word;
+
+	while ((word = strsep(&line, " \t"))) {
+		size_t len = strcspn(word, "=");
+
+		if (!*word)
+			continue;
+		/* What follows is for init. */
+		if (!strcmp(word, "--"))
+			break;
+		fputs(between, out);
+		if (!word[len] || is_told(word, len))
+			fputs(word, out);
+		else
+			fprintf(out, "%.*s=masked", (int)len, word);
+		between = " ";
+	}
+}
+
+void wr_mask_cmdline(struct wr_mask *mask, char *line, FILE *out)
+{
+	(void)mask;
+	mask_words(line, out);
+	fputc('\n', out);
+}
+
+/*
+ * What a process was started with, as blanks have come to stand between the words: of a VMM its
+ * devices, its IOMMU and how much memory it has.
+ */
+void wr_mask_args(struct wr_mask *mask, char *line, FILE *out)
+{
+	const char *before = "", *between = "";
+	char *word;
+
+	(void)mask;
+	while ((word = strsep(&line, " "))) {
+		bool kept = strstr(word, "vfio-pci") || strstr(word, "iommu") ||
+			    strstr(word, "smmu") || !strcmp(before, "-m") ||
+			    !strcmp(before, "-machine") || !strcmp(before, "-accel");
+
+		if (word[0] == '-' && word[1] && strcspn(word, "=") == strlen(word))
+			kept = true;
+		fprintf(out, "%s%s", between, kept ? word : "masked");
+		between = " ";
+		before = word;
+	}
+	fputc('\n', out);
+}
+
+/* Lines of the kernel's log; one of them is its command line. */
+void wr_mask_log(struct wr_mask *mask, char *line, FILE *out)
+{
+	(void)mask;
+	if (!strcasestr(line, "command line:"))
+		fprintf(out, "%s\n", line);
+}
+
+/* GRUB_CMDLINE_LINUX="…" and its like; other lines have passwords in them. */
+void wr_mask_grub(struct wr_mask *mask, char *line, FILE *out)
+{
+	char *value = strchr(line, '='), quote[2] = "", *end;
+
+	(void)mask;
+	if (strncmp(line, "GRUB_CMDLINE_", 13) || !value)
+		return;
+	value++;
+	if (*value == '"' || *value == '\'') {
+		quote[0] = *value++;
+		end = strchr(value, quote[0]);
+		if (end)
+			*end = '\0';
+	}
+	fprintf(out, "%.*s%s", (int)(value - line - !!quote[0]), line, quote);
+	mask_words(value, out);
+	fprintf(out, "%s\n", quote);
+}
+
+/* Where the kernel lies is what its randomization hides. */
+void wr_mask_iomem(struct wr_mask *mask, char *line, FILE *out)
+{
+	(void)mask;
+	if (!strstr(line, " : Kernel "))
+		fprintf(out, "%s\n", line);
+}
+
+/* Commands that a module's loading runs may be anything. */
+void wr_mask_modprobe(struct wr_mask *mask, char *line, FILE *out)
+{
+	static const char *const kept[] = { "options ", "softdep ", "blacklist ", "alias " };
+	static const char *const cut[] = { "install ", "remove " };
+
+	(void)mask;
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		if (!strncmp(line, kept[i], strlen(kept[i])))
+			fprintf(out, "%s\n", line);
+	for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++) {
+		const char *module = line + strlen(cut[i]);
+		int len;
+
+		if (strncmp(line, cut[i], strlen(cut[i])))
+			continue;
+		module += strspn(module, " \t");
+		len = (int)strcspn(module, " \t");
+		if (strstr(module + len, "/bin/false") || strstr(module + len, "/bin/true"))
+			fprintf(out, "%s\n", line);
+		else
+			fprintf(out, "%s%.*s masked\n", cut[i], len, module);
+	}
+}
+
+/* The last but one word is an address (print_modules() in kernel/module/procfs.c). */
+void wr_mask_modules(struct wr_mask *mask, char *line, FILE *out)
+{
+	char *address = strstr(line, " 0x");
+
+	(void)mask;
+	for (char *c = address ? address + 3 : NULL; c && isxdigit((unsigned char)*c); c++)
+		*c = '0';
+	fprintf(out, "%s\n", line);
+}
+
+/* Of folders that users choose, the first. */
+static const char *masked_folder(const char *path, char buf[64])
+{
+	static const char *const kept[] = { "boot", "dev", "etc", "opt", "proc", "sys", "tmp",
+					    "usr" };
+	size_t len = strcspn(path + 1, "/");
+
+	if (!path[len + 1] || len > 40)
+		return len > 40 ? "/masked" : path;
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		if (strlen(kept[i]) == len && !strncmp(path + 1, kept[i], len))
+			return path;
+	snprintf(buf, 64, "%.*s/masked", (int)len + 1, path);
+	return buf;
+}
+
+/*
+ * Documentation/filesystems/proc.rst, 3.5: numbers, root and folder; options; "-"; type, source and
+ * the file system's own options, which have servers, users and passwords in them.
+ */
+void wr_mask_mounts(struct wr_mask *mask, char *line, FILE *out)
+{
+	char *words[6], *rest = line, *type, *source, *tail, buf[64];
+
+	(void)mask;
+	for (size_t i = 0; i < 6; i++)
+		words[i] = strsep(&rest, " ");
+	tail = rest ? strstr(rest, "- ") : NULL;
+	if (!tail || words[4][0] != '/')
+		return;
+	*tail = '\0';
+	tail += 2;
+	type = strsep(&tail, " ");
+	source = strsep(&tail, " ");
+	if (!source || !tail)
+		return;
+	if (strncmp(source, "/dev/", 5) && strpbrk(source, "/:@."))
+		source = "masked";
+	fprintf(out, "%s %s %s %s %s %s %s- %s %s %.2s\n", words[0], words[1], words[2],
+		strcmp(words[3], "/") ? "/masked" : "/", masked_folder(words[4], buf), words[5],
+		rest, type, source, tail);
+}
+
+void wr_mask_swaps(struct wr_mask *mask, char *line, FILE *out)
+{
+	size_t len = strcspn(line, " \t");
+
+	(void)mask;
+	if (*line == '/' && strncmp(line, "/dev/", 5))
+		fprintf(out, "/masked%s\n", line + len);
+	else
+		fprintf(out, "%s\n", line);
+}
+
+/*
+ * Destination and gateway, of which only that they are zero is told; net/ipv4/fib_trie.c prints
+ * them as they lie in memory. In their place stands a network that is nobody's (RFC 5737).
+ */
+void wr_mask_route(struct wr_mask *mask, char *line, FILE *out)
+{
+	char *word;
+
+	(void)mask;
+	for (int i = 0; (word = strsep(&line, "\t")); i++)
+		fprintf(out, "%s%s", i ? "\t" : "",
+			(i == 1 || i == 2) && strlen(word) == 8 && strspn(word, "0") != 8 &&
+			strspn(word, "0123456789ABCDEF") == 8 ? "000200C0" : word);
+	fputc('\n', out);
+}
+
+/*
+ * The same (RFC 3849) of /proc/net/ipv6_route and if_inet6 (net/ipv6/route.c, addrconf.c), where
+ * it also matters whether an address is of link scope.
+ */
+void wr_mask_route6(struct wr_mask *mask, char *line, FILE *out)
+{
+	const char *between = "";
+	char *word;
+
+	(void)mask;
+	while ((word = strsep(&line, " "))) {
+		if (strlen(word) != 32 || strspn(word, "0") == 32)
+			fprintf(out, "%s%s", between, word);
+		else
+			fprintf(out, "%s%s%024d", between,
+				strncmp(word, "fe80", 4) ? "20010db8" : "fe800000", 1);
+		between = " ";
+	}
+	fputc('\n', out);
+}
+
+/* "Linux version RELEASE (USER@HOST) (COMPILER) VERSION" (init/version-timestamp.c) */
+void wr_mask_version(struct wr_mask *mask, char *line, FILE *out)
+{
+	char *builder = strchr(line, '('), *end = builder ? strchr(builder, ')') : NULL;
+
+	(void)mask;
+	if (!end || !memchr(builder, '@', (size_t)(end - builder)))
+		fprintf(out, "%s\n", line);
+	else
+		fprintf(out, "%.*s(masked@masked%s\n", (int)(builder - line), line, end);
+}
+
+struct bytes {
+	const uint8_t *data;
+	size_t len;
+};
+
+static int read_bytes(void *arg, unsigned int offset, void *buf, unsigned int len)
+{
+	const struct bytes *bytes = arg;
+
+	if (offset + len > bytes->len)
+		return -EIO;
+	memcpy(buf, bytes->data + offset, len);
+	return 0;
+}
+
+static void wipe(uint8_t *config, size_t len, size_t first, size_t n)
+{
+	for (size_t i = first; i < first + n && i < len; i++)
+		config[i] = 0;
+}
+
+void wr_mask_config(struct wr_mask *mask, uint8_t *config, size_t len)
+{
+	struct bytes bytes = { config, len };
+	struct weir_cap caps[1024];	/* more than have room */
+	int n;
+
+	if (mask->off)
+		return;
+	n = weir_config_walk(read_bytes, &bytes, (unsigned int)len, caps,
+			     sizeof(caps) / sizeof(caps[0]));
+	for (int i = 0; i < n && i < (int)(sizeof(caps) / sizeof(caps[0])); i++) {
+		if (caps[i].extended && caps[i].id == CAP_SERIAL)
+			wipe(config, len, caps[i].offset + 4U, 8);
+		if (!caps[i].extended && caps[i].id == CAP_VPD)
+			wipe(config, len, caps[i].offset + 4U, 4);
+	}
+}
+
+void wr_mask_free(struct wr_mask *mask)
+{
+	free(mask->met);
+}
