@@ -74,7 +74,7 @@ static const char *value_of(const char *text, const char *name)
 
 	while (text && (strncmp(text, name, len) || text[len] != '=')) {
 		text = strchr(text, '\n');
-		text += text != NULL;
+		text = text ? text + 1 : NULL;
 	}
 	return text ? text + len + 1 : NULL;
 }
