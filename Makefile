@@ -62,7 +62,7 @@ vm-shell: all
 	@python3 tests/vm/run.py --shell "$(MACHINE)"
 
 clean:
-	@rm -rf $(BUILD) $(BUILD)-clang $(BUILD)-asan $(BUILD)-tsan
+	@rm -rf $(BUILD) $(BUILD)-clang $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz
 	@rm -rf $(BUILD)-s390x $(BUILD)-ppc64el $(BUILD)-arm64
 
 help:

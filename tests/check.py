@@ -85,6 +85,10 @@ CONFIGS = [
            UNIT, slow=4, env=MANY),
     Config('tsan', 'build-tsan', 'gcc', 'g++', [ALL, *SANE, '-Db_sanitize=thread'], UNIT, slow=8,
            env=MANY),
+    # What parses, from inputs at random: tests/fuzz.
+    Config('fuzz', 'build-fuzz', 'clang', 'clang++',
+           [ALL, *SANE, '-Dtests=disabled', '-Dfuzz=true', '-Db_sanitize=address,undefined',
+            '-Db_lundef=false'], ['fuzz'], slow=4),
     # What there is with a C library alone; its command prints what the README shows.
     Config('bare', 'build-bare', 'gcc', 'g++', ['-Dauto_features=disabled', '-Dwerror=true'],
            ['headers']),

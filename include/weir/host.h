@@ -58,7 +58,7 @@ struct weir_host_function {
  *
  * Returns 0; -ENOENT when there is no PCI bus under @root; -EIO when an attribute holds what the
  * kernel never writes, as in a damaged capture: the message names the file; -EXDEV when a link
- * leads out of @root; -EACCES; -ENOMEM; of an archive, -EINVAL when it is none or something is in it
+ * leads out of @root; -EACCES; -ENOMEM; of an archive, -EINVAL when it is none or has something
  * that a capture never has, -EFBIG when it has too much of something, -ENOTSUP without libarchive.
  * A function that vanishes during the scan is left out.
  */
