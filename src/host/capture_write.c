@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include <archive.h>
-#include <archive_entry.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/sys.h"
 #include "host/capture.h"
+#include "host/libarchive.h"
 
 int wr_entries_add(struct wr_entries *entries, struct wr_captured entry)
 {
@@ -48,49 +47,51 @@ static int compare(const void *a, const void *b)
 	return ret ? ret : (eb->data || eb->target) - (ea->data || ea->target);
 }
 
-static int write_entry(struct archive *a, struct archive_entry *entry,
-		       const struct wr_captured *one)
+static int write_entry(const struct wr_libarchive *la, struct archive *a,
+		       struct archive_entry *entry, const struct wr_captured *one)
 {
-	archive_entry_clear(entry);
-	archive_entry_set_pathname(entry, one->path);
+	la->archive_entry_clear(entry);
+	la->archive_entry_set_pathname(entry, one->path);
 	if (one->target) {
-		archive_entry_set_filetype(entry, AE_IFLNK);
-		archive_entry_set_symlink(entry, one->target);
-		archive_entry_set_perm(entry, 0777);
+		la->archive_entry_set_filetype(entry, AE_IFLNK);
+		la->archive_entry_set_symlink(entry, one->target);
+		la->archive_entry_set_perm(entry, 0777);
 	} else {
-		archive_entry_set_filetype(entry, one->data ? AE_IFREG : AE_IFDIR);
-		archive_entry_set_perm(entry, one->data ? 0644 : 0755);
-		archive_entry_set_size(entry, (la_int64_t)one->len);
+		la->archive_entry_set_filetype(entry, one->data ? AE_IFREG : AE_IFDIR);
+		la->archive_entry_set_perm(entry, one->data ? 0644 : 0755);
+		la->archive_entry_set_size(entry, (la_int64_t)one->len);
 	}
-	if (archive_write_header(a, entry) != ARCHIVE_OK)
+	if (la->archive_write_header(a, entry) != ARCHIVE_OK)
 		return -EIO;
-	if (one->len && archive_write_data(a, one->data, one->len) != (la_ssize_t)one->len)
+	if (one->len && la->archive_write_data(a, one->data, one->len) != (la_ssize_t)one->len)
 		return -EIO;
 	return 0;
 }
 
-static int write_all(struct wr_entries *entries, int fd, const char *file)
+static int write_all(const struct wr_libarchive *la, struct wr_entries *entries, int fd,
+		     const char *file)
 {
-	struct archive *a = archive_write_new();
-	struct archive_entry *entry = archive_entry_new();
+	struct archive *a = la->archive_write_new();
+	struct archive_entry *entry = la->archive_entry_new();
 	int ret = a && entry ? 0 : -ENOMEM;
 
-	if (!ret && (archive_write_set_format_gnutar(a) != ARCHIVE_OK ||
-		     archive_write_add_filter_gzip(a) != ARCHIVE_OK ||
-		     archive_write_set_filter_option(a, "gzip", "timestamp", NULL) != ARCHIVE_OK ||
-		     archive_write_open_fd(a, fd) != ARCHIVE_OK))
+	if (!ret &&
+	    (la->archive_write_set_format_gnutar(a) != ARCHIVE_OK ||
+	     la->archive_write_add_filter_gzip(a) != ARCHIVE_OK ||
+	     la->archive_write_set_filter_option(a, "gzip", "timestamp", NULL) != ARCHIVE_OK ||
+	     la->archive_write_open_fd(a, fd) != ARCHIVE_OK))
 		ret = -EIO;
 	for (size_t i = 0; !ret && i < entries->n; i++)
 		if (!i || strcmp(entries->list[i].path, entries->list[i - 1].path))
-			ret = write_entry(a, entry, &entries->list[i]);
-	if (!ret && archive_write_close(a) != ARCHIVE_OK)
+			ret = write_entry(la, a, entry, &entries->list[i]);
+	if (!ret && la->archive_write_close(a) != ARCHIVE_OK)
 		ret = -EIO;
 	if (ret)
 		ret = wr_fail(ret, "%s can't be written: %s", file,
-			      a && archive_error_string(a) ? archive_error_string(a) :
+			      a && la->archive_error_string(a) ? la->archive_error_string(a) :
 			      strerror(-ret));
-	archive_entry_free(entry);
-	archive_write_free(a);
+	la->archive_entry_free(entry);
+	la->archive_write_free(a);
 	return ret;
 }
 
@@ -123,9 +124,12 @@ static int create(const char *made, bool private)
 int wr_entries_write(struct wr_entries *entries, const char *file,
 		     const struct weir_host_capture_opts *opts)
 {
+	const struct wr_libarchive *la = wr_libarchive();
 	char *made;
 	int fd, ret;
 
+	if (!la)
+		return -ENOTSUP;
 	if (asprintf(&made, "%s.%d", file, getpid()) < 0)
 		return wr_fail(-ENOMEM, "no memory for a name");
 	fd = create(made, opts->unmasked);
@@ -134,7 +138,7 @@ int wr_entries_write(struct wr_entries *entries, const char *file,
 		return wr_fail(fd, "%s can't be made: %s", file, strerror(-fd));
 	}
 	qsort(entries->list, entries->n, sizeof(*entries->list), compare);
-	ret = write_all(entries, fd, file);
+	ret = write_all(la, entries, fd, file);
 	if (!ret)
 		ret = put_in_place(fd, made, file, opts->force);
 	if (ret < 0)

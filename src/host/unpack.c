@@ -4,8 +4,6 @@
  * could lead through while the archive is read, and a link that comes to lie where something is
  * already, or above it, fails by that.
  */
-#include <archive.h>
-#include <archive_entry.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -17,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/libarchive.h"
 #include "host/unpack.h"
 
 #define PREFIX		"weir-root-"
@@ -36,6 +35,7 @@ struct link {
 
 struct unpacking {
 	const char *file;
+	const struct wr_libarchive *la;
 	struct archive *archive;
 	int folder;
 	long entries;
@@ -189,7 +189,7 @@ static int add_folder(struct unpacking *u, const char *path)
 
 static int unreadable(const struct unpacking *u)
 {
-	const char *why = archive_error_string(u->archive);
+	const char *why = u->la->archive_error_string(u->archive);
 
 	return refuse(u, -EINVAL, "it is damaged or cut off behind entry %ld (%.200s)", u->entries,
 		      why && is_printable(why) ? why : "libarchive doesn't say why");
@@ -201,7 +201,7 @@ static int copy_data(struct unpacking *u, const char *path, int fd)
 	long long size = 0;
 	ssize_t len;
 
-	while ((len = archive_read_data(u->archive, buf, sizeof(buf)))) {
+	while ((len = u->la->archive_read_data(u->archive, buf, sizeof(buf)))) {
 		if (len < 0)
 			return unreadable(u);
 		size += len;
@@ -283,19 +283,19 @@ static int add_entry(struct unpacking *u, struct archive_entry *entry)
 	char path[PATH_SIZE_MAX];
 	int ret;
 
-	ret = check_path(u, archive_entry_pathname(entry), path);
+	ret = check_path(u, u->la->archive_entry_pathname(entry), path);
 	if (ret < 0)
 		return ret;
-	if (archive_entry_hardlink(entry))
+	if (u->la->archive_entry_hardlink(entry))
 		return refuse(u, -EINVAL, "%.200s is a hard link, which a capture never has", path);
-	switch (archive_entry_filetype(entry)) {
+	switch (u->la->archive_entry_filetype(entry)) {
 	case AE_IFDIR:
 		return ret ? 0 : add_folder(u, path);
 	case AE_IFREG:
 		return ret ? refuse(u, -EINVAL, "a file in it has no name") : add_file(u, path);
 	case AE_IFLNK:
 		return ret ? refuse(u, -EINVAL, "a link in it has no name") :
-		       keep_link(u, path, archive_entry_symlink(entry));
+		       keep_link(u, path, u->la->archive_entry_symlink(entry));
 	default:
 		return refuse(u, -EINVAL, "%.200s is neither file, folder nor link", path);
 	}
@@ -307,7 +307,7 @@ static int read_entries(struct unpacking *u)
 	int ret;
 
 	for (;;) {
-		ret = archive_read_next_header(u->archive, &entry);
+		ret = u->la->archive_read_next_header(u->archive, &entry);
 		if (ret == ARCHIVE_EOF)
 			break;
 		/* A warning is about what isn't used here, owners' names say. */
@@ -327,22 +327,22 @@ static int read_entries(struct unpacking *u)
 
 static int read_archive(struct unpacking *u, int fd)
 {
-	struct archive *a = archive_read_new();
+	struct archive *a = u->la->archive_read_new();
 	int ret;
 
 	if (!a)
 		return refuse(u, -ENOMEM, "no memory to read it");
 	u->archive = a;
 	/* No format and no filter more than these: each is code that a stranger's file reaches. */
-	if (archive_read_support_format_tar(a) != ARCHIVE_OK ||
-	    archive_read_support_filter_gzip(a) != ARCHIVE_OK)
+	if (u->la->archive_read_support_format_tar(a) != ARCHIVE_OK ||
+	    u->la->archive_read_support_filter_gzip(a) != ARCHIVE_OK)
 		ret = refuse(u, -ENOTSUP, "this machine's libarchive can't read tar or gzip");
-	else if (archive_read_open_fd(a, fd, 65536) != ARCHIVE_OK)
+	else if (u->la->archive_read_open_fd(a, fd, 65536) != ARCHIVE_OK)
 		ret = refuse(u, -EINVAL, "it is no tar archive, plain or with gzip, as 'weir "
 			     "capture' makes, or is cut off; a root is such a file or a folder");
 	else
 		ret = read_entries(u);
-	archive_read_free(a);
+	u->la->archive_read_free(a);
 	return ret;
 }
 
@@ -425,10 +425,12 @@ static int make_folder(struct wr_unpacked *out)
 
 static int unpack_fd(const char *file, int fd, struct wr_unpacked *out)
 {
-	struct unpacking u = { .file = file };
+	struct unpacking u = { .file = file, .la = wr_libarchive() };
 	struct wr_unpacked made = { 0 };
 	int ret;
 
+	if (!u.la)
+		return -ENOTSUP;
 	remove_all_stale();
 	ret = make_folder(&made);
 	if (ret < 0) {
