@@ -309,3 +309,17 @@ int wr_folder_dir(const struct wr_folder *folder, DIR **dir)
 {
 	return list(wr_sys->openat(folder->fd, ".", O_RDONLY | O_DIRECTORY), dir);
 }
+
+int wr_root_stat(const char *root, const char *path, struct stat *st)
+{
+	int fd, ret;
+
+	if (!*root)
+		return wr_sys->stat(path, st);
+	fd = find(root, path, 0);
+	if (fd < 0)
+		return fd;
+	ret = fstat(fd, st) ? -errno : 0;
+	close(fd);
+	return ret;
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files below a root: "" for this machine, otherwise a folder with another machine's sys/, proc/ and
- * so on in it, which may be captured, damaged or hostile. @path is absolute, as it is on the
+ * Files below a root: "" for this machine, otherwise a folder with another machine's sys/, proc/
+ * and so on in it, which may be captured, damaged or hostile. @path is absolute, as it is on the
  * machine. What a link leads to outside of the folder isn't read: -EXDEV. Nothing but files and
  * folders is opened there, -EINVAL: no FIFO, which would block, and no device. No messages: the
  * callers know what for.
@@ -16,6 +16,8 @@
 
 #include "base/err.h"
 
+struct stat;
+
 /* Open for reading, or a folder with O_DIRECTORY. Returns the fd, or -errno. */
 WR_PRIVATE int wr_root_open(const char *root, const char *path, int flags);
 
@@ -28,6 +30,9 @@ WR_PRIVATE int wr_root_link(const char *root, const char *path, char *buf, size_
 
 /* Whether there is such a path. */
 WR_PRIVATE bool wr_root_has(const char *root, const char *path);
+
+/* What a path is, a device node too; -errno. */
+WR_PRIVATE int wr_root_stat(const char *root, const char *path, struct stat *st);
 
 /* A folder's entries, to be closed with closedir(). Returns 0, or -errno. */
 WR_PRIVATE int wr_root_dir(const char *root, const char *path, DIR **dir);
