@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Hold a library's exports, its version map and the public headers against each other. TAP.
 
-    symbols.py --map FILE --include DIR [--only HEADER | --without HEADER] NM LIBRARY
+    symbols.py --map FILE --include DIR [--only HEADER... | --without HEADER...] NM LIBRARY
 
 The headers, the map and the built library must name the same symbols. The one exception is the
 version node WEIR_PRIVATE_0.1.0, for weir's own libraries: its symbols must be in the map one by one
@@ -65,15 +65,17 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--map', type=Path, required=True)
     parser.add_argument('--include', type=Path, required=True)
-    parser.add_argument('--only', help='the one header that this library implements')
-    parser.add_argument('--without', help='a header that another library implements')
+    parser.add_argument('--only', action='append', default=[],
+                        help='a header that this library implements, and no others')
+    parser.add_argument('--without', action='append', default=[],
+                        help='a header that another library implements')
     parser.add_argument('nm')
     parser.add_argument('library')
     args = parser.parse_args()
 
     everything = sorted(args.include.glob('weir/*.h'))
     headers = [path for path in everything
-               if (not args.only or path.name == args.only) and path.name != args.without]
+               if (not args.only or path.name in args.only) and path.name not in args.without]
     in_headers = declared(headers)
     in_map = mapped(args.map)
     in_library = exported(args.nm, args.library)

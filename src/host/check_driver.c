@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/* Who has the function now, who uses it, and what its driver or VFIO's makes of it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/root.h"
+#include "host/check.h"
+#include "host/use.h"
+
+static void check_use(struct wr_exam *exam)
+{
+	char use[WR_USE_MAX], file[WR_LINE_MAX];
+	int ret;
+
+	if (exam->fn->role != WEIR_ROLE_IN_THE_WAY)
+		return;
+	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s", exam->fn->address);
+	ret = wr_use(exam->m->root, exam->fn, use);
+	if (ret < 0) {
+		wr_report(exam, WEIR_HOST_UNKNOWN, file, "whether the kernel uses it can't be "
+			  "told: %s",
+			  weir_errmsg());
+		return;
+	}
+	/* VFs have a finding of their own. */
+	if (ret == WR_USE_NONE || strstr(use, "sriov_numvfs")) {
+		wr_report(exam, WEIR_HOST_OK, file, "%s has it, and nothing uses it",
+			  exam->fn->driver);
+		return;
+	}
+	wr_cure(exam, ret == WR_USE_ROOT ? "none: without it nobody could give it back" :
+		"end that use first, or 'weir bind --force %s'", exam->fn->address);
+	wr_report(exam, WEIR_HOST_STOP, file, "it is in use: %s", use);
+}
+
+static void check_bound(struct wr_exam *exam)
+{
+	char file[WR_LINE_MAX];
+
+	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/driver", exam->fn->address);
+	if (exam->fn->role == WEIR_ROLE_VFIO) {
+		wr_report(exam, WEIR_HOST_OK, file, "%s has it", exam->fn->driver);
+		return;
+	}
+	wr_cure(exam, "'weir bind %s'", exam->fn->address);
+	wr_report(exam, WEIR_HOST_NOTE, file, "VFIO hasn't got it: %s%s (QEMU: \"error getting "
+		  "device from group … verify all devices in group are bound to vfio-<bus> or "
+		  "pci-stub and not already in use\")",
+		  *exam->fn->driver ? "its driver is " : "it has no driver",
+		  exam->fn->driver);
+}
+
+static void check_open(struct wr_exam *exam)
+{
+	char use[WR_USE_MAX];
+
+	if (exam->fn->role != WEIR_ROLE_VFIO ||
+	    wr_use_vfio(exam->m->root, exam->fn, use) == WR_USE_NONE)
+		return;
+	wr_cure(exam, "end that process; a group, and a device by its own node, is opened once, "
+		"and not by both ways (EBUSY)");
+	wr_report(exam, WEIR_HOST_STOP, exam->fn->vfio_node[0] ? exam->fn->vfio_node :
+		  "/dev/vfio/devices", "it is taken: %s", use);
+}
+
+static void check_node(struct wr_exam *exam)
+{
+	struct stat st;
+
+	if (!exam->fn->vfio_node[0] ||
+	    wr_root_stat(exam->m->root, exam->fn->vfio_node, &st) < 0)
+		return;
+	if (st.st_uid || st.st_mode & 0066) {
+		wr_report(exam, WEIR_HOST_OK, exam->fn->vfio_node, "%s is user %u's, group %u's, "
+			  "mode %04o",
+			  exam->fn->vfio_node, st.st_uid, st.st_gid, st.st_mode & 07777U);
+		return;
+	}
+	wr_cure(exam, "'weir bind --owner USER %s'", exam->fn->address);
+	wr_report(exam, WEIR_HOST_NOTE, exam->fn->vfio_node, "only root may open %s (mode %04o): "
+		  "others get \"Permission denied\"", exam->fn->vfio_node, st.st_mode & 07777U);
+}
+
+static void check_cdev(struct wr_exam *exam)
+{
+	char node[64], file[WR_LINE_MAX], config[WR_LINE_MAX];
+	int built = wr_kernel_config(exam->m, "VFIO_DEVICE_CDEV", config);
+
+	if (exam->fn->role != WEIR_ROLE_VFIO || exam->m->cpu == WR_CPU_POWER)
+		return;
+	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/vfio-dev", exam->fn->address);
+	wr_cdev(exam->m->root, exam->fn->address, node);
+	if (*node) {
+		wr_report(exam, WEIR_HOST_OK, file, "it has a node of its own, %s", node);
+		return;
+	}
+	wr_cure(exam, "use VFIO's groups (QEMU: without iommufd=), or a kernel from 6.6 on with "
+		"CONFIG_VFIO_DEVICE_CDEV");
+	wr_report(exam, WEIR_HOST_NOTE, built ? file : config, "it has no node under "
+		  "/dev/vfio/devices%s: programs that open devices by these alone fail (QEMU: "
+		  "\"failed to find vfio-dev/vfioX/dev\")", built ? "" : ", since this kernel was "
+		  "built without CONFIG_VFIO_DEVICE_CDEV");
+}
+
+/* "vendor:device[:…]" in a list of them, as ids= of vfio-pci has them. */
+static bool ids_hold(const struct weir_host_function *fn, const char *list)
+{
+	for (const char *c = list; *c; c += strcspn(c, ",")) {
+		unsigned int vendor, device;
+
+		c += *c == ',';
+		if (sscanf(c, "%x:%x", &vendor, &device) == 2 && vendor == fn->vendor &&
+		    device == fn->device)
+			return true;
+	}
+	return false;
+}
+
+static bool ids_in_file(const struct wr_exam *exam, const char *path)
+{
+	char *text, *save = NULL, ids[WR_LINE_MAX];
+	bool found = false;
+
+	if (wr_load(exam->m->root, path, 64 << 10, &text) < 0)
+		return false;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if ((!strncmp(line, "options vfio-pci ", 17) ||
+		     !strncmp(line, "options vfio_pci ", 17)) && wr_word(line, "ids=", ids))
+			found = found || ids_hold(exam->fn, ids);
+	free(text);
+	return found;
+}
+
+bool wr_ids_wanted(const struct wr_exam *exam, char file[WR_LINE_MAX])
+{
+	static const char *const folders[] = { "/etc/modprobe.d", "/usr/lib/modprobe.d" };
+	char ids[WR_LINE_MAX];
+	bool found;
+
+	strcpy(file, "/proc/cmdline");
+	if (wr_word(exam->m->cmdline, "vfio-pci.ids=", ids) && ids_hold(exam->fn, ids))
+		return true;
+	found = false;
+	for (size_t i = 0; !found && i < sizeof(folders) / sizeof(folders[0]); i++) {
+		char **names;
+		int n = wr_names(exam->m->root, folders[i], &names);
+
+		for (int k = 0; !found && k < n; k++) {
+			snprintf(file, WR_LINE_MAX, "%s/%s", folders[i], names[k]);
+			found = ids_in_file(exam, file);
+		}
+		if (n > 0)
+			wr_names_free(names, n);
+	}
+	return found;
+}
+
+static void check_late(struct wr_exam *exam)
+{
+	char file[WR_LINE_MAX];
+
+	if (exam->fn->role != WEIR_ROLE_IN_THE_WAY || !wr_ids_wanted(exam, file))
+		return;
+	wr_cure_early(exam);
+	wr_cure(exam, "'softdep %s pre: vfio-pci' in /etc/modprobe.d/vfio.conf", exam->fn->driver);
+	wr_report(exam, WEIR_HOST_WARNING, file, "vfio-pci was to take it (its id is in %s), but "
+		  "%s was there first: vfio-pci was loaded after it, from the disk rather than "
+		  "the initramfs", file, exam->fn->driver);
+}
+
+static void check_identical(struct wr_exam *exam)
+{
+	const struct weir_host_function *fn;
+	char list[512] = "", file[WR_LINE_MAX], path[WR_LINE_MAX];
+	bool wanted;
+
+	for (unsigned int n = 0; (fn = weir_host_function(exam->host, n)); n++)
+		if (fn != exam->fn && fn->vendor == exam->fn->vendor &&
+		    fn->device == exam->fn->device && strcmp(fn->address, exam->fn->address))
+			wr_append(list, sizeof(list), "%s%s", *list ? ", " : "", fn->address);
+	if (!*list)
+		return;
+	wanted = wr_ids_wanted(exam, file);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/device", exam->fn->address);
+	wr_cure(exam, "choose by address: 'weir bind %s', or driver_override", exam->fn->address);
+	wr_report(exam, wanted ? WEIR_HOST_WARNING : WEIR_HOST_NOTE, wanted ? file : path,
+		  "there are others with its id, %04x:%04x (%s): %s", exam->fn->vendor,
+		  exam->fn->device, list, wanted ? "vfio-pci.ids= takes them all" :
+		  "who chooses by id (vfio-pci.ids=, new_id) takes them all");
+}
+
+/* vfio_pci_dev_in_denylist() in drivers/vfio/pci/vfio_pci.c */
+static void check_denylist(struct wr_exam *exam)
+{
+	static const struct {
+		uint16_t device;
+		const char *name;
+	} denied[] = {
+		{ 0x0435, "QAT DH895XCC" }, { 0x0443, "QAT DH895XCC VF" }, { 0x19e2, "QAT C3XXX" },
+		{ 0x19e3, "QAT C3XXX VF" }, { 0x37c8, "QAT C62X" }, { 0x37c9, "QAT C62X VF" },
+		{ 0x0b25, "DSA of Sapphire Rapids" }, { 0x0cfe, "IAX of Sapphire Rapids" },
+	};
+	char file[WR_LINE_MAX], value[8];
+	bool allowed;
+
+	for (size_t i = 0; i < sizeof(denied) / sizeof(denied[0]); i++) {
+		if (exam->fn->vendor != 0x8086 || exam->fn->device != denied[i].device)
+			continue;
+		allowed = wr_module_param(exam->m, "vfio_pci", "disable_denylist", file, value,
+					  sizeof(value)) > 0 && value[0] == 'Y';
+		if (!allowed)
+			wr_cure_module(exam, "vfio_pci", "disable_denylist=1");
+		wr_cure(exam, "only for those whom you would trust with the machine, or a newer "
+			"device");
+		wr_report(exam, allowed ? WEIR_HOST_WARNING : WEIR_HOST_STOP, file, "%04x:%04x "
+			  "(%s) is one that vfio-pci %s: it has faults that who has it can use "
+			  "against the machine (\"exists in vfio-pci device denylist, driver "
+			  "probing disallowed\")",
+			  exam->fn->vendor, exam->fn->device, denied[i].name,
+			  allowed ? "takes only since disable_denylist is set" : "refuses");
+		return;
+	}
+}
+
+static void check_vfs(struct wr_exam *exam)
+{
+	char file[WR_LINE_MAX], text[32];
+
+	if (wr_attr(exam, "sriov_numvfs", file, text, sizeof(text)) <= 0 || !strcmp(text, "0"))
+		return;
+	if (exam->fn->role == WEIR_ROLE_VFIO) {
+		wr_report(exam, WEIR_HOST_NOTE, file, "it has %s VFs, made while VFIO has it: who "
+			  "opens them needs its VF token", text);
+		return;
+	}
+	wr_cure(exam, "give the VFs away instead, or 'echo 0 > %s' first", file);
+	wr_report(exam, WEIR_HOST_STOP, file, "it has %s VFs: vfio-pci refuses a PF with SR-IOV "
+		  "enabled (EBUSY)", text);
+}
+
+static void check_token(struct wr_exam *exam)
+{
+	char file[WR_LINE_MAX], link[WR_LINE_MAX], driver[64];
+	const char *pf;
+
+	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/physfn", exam->fn->address);
+	if (wr_root_link(exam->m->root, file, link, sizeof(link)) < 0)
+		return;
+	pf = strrchr(link, '/');
+	pf = pf ? pf + 1 : link;
+	if (wr_pci_link(exam->m->root, pf, "driver", driver) < 0 || !strstr(driver, "vfio"))
+		return;
+	wr_cure(exam, "give both the same token, a UUID (QEMU: vf-token=)");
+	wr_report(exam, WEIR_HOST_WARNING, file, "its PF %.20s is with %s, too: it opens only "
+		  "with the PF's VF token (\"VF token required to access device\", EACCES)",
+		  pf, driver);
+}
+
+/* The guide of QATlib; the faulty releases are those between. */
+static void check_qat(struct wr_exam *exam)
+{
+	static const uint16_t pfs[] = { 0x0435, 0x19e2, 0x37c8, 0x6f54, 0x18a0, 0x4940, 0x4942,
+					0x4944, 0x4946, 0x4948 };
+	bool qat = false;
+
+	for (size_t i = 0; i < sizeof(pfs) / sizeof(pfs[0]); i++)
+		qat = qat || exam->fn->device == pfs[i];
+	if (!qat || exam->fn->vendor != 0x8086 || exam->m->version < WR_VERSION(6, 12) ||
+	    exam->m->version > WR_VERSION(6, 15) || wr_has_iommu(exam))
+		return;
+	wr_cure(exam, "the IOMMU on, another kernel, or QAT's driver with the patch that QATlib's "
+		"guide for no-IOMMU mode names");
+	wr_report(exam, WEIR_HOST_WARNING, "/proc/sys/kernel/osrelease",
+		  "from Linux 6.12 to 6.15 (this "
+		  "is %s) QAT's driver makes no VFs while the IOMMU is off", exam->m->release);
+}
+
+const struct wr_check wr_checks_driver[] = {
+	{ { "in-use", true, WEIR_HOST_STOP,
+	    "is it in use: mounted, swap, below md, dm or LVM, network, the console?",
+	    "/proc/self/mountinfo /proc/swaps /sys/class/{block,net,graphics,vtconsole} "
+	    "/proc/net/{route,ipv6_route} /sys/bus/pci/devices/*/boot_vga" }, check_use },
+	{ { "vfio-bound", true, WEIR_HOST_NOTE, "has VFIO got it?",
+	    "/sys/bus/pci/devices/*/driver" }, check_bound },
+	{ { "vfio-open", true, WEIR_HOST_STOP, "has another process opened it by VFIO?",
+	    "/dev/vfio/* /dev/vfio/devices/* /proc/*/fd" }, check_open },
+	{ { "vfio-node", true, WEIR_HOST_NOTE, "who may open its node?", "/dev/vfio/*" },
+	  check_node },
+	{ { "vfio-cdev", true, WEIR_HOST_NOTE, "has it a node of its own, for IOMMUFD?",
+	    "/sys/bus/pci/devices/*/vfio-dev /boot/config-*" }, check_cdev },
+	{ { "vfio-late", true, WEIR_HOST_WARNING, "was vfio-pci to have it, and came too late?",
+	    "/proc/cmdline /etc/modprobe.d/* /sys/bus/pci/devices/*/driver" }, check_late },
+	{ { "identical", true, WEIR_HOST_WARNING, "are there other devices with its id?",
+	    "/sys/bus/pci/devices/*/{vendor,device} /proc/cmdline /etc/modprobe.d/*" },
+	  check_identical },
+	{ { "denylist", true, WEIR_HOST_STOP, "does vfio-pci refuse such devices?",
+	    "/sys/bus/pci/devices/*/{vendor,device} /sys/module/vfio_pci/parameters/"
+	    "disable_denylist" }, check_denylist },
+	{ { "pf-vfs", true, WEIR_HOST_STOP, "has it VFs?",
+	    "/sys/bus/pci/devices/*/sriov_numvfs" }, check_vfs },
+	{ { "vf-token", true, WEIR_HOST_WARNING, "is it a VF of a PF that VFIO has?",
+	    "/sys/bus/pci/devices/*/{physfn,driver}" }, check_token },
+	{ { "qat-sriov", true, WEIR_HOST_WARNING,
+	    "is it a QAT whose driver makes no VFs without an IOMMU (Linux 6.12 to 6.15)?",
+	    "/sys/bus/pci/devices/*/{vendor,device} /proc/sys/kernel/osrelease" }, check_qat },
+	{ .run = NULL },
+};

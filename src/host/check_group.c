@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/* The function's IOMMU group: its members, what it reserves, and what lies on the path to it. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/root.h"
+#include "host/check.h"
+#include "pci/config.h"
+
+#define GROUP "/sys/kernel/iommu_groups"
+
+static bool is_bridge(const struct weir_host_function *fn)
+{
+	return fn->class_code >> 8 == 0x0604;
+}
+
+/* The next other member of its group from the n-th on, or NULL. */
+static const struct weir_host_function *mate(const struct wr_exam *exam, unsigned int *n)
+{
+	const struct weir_host_function *fn;
+
+	while (exam->fn->group >= 0 &&
+	       (fn = weir_host_member(exam->host, exam->fn->group, (*n)++)))
+		if (strcmp(fn->address, exam->fn->address))
+			return fn;
+	return NULL;
+}
+
+/* "domain:bus:device" is what of an address says the slot. */
+static bool same_slot(const struct weir_host_function *a, const struct weir_host_function *b)
+{
+	return !strncmp(a->address, b->address, strcspn(a->address, "."));
+}
+
+static void devices_of(const struct wr_exam *exam, char file[WR_LINE_MAX])
+{
+	snprintf(file, WR_LINE_MAX, GROUP "/%d/devices", exam->fn->group);
+}
+
+static void check_group(struct wr_exam *exam)
+{
+	const char *address = exam->fn->address;
+	char file[WR_LINE_MAX], mode[WR_LINE_MAX];
+	struct weir_host_group group;
+
+	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/iommu_group", address);
+	if (exam->fn->group >= 0) {
+		snprintf(mode, sizeof(mode), GROUP "/%d/name", exam->fn->group);
+		if (!weir_host_group(exam->host, exam->fn->group, &group) &&
+		    !strcmp(group.name, "vfio-noiommu"))
+			wr_report(exam, WEIR_HOST_WARNING, mode, "%s is given away without an "
+				  "IOMMU: who has it reaches all memory", address);
+		else
+			wr_report(exam, WEIR_HOST_OK, file, "%s is in IOMMU group %d", address,
+				  exam->fn->group);
+		return;
+	}
+	if (wr_has_iommu(exam)) {
+		wr_cure(exam, "'weir bind %s' tries; a reason may be in the kernel's log", address);
+		wr_report(exam, WEIR_HOST_NOTE, file, "%s is in no IOMMU group yet: where devices "
+			  "are found by a device tree it gets one when its first driver is tried, "
+			  "elsewhere no IOMMU is in front of it", address);
+	} else if (wr_noiommu_mode(exam, mode)) {
+		wr_report(exam, WEIR_HOST_WARNING, mode, "%s is behind no IOMMU; in no-IOMMU mode "
+			  "it can be given away, unsafely", address);
+	} else {
+		wr_cure(exam, "see the findings iommu-on and firmware-table");
+		wr_report(exam, WEIR_HOST_STOP, file, "%s is in no IOMMU group: no IOMMU is in "
+			  "front of it", address);
+	}
+}
+
+static void check_viable(struct wr_exam *exam)
+{
+	const struct weir_host_function *fn;
+	char list[512] = "", file[WR_LINE_MAX];
+	unsigned int n = 0;
+
+	if (exam->fn->group < 0)
+		return;
+	while ((fn = mate(exam, &n)))
+		if (fn->role == WEIR_ROLE_IN_THE_WAY)
+			wr_append(list, sizeof(list), "%s%s (%.40s)",
+					       *list ? ", " : "", fn->address,
+				  fn->driver);
+	devices_of(exam, file);
+	if (!*list) {
+		wr_report(exam, WEIR_HOST_OK, file, "no other member of group %d is in the way",
+			  exam->fn->group);
+		return;
+	}
+	wr_cure(exam, "'weir bind --group %s' takes them, too; 'weir doctor' of each says what "
+		"they are used for", exam->fn->address);
+	wr_report(exam, WEIR_HOST_STOP, file, "group %d isn't viable: %s %s with the kernel's "
+		  "drivers, and devices of one group can reach each other (\"group %d is not "
+		  "viable, please ensure all devices within the iommu_group are bound to their "
+		  "vfio bus driver\")",
+		  exam->fn->group, list, strchr(list, ',') ? "are" : "is", exam->fn->group);
+}
+
+static void check_bridges(struct wr_exam *exam)
+{
+	const struct weir_host_function *fn;
+	char list[512] = "", file[WR_LINE_MAX];
+	unsigned int n = 0;
+
+	while ((fn = mate(exam, &n)))
+		if (is_bridge(fn) && fn->role == WEIR_ROLE_HARMLESS)
+			wr_append(list, sizeof(list), "%s%s", *list ? ", " : "", fn->address);
+	if (!*list)
+		return;
+	devices_of(exam, file);
+	wr_report(exam, WEIR_HOST_NOTE, file, "the bridges in its group stay as they are, with "
+		  "pcieport: %s; that driver does no DMA, and VFIO asks for no more, whatever "
+		  "other tools say", list);
+}
+
+static void check_shared(struct wr_exam *exam)
+{
+	const struct weir_host_function *fn;
+	char list[512] = "", file[WR_LINE_MAX];
+	unsigned int n = 0;
+
+	while ((fn = mate(exam, &n)))
+		if (!is_bridge(fn) && !same_slot(fn, exam->fn))
+			wr_append(list, sizeof(list), "%s%s", *list ? ", " : "", fn->address);
+	if (!*list)
+		return;
+	devices_of(exam, file);
+	wr_cure(exam, "another slot; ACS (and AER, ARI) in the firmware's setup; 'weir groups "
+		"--why %s' says what joins them, 'weir groups --what-if' what an override would "
+		"change",
+		exam->fn->address);
+	wr_report(exam, WEIR_HOST_WARNING, file, "it shares group %d with devices of other slots, "
+		  "and can be given away with all of them alone: %s; a port above them doesn't "
+		  "keep them apart", exam->fn->group, list);
+}
+
+/* VFIO_GROUP_… "used in multiple address spaces" is QEMU's, for groups behind a guest's IOMMU. */
+static void check_spaces(struct wr_exam *exam)
+{
+	const struct weir_host_function *fn;
+	char file[WR_LINE_MAX];
+	unsigned int n = 0, others = 0;
+
+	while ((fn = mate(exam, &n)))
+		others += !is_bridge(fn);
+	if (!others)
+		return;
+	devices_of(exam, file);
+	wr_cure(exam, "give a guest with an IOMMU of its own one of them only, or no IOMMU");
+	wr_report(exam, WEIR_HOST_NOTE, file, "group %d has %u devices, which share one address "
+		  "space: a guest with an IOMMU of its own can't have each translated by itself "
+		  "(\"group %d used in multiple address spaces\")", exam->fn->group, others + 1,
+		  exam->fn->group);
+}
+
+/* Adds the regions that are of that type, or that aren't. Returns how many there are, or less. */
+static int list_reserved(struct wr_exam *exam, const char *type, bool is, char *list, size_t size,
+			 char file[WR_LINE_MAX])
+{
+	struct weir_host_reserved regions[64];
+	int n;
+
+	if (exam->fn->group < 0)
+		return -ENOENT;
+	snprintf(file, WR_LINE_MAX, GROUP "/%d/reserved_regions", exam->fn->group);
+	n = weir_host_reserved(exam->host, exam->fn->group, regions, 64);
+	if (n < 0 && n != -ENOENT)
+		wr_unread(exam, file, n);
+	for (int i = 0; i < n && i < 64; i++)
+		if (!strcmp(regions[i].type, type) == is)
+			wr_append(list, size, "%s%#" PRIx64 " to %#" PRIx64 "%s%s",
+				  *list ? ", " : "", regions[i].first, regions[i].last,
+				  is ? "" : " ", is ? "" : regions[i].type);
+	return n;
+}
+
+static void check_direct(struct wr_exam *exam)
+{
+	char list[512] = "", file[WR_LINE_MAX];
+
+	if (list_reserved(exam, "direct", true, list, sizeof(list), file) < 0 || !*list)
+		return;
+	wr_cure(exam, "in the firmware's setup what uses such memory (RMRR on HP and Dell "
+		"servers, legacy USB); an update of it; another device");
+	wr_report(exam, WEIR_HOST_STOP, file, "the firmware itself has the device use memory (%s, "
+		  "type direct: an RMRR or IVMD), which must stay mapped: VFIO refuses it "
+		  "(\"Firmware has requested this device have a 1:1 IOMMU mapping, rejecting "
+		  "configuring the device without a 1:1 mapping\")", list);
+}
+
+static void check_iova(struct wr_exam *exam)
+{
+	char list[512] = "", file[WR_LINE_MAX];
+
+	if (list_reserved(exam, "direct", false, list, sizeof(list), file) > 0 && *list)
+		wr_report(exam, WEIR_HOST_NOTE, file, "IOVAs can't lie anywhere: %s; mapping there "
+			  "is refused (EINVAL, EADDRINUSE)", list);
+}
+
+/* Reads from a copy of config space. */
+struct config {
+	unsigned char bytes[WR_PCI_EXT_CONFIG_SIZE];
+	unsigned int size;
+};
+
+static int read_config(void *arg, unsigned int offset, void *buf, unsigned int len)
+{
+	const struct config *config = arg;
+
+	if (offset > config->size || len > config->size - offset)
+		return -EIO;
+	memcpy(buf, config->bytes + offset, len);
+	return 0;
+}
+
+#define CAP_ACS		0x000d
+#define PORT_DOWN	6	/* of a switch; PCI Express Base 7.5.3.2 */
+
+/* Whether a bridge is a switch's port without ACS; false also when it can't be read. */
+static bool lacks_acs(const struct wr_exam *exam, const struct weir_host_function *port)
+{
+	struct weir_cap caps[64];
+	struct config config;
+	bool express = false;
+	int n, ret;
+
+	ret = wr_peek_config(exam, port, config.bytes, sizeof(config.bytes));
+	if (ret < WR_PCI_EXT_CONFIG_SIZE)
+		return false;
+	config.size = (unsigned int)ret;
+	n = weir_config_walk(read_config, &config, config.size, caps, 64);
+	for (int i = 0; i < n && i < 64; i++) {
+		if (caps[i].extended && caps[i].id == CAP_ACS)
+			return false;
+		if (!caps[i].extended && caps[i].id == WR_PCI_CAP_EXPRESS)
+			express = (config.bytes[caps[i].offset + 2] >> 4) == PORT_DOWN;
+	}
+	return express;
+}
+
+static void check_switch(struct wr_exam *exam)
+{
+	const struct weir_host_function *port = exam->fn;
+	char file[WR_LINE_MAX];
+
+	/* Links of a damaged tree may lead in a circle. */
+	for (int depth = 0; depth < 64 && (port = weir_host_parent(exam->host, port)); depth++) {
+		if (!lacks_acs(exam, port))
+			continue;
+		snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/config", port->address);
+		wr_cure(exam, "another slot; 'weir groups --why %s'", exam->fn->address);
+		wr_report(exam, WEIR_HOST_WARNING, file, "it is behind a switch whose port %s has "
+			  "no ACS: devices below such ports can reach each other past the IOMMU, "
+			  "and libvirt refuses (\"is behind a switch lacking ACS and cannot be "
+			  "assigned\")", port->address);
+		return;
+	}
+}
+
+const struct wr_check wr_checks_group[] = {
+	{ { "iommu-group", true, WEIR_HOST_STOP, "is an IOMMU in front of the device?",
+	    "/sys/bus/pci/devices/*/iommu_group " GROUP "/*/name" }, check_group },
+	{ { "group-viable", true, WEIR_HOST_STOP,
+	    "are other members of its group with the kernel's drivers?",
+	    GROUP "/*/devices /sys/bus/pci/devices/*/driver" }, check_viable },
+	{ { "group-bridge", true, WEIR_HOST_NOTE, "are there bridges in its group, which may stay?",
+	    GROUP "/*/devices /sys/bus/pci/devices/*/{class,driver}" }, check_bridges },
+	{ { "group-shared", true, WEIR_HOST_WARNING,
+	    "does it share its group with devices of other slots?", GROUP "/*/devices" },
+	  check_shared },
+	{ { "group-spaces", true, WEIR_HOST_NOTE,
+	    "are there several devices in its group, for a guest with an IOMMU of its own?",
+	    GROUP "/*/devices" }, check_spaces },
+	{ { "switch-acs", true, WEIR_HOST_WARNING, "is it below a switch's port without ACS?",
+	    "/sys/bus/pci/devices/*/config" }, check_switch },
+	{ { "reserved-direct", true, WEIR_HOST_STOP,
+	    "does the firmware itself have the device use memory?",
+	    GROUP "/*/reserved_regions" }, check_direct },
+	{ { "reserved-iova", true, WEIR_HOST_NOTE, "where can't IOVAs lie?",
+	    GROUP "/*/reserved_regions" }, check_iova },
+	{ .run = NULL },
+};

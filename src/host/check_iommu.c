@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+/* The IOMMU: in the firmware's tables, switched on, what it does for whom, and interrupts. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/root.h"
+#include "host/check.h"
+
+#define TABLES "/sys/firmware/acpi/tables"
+#define GROUPS "/sys/kernel/iommu_groups"
+
+/* VT-d specification 10.4.3, extended capability register. */
+#define ECAP_IR			(1ULL << 3)
+#define ECAP_PASS_THROUGH	(1ULL << 6)
+
+static const char *firmware_switch(const struct wr_machine *m)
+{
+	switch (m->cpu) {
+	case WR_CPU_INTEL:
+		return "VT-d (\"Intel Virtualization Technology for Directed I/O\")";
+	case WR_CPU_AMD:
+		return "IOMMU (AMD-Vi), and SVM";
+	default:
+		return "the IOMMU or SMMU";
+	}
+}
+
+/* The table that describes IOMMUs to the kernel, or NULL. */
+static const char *firmware_table(const struct wr_machine *m)
+{
+	static const char *const tables[] = {
+		TABLES "/DMAR", TABLES "/IVRS", TABLES "/IORT", TABLES "/VIOT",
+	};
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		if (wr_root_has(m->root, tables[i]))
+			return tables[i];
+	return NULL;
+}
+
+static void check_table(struct wr_exam *exam)
+{
+	const char *table = firmware_table(exam->m);
+
+	if (table) {
+		wr_report(exam, WEIR_HOST_OK, table, "the firmware describes an IOMMU (%s)",
+			  strrchr(table, '/') + 1);
+		return;
+	}
+	if (wr_has_iommu(exam)) {
+		wr_report(exam, WEIR_HOST_OK, "/sys/class/iommu",
+			  "the machine has an IOMMU, though no ACPI table describes it: by a "
+			  "device tree, or by itself");
+		return;
+	}
+	if (exam->m->virtual)
+		wr_cure(exam, "give the VM an IOMMU (QEMU: -device intel-iommu, virtio-iommu-pci)");
+	else
+		wr_cure(exam, "switch %s on in the firmware's setup, and restart",
+			firmware_switch(exam->m));
+	/* A VM may do without: that is what no-IOMMU mode is for. */
+	wr_report(exam, exam->m->virtual ? WEIR_HOST_NOTE : WEIR_HOST_STOP, TABLES,
+		  "%s shows no IOMMU: there is none of the tables DMAR, IVRS, IORT and VIOT%s",
+		  exam->m->virtual ? "the hypervisor" : "the firmware",
+		  exam->m->virtual ? "" : "; the machine has none, or it is off in its setup");
+}
+
+/* The option that keeps the IOMMU off, if one does. */
+static bool is_off(const struct wr_machine *m, char option[WR_LINE_MAX])
+{
+	static const char *const keys[] = { "iommu=", "intel_iommu=", "amd_iommu=" };
+	char value[WR_LINE_MAX];
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (wr_word(m->cmdline, keys[i], value) && wr_listed(value, "off")) {
+			snprintf(option, WR_LINE_MAX, "%soff", keys[i]);
+			return true;
+		}
+	return false;
+}
+
+static void report_off(struct wr_exam *exam, const char *table, bool unsafe)
+{
+	enum weir_host_severity severity = unsafe ? WEIR_HOST_WARNING : WEIR_HOST_STOP;
+	char option[WR_LINE_MAX];
+
+	if (is_off(exam->m, option)) {
+		wr_cure_no_option(exam, option);
+		wr_report(exam, severity, "/proc/cmdline", "the IOMMU is off: the kernel's command "
+			  "line has %s", option);
+	} else if (table && strstr(table, "DMAR")) {
+		wr_cure_option(exam, "intel_iommu=on");
+		wr_report(exam, severity, "/sys/class/iommu", "the IOMMU is off, though the "
+			  "firmware describes it (%s): this kernel uses VT-d only when told to "
+			  "(CONFIG_INTEL_IOMMU_DEFAULT_ON isn't set)", table);
+	} else if (table) {
+		wr_cure(exam, "see why in the kernel's log ('dmesg | grep -i iommu')");
+		wr_report(exam, severity, "/sys/class/iommu", "the IOMMU is off, though the "
+			  "firmware describes it (%s): the kernel has no driver for it, or that "
+			  "failed", table);
+	} else {
+		wr_report(exam, severity, "/sys/class/iommu", "there is no IOMMU, without which "
+			  "VFIO gives no device away%s", unsafe ? ", but in no-IOMMU mode" : "");
+	}
+}
+
+static void check_on(struct wr_exam *exam)
+{
+	char list[256] = "", file[WR_LINE_MAX];
+	char **names;
+	int n;
+
+	if (!wr_has_iommu(exam)) {
+		report_off(exam, firmware_table(exam->m), wr_noiommu_mode(exam, file));
+		return;
+	}
+	n = wr_names(exam->m->root, "/sys/class/iommu", &names);
+	for (int i = 0; i < n; i++)
+		wr_append(list, sizeof(list), "%s%s", i ? ", " : "", names[i]);
+	if (n > 0)
+		wr_names_free(names, n);
+	wr_report(exam, WEIR_HOST_OK, list[0] ? "/sys/class/iommu" : GROUPS, "the IOMMU is on%s%s",
+		  list[0] ? ": " : "", list);
+}
+
+/* How many groups have which type; those with others than these count as unknown. */
+enum { TRANSLATED, IDENTITY, UNKNOWN, TYPES };
+
+static void count_types(const struct wr_exam *exam, unsigned int counts[TYPES])
+{
+	struct weir_host_group group;
+	int number = -1;
+
+	memset(counts, 0, TYPES * sizeof(*counts));
+	while ((number = weir_host_next_group(exam->host, number)) >= 0) {
+		if (weir_host_group(exam->host, number, &group) < 0)
+			counts[UNKNOWN]++;
+		else
+			counts[!strncmp(group.type, "DMA", 3) ? TRANSLATED :
+			       !strcmp(group.type, "identity") ? IDENTITY : UNKNOWN]++;
+	}
+}
+
+static const char *why_domain(const struct wr_machine *m, bool pass, char why[WR_LINE_MAX])
+{
+	char value[WR_LINE_MAX];
+
+	if (wr_word(m->cmdline, "iommu.passthrough=", value))
+		snprintf(why, WR_LINE_MAX, "the command line has iommu.passthrough=%.32s", value);
+	else if (wr_word(m->cmdline, "iommu=", value) && wr_listed(value, "pt"))
+		snprintf(why, WR_LINE_MAX, "the command line has iommu=pt");
+	else if (wr_word(m->cmdline, "iommu=", value) && wr_listed(value, "nopt"))
+		snprintf(why, WR_LINE_MAX, "the command line has iommu=nopt");
+	else
+		snprintf(why, WR_LINE_MAX, "the kernel was built so (CONFIG_IOMMU_DEFAULT_%s)",
+			 pass ? "PASSTHROUGH" : "DMA_LAZY or _STRICT");
+	return why;
+}
+
+#define ONCE_GIVEN "once a device is given to VFIO its DMA is translated through page tables of " \
+	"its new owner's, with iommu=pt as without; the group's file 'type' goes on to show the " \
+	"default"
+
+/* iommu_def_domain_type in drivers/iommu/iommu.c; what VFIO attaches is another domain. */
+static void check_domain(struct wr_exam *exam)
+{
+	unsigned int counts[TYPES];
+	char why[WR_LINE_MAX], value[WR_LINE_MAX];
+	bool on = wr_word(exam->m->cmdline, "intel_iommu=", value) && wr_listed(value, "on");
+
+	count_types(exam, counts);
+	if (!(counts[TRANSLATED] + counts[IDENTITY]))
+		return;
+	if (!counts[IDENTITY])
+		wr_report(exam, WEIR_HOST_OK, GROUPS "/*/type", "%sdevices that the kernel drives "
+			  "are translated now (all of %u groups): each reaches what its driver "
+			  "mapped and no more; %s. " ONCE_GIVEN,
+			  on ? "intel_iommu=on switched VT-d on: " : "", counts[TRANSLATED],
+			  why_domain(exam->m, false, why));
+	else if (!counts[TRANSLATED])
+		wr_report(exam, WEIR_HOST_OK, GROUPS "/*/type", "%sDMA of devices that the kernel "
+			  "drives passes untranslated now (all of %u groups): it is as fast as "
+			  "without an IOMMU, and each of them reaches all memory; %s. " ONCE_GIVEN,
+			  on ? "intel_iommu=on switched VT-d on, but " : "", counts[IDENTITY],
+			  why_domain(exam->m, true, why));
+	else
+		wr_report(exam, WEIR_HOST_OK, GROUPS "/*/type", "of devices that the kernel "
+			  "drives, those of %u groups are translated now, those of %u pass: a "
+			  "driver or its IOMMU wants another type than the rest; " ONCE_GIVEN,
+			  counts[TRANSLATED], counts[IDENTITY]);
+}
+
+/* How many units of VT-d there are, and how many of them have all of @bits; or -errno. */
+static int count_units(struct wr_exam *exam, uint64_t bits, unsigned int *have,
+		       char file[WR_LINE_MAX])
+{
+	struct weir_host_iommu unit;
+	int units = 0, ret;
+
+	*have = 0;
+	for (unsigned int n = 0; (ret = weir_host_iommu(exam->host, n, &unit)) != -ENOENT; n++) {
+		if (ret < 0) {
+			wr_unread(exam, "/sys/class/iommu", ret);
+			return ret;
+		}
+		if (unit.kind != WEIR_HOST_IOMMU_VTD)
+			continue;
+		*have += (unit.ecap & bits) == bits;
+		if (!units++ || (unit.ecap & bits) != bits)
+			snprintf(file, WR_LINE_MAX, "/sys/class/iommu/%s/intel-iommu/ecap",
+				 unit.name);
+	}
+	return units;
+}
+
+/* device_def_domain_type() in drivers/iommu/intel/iommu.c */
+static void check_pass(struct wr_exam *exam)
+{
+	char file[WR_LINE_MAX], value[WR_LINE_MAX];
+	bool wanted = (wr_word(exam->m->cmdline, "iommu=", value) && wr_listed(value, "pt")) ||
+		      (wr_word(exam->m->cmdline, "iommu.passthrough=", value) && *value == '1');
+	unsigned int have;
+	int units = count_units(exam, ECAP_PASS_THROUGH, &have, file);
+
+	if (units <= 0)
+		return;
+	if ((int)have == units)
+		wr_report(exam, WEIR_HOST_OK, file, "VT-d can let DMA pass untranslated (bit 6 of "
+			  "the extended capabilities, in all of %d units): iommu=pt works here",
+			  units);
+	else
+		wr_report(exam, wanted ? WEIR_HOST_WARNING : WEIR_HOST_NOTE, file,
+			  "%d of %d units of VT-d can't let DMA pass (bit 6 of the extended "
+			  "capabilities is 0): the kernel translates for devices behind them "
+			  "though iommu=pt %s; giving them away needs none of it",
+			  units - (int)have, units, wanted ? "was asked for" : "were asked for");
+}
+
+/* Parameters of type1 and of IOMMUFD that accept interrupts that aren't remapped. */
+static unsigned int unsafe_allowed(const struct wr_exam *exam, char file[WR_LINE_MAX])
+{
+	static const char *const modules[] = { "vfio_iommu_type1", "iommufd" };
+	char value[8], path[WR_LINE_MAX];
+	unsigned int allowed = 0;
+
+	for (size_t i = 0; i < 2; i++)
+		if (wr_module_param(exam->m, modules[i], "allow_unsafe_interrupts", path, value,
+				    sizeof(value)) > 0 && (value[0] == 'Y' || value[0] == '1')) {
+			allowed |= 1U << i;
+			strcpy(file, path);
+		}
+	return allowed;
+}
+
+static void report_not_remapped(struct wr_exam *exam, const char *why)
+{
+	static const char *const whose[] = { "", "type1's containers", "IOMMUFD", "both" };
+	char file[WR_LINE_MAX] = "/proc/interrupts", line[WR_LINE_MAX];
+	unsigned int allowed = unsafe_allowed(exam, file);
+
+	if (wr_line(exam->m->log, "x2apic opt out", line) ||
+	    wr_line(exam->m->log, "Not enabling interrupt remapping", line))
+		why = wr_log_text(line);
+	if (allowed) {
+		wr_report(exam, WEIR_HOST_WARNING, file, "interrupts aren't remapped (%s), and "
+			  "that is accepted for %s (allow_unsafe_interrupts): who has a device can "
+			  "raise any interrupt of this machine", why, whose[allowed]);
+		return;
+	}
+	wr_cure(exam, "switch interrupt remapping (or x2APIC) on in the firmware's setup; a VM's "
+		"IOMMU has it as an option (intremap=on)");
+	wr_cure(exam, "at your own risk, 'vfio_iommu_type1 allow_unsafe_interrupts=1' for "
+		"containers, 'iommufd allow_unsafe_interrupts=1' for IOMMUFD, which are two "
+		"parameters");
+	wr_report(exam, WEIR_HOST_STOP, file, "interrupts aren't remapped (%s), so VFIO gives no "
+		  "device away (EPERM): a device could raise any interrupt", why);
+}
+
+/*
+ * The names of interrupt chips, which everybody may read: IR-… on x86 (msi_create_irq_domain() of
+ * both vendors). On Arm the ITS isolates, GICv2m doesn't (irq-gic-v3-its.c, irq-gic-v2m.c).
+ */
+static void check_interrupts(struct wr_exam *exam)
+{
+	char *text, line[WR_LINE_MAX], file[WR_LINE_MAX];
+	unsigned int have;
+	int ret, units;
+
+	if (!wr_has_iommu(exam) || exam->m->cpu == WR_CPU_POWER || exam->m->cpu == WR_CPU_OTHER)
+		return;
+	ret = wr_load(exam->m->root, "/proc/interrupts", 4 << 20, &text);
+	if (ret < 0) {
+		wr_unread(exam, "/proc/interrupts", ret);
+		return;
+	}
+	units = count_units(exam, ECAP_IR, &have, file);
+	if (strstr(text, " IR-"))
+		wr_report(exam, WEIR_HOST_OK, "/proc/interrupts", "interrupts are remapped (%s)",
+			  strstr(text, "IR-PCI-MSI") ? "IR-PCI-MSI" : "IR-IO-APIC");
+	else if (exam->m->cpu == WR_CPU_ARM && wr_line(text, "ITS-", line))
+		wr_report(exam, WEIR_HOST_OK, "/proc/interrupts", "interrupts go through an ITS, "
+			  "which tells devices apart");
+	else if (exam->m->cpu == WR_CPU_ARM && !wr_line(text, "GICv2m", line))
+		wr_report(exam, WEIR_HOST_NOTE, "/proc/interrupts", "no device uses an MSI now, so "
+			  "nothing tells whether an ITS keeps them apart");
+	else if ((int)have < units)
+		report_not_remapped(exam, "a unit of VT-d can't: bit 3 of its extended "
+				    "capabilities is 0");
+	else
+		report_not_remapped(exam, exam->m->cpu == WR_CPU_ARM ? "GICv2m" :
+				    "no chip in /proc/interrupts is an IR- one");
+	free(text);
+}
+
+static void check_noiommu(struct wr_exam *exam)
+{
+	char file[WR_LINE_MAX];
+
+	if (wr_noiommu_mode(exam, file)) {
+		wr_cure(exam, "where there is an IOMMU, switch it off again: 'echo 0 > %s'", file);
+		wr_report(exam, WEIR_HOST_WARNING, file, "no-IOMMU mode is on: devices without an "
+			  "IOMMU can be given away, and who has one reads and writes all memory, "
+			  "the kernel's too; that takes CAP_SYS_RAWIO, taints the kernel, and "
+			  "makes nodes /dev/vfio/noiommu-N");
+	} else if (!wr_has_iommu(exam)) {
+		if (!wr_module_here(exam->m, "vfio"))
+			wr_cure(exam, "'modprobe vfio enable_unsafe_noiommu_mode=1', at your own "
+				"risk");
+		else if (wr_root_has(exam->m->root, file))
+			wr_cure(exam, "'echo 1 > %s', at your own risk", file);
+		else
+			wr_cure(exam, "a kernel with CONFIG_VFIO_NOIOMMU");
+		wr_report(exam, WEIR_HOST_NOTE, file, "no-IOMMU mode, by which VFIO would give "
+			  "devices away without an IOMMU, unsafely, is off%s",
+			  wr_module_here(exam->m, "vfio") && !wr_root_has(exam->m->root, file) ?
+			  ": this kernel was built without it" : "");
+	} else {
+		wr_report(exam, WEIR_HOST_OK, file, "no-IOMMU mode is off, as it should be");
+	}
+}
+
+static void check_firmware_bug(struct wr_exam *exam)
+{
+	static const char *const signs[] = {
+		"[Firmware Bug]: DMAR", "[Firmware Bug]: RMRR", "[Firmware Bug]: AMD-Vi",
+		"[Firmware Bug]: IVRS", "Your BIOS is broken; ", "DMAR: [Firmware Bug]",
+		"AMD-Vi: [Firmware Bug]", "DMAR: RMRR entry for device",
+	};
+	char line[WR_LINE_MAX];
+
+	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
+		/* "Firmware Warn" is no bug; of broken tables DMAR's alone concern us. */
+		if (!wr_line(exam->m->log, signs[i], line))
+			continue;
+		wr_cure(exam, "update the firmware (BIOS)");
+		wr_report(exam, WEIR_HOST_WARNING, "/dev/kmsg", "the firmware's description of the "
+			  "IOMMU is wrong: the kernel said \"%.300s\"", wr_log_text(line));
+		return;
+	}
+}
+
+const struct wr_check wr_checks_iommu[] = {
+	{ { "firmware-table", false, WEIR_HOST_STOP,
+	    "does the firmware describe an IOMMU?",
+	    TABLES "/{DMAR,IVRS,IORT,VIOT} /sys/class/iommu" }, check_table },
+	{ { "iommu-on", false, WEIR_HOST_STOP,
+	    "is the IOMMU on, and if not, why?",
+	    "/sys/class/iommu /proc/cmdline " GROUPS }, check_on },
+	{ { "dma-domain", false, WEIR_HOST_OK,
+	    "whose DMA is translated and whose passes, now and once given to VFIO: what "
+	    "intel_iommu=on and iommu=pt mean here",
+	    GROUPS "/*/type /proc/cmdline" }, check_domain },
+	{ { "dma-pass", false, WEIR_HOST_WARNING,
+	    "can the units of VT-d let DMA pass, as iommu=pt asks for?",
+	    "/sys/class/iommu/*/intel-iommu/ecap /proc/cmdline" }, check_pass },
+	{ { "interrupt-remapping", false, WEIR_HOST_STOP,
+	    "are interrupts remapped, so that a device can raise only its own?",
+	    "/proc/interrupts /sys/class/iommu/*/intel-iommu/ecap "
+	    "/sys/module/{vfio_iommu_type1,iommufd}/parameters/allow_unsafe_interrupts "
+	    "/dev/kmsg" }, check_interrupts },
+	{ { "firmware-bug", false, WEIR_HOST_WARNING,
+	    "did the kernel find mistakes in the firmware's description of the IOMMU?",
+	    "/dev/kmsg" }, check_firmware_bug },
+	{ { "noiommu-mode", false, WEIR_HOST_WARNING,
+	    "are devices given away without an IOMMU?",
+	    "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode" }, check_noiommu },
+	{ .run = NULL },
+};

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* Hugepages, and how much memory may be locked: by this caller, and by VMs that run. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/root.h"
+#include "host/check.h"
+
+#define POOLS "/sys/kernel/mm/hugepages"
+
+/* Adds "512 of 2 MiB (512 free)" for each pool in a folder. Returns how many pages there are. */
+static uint64_t list_pools(const struct wr_exam *exam, const char *folder, char *list, size_t size)
+{
+	char **names, path[WR_LINE_MAX];
+	int n = wr_names(exam->m->root, folder, &names);
+	uint64_t all = 0;
+
+	for (int i = 0; i < n; i++) {
+		uint64_t kib, total = 0, left = 0;
+
+		if (sscanf(names[i], "hugepages-%" SCNu64 "kB", &kib) != 1)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s/nr_hugepages", folder, names[i]);
+		if (wr_root_u64(exam->m->root, path, &total) || !total)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s/free_hugepages", folder, names[i]);
+		wr_root_u64(exam->m->root, path, &left);
+		wr_append(list, size, "%s%" PRIu64 " of %" PRIu64 " %s (%" PRIu64 " free)",
+			  *list ? ", " : "", total, kib >> 10 >= 1024 ? kib >> 20 : kib >> 10,
+			  kib >> 10 >= 1024 ? "GiB" : "MiB", left);
+		all += total;
+	}
+	if (n > 0)
+		wr_names_free(names, n);
+	return all;
+}
+
+static void list_nodes(const struct wr_exam *exam, char *list, size_t size)
+{
+	char **names, path[WR_LINE_MAX], pools[256];
+	int n = wr_names(exam->m->root, "/sys/devices/system/node", &names);
+
+	for (int i = 0; i < n; i++) {
+		if (strncmp(names[i], "node", 4))
+			continue;
+		snprintf(path, sizeof(path), "/sys/devices/system/node/%s/hugepages", names[i]);
+		pools[0] = '\0';
+		list_pools(exam, path, pools, sizeof(pools));
+		wr_append(list, size, "; %.16s: %s", names[i], pools[0] ? pools : "none");
+	}
+	if (n > 0)
+		wr_names_free(names, n);
+}
+
+static void check_hugepages(struct wr_exam *exam)
+{
+	char list[512] = "", nodes[1024] = "", file[WR_LINE_MAX];
+	bool needed = !wr_has_iommu(exam) && wr_noiommu_mode(exam, file);
+
+	if (list_pools(exam, POOLS, list, sizeof(list))) {
+		list_nodes(exam, nodes, sizeof(nodes));
+		wr_report(exam, WEIR_HOST_OK, POOLS, "hugepages: %s%s", list, nodes);
+		return;
+	}
+	wr_cure(exam, "'echo 1024 > /proc/sys/vm/nr_hugepages'");
+	wr_cure_option(exam, "hugepages=1024");
+	if (needed)
+		wr_report(exam, WEIR_HOST_WARNING, POOLS, "there are no hugepages: without an "
+			  "IOMMU a driver's memory must be contiguous and stay where it is, which "
+			  "only hugepages do");
+	else
+		wr_report(exam, WEIR_HOST_NOTE, POOLS, "there are no hugepages: giving memory to "
+			  "devices goes page by page, so VMs start slowly, and the IOMMU has more "
+			  "to look up");
+}
+
+static void check_memlock(struct wr_exam *exam)
+{
+	char line[WR_LINE_MAX];
+
+	if (wr_line(exam->m->log, "RLIMIT_MEMLOCK", line)) {
+		wr_cure(exam, "raise it for that program: 'LimitMEMLOCK=' of its unit, or a line "
+			"'USER - memlock KIB' in /etc/security/limits.d; 'weir doctor --memlock' "
+			"says how much");
+		wr_report(exam, WEIR_HOST_WARNING, "/dev/kmsg", "a program was refused to lock "
+			  "memory for a device: the kernel said \"%.300s\"", wr_log_text(line));
+		return;
+	}
+	if (!exam->m->memlock_known)
+		return;
+	if (exam->m->memlock == UINT64_MAX || exam->m->memlock >= exam->m->memory) {
+		wr_report(exam, WEIR_HOST_OK, "/proc/self/limits", "this user may lock all memory "
+			  "for devices");
+		return;
+	}
+	wr_cure(exam, "a line '%s - memlock KIB' in /etc/security/limits.d, 'LimitMEMLOCK=' of a "
+		"unit; 'weir doctor --memlock' says how much", "USER");
+	wr_report(exam, WEIR_HOST_WARNING, "/proc/self/limits", "who called this may lock %" PRIu64
+		  " KiB for devices, of %" PRIu64 " KiB of memory: mapping more fails (ENOMEM), "
+		  "and so does a VM of that size", exam->m->memlock >> 10, exam->m->memory >> 10);
+}
+
+/* What a command line of QEMU's gives its guest. */
+struct guest {
+	uint64_t memory;
+	unsigned int devices;
+	bool viommu;
+};
+
+/* "-m 4G", "-m size=4096,maxmem=…"; MiB unless it says otherwise (QEMU's option of that name). */
+static uint64_t guest_memory(const char *text)
+{
+	const char *at = strstr(text, " -m ");
+	uint64_t number;
+	char unit = 0;
+
+	if (!at)
+		return 0;
+	at += 4;
+	if (!strncmp(at, "size=", 5))
+		at += 5;
+	if (sscanf(at, "%9" SCNu64 "%c", &number, &unit) < 1)
+		return 0;
+	switch (unit) {
+	case 'T': case 't': return number << 40;
+	case 'G': case 'g': return number << 30;
+	case 'K': case 'k': return number << 10;
+	default: return number << 20;
+	}
+}
+
+static bool read_guest(const struct wr_exam *exam, const char *pid, struct guest *guest)
+{
+	static const char *const iommus[] = { "intel-iommu", "amd-iommu", "virtio-iommu",
+					      "iommu=smmuv3", "arm-smmuv3" };
+	char path[WR_LINE_MAX], *text;
+
+	snprintf(path, sizeof(path), "/proc/%s/cmdline", pid);
+	if (wr_load(exam->m->root, path, 256 << 10, &text) < 0)
+		return false;
+	memset(guest, 0, sizeof(*guest));
+	for (const char *at = text; (at = strstr(at, "vfio-pci")); at++)
+		guest->devices++;
+	for (size_t i = 0; i < sizeof(iommus) / sizeof(iommus[0]); i++)
+		guest->viommu = guest->viommu || strstr(text, iommus[i]);
+	guest->memory = guest_memory(text);
+	free(text);
+	return guest->devices && guest->memory;
+}
+
+static void check_vmm(struct wr_exam *exam, const char *pid)
+{
+	char path[WR_LINE_MAX], line[WR_LINE_MAX], *text;
+	struct weir_host_memlock_opts opts = { 0 };
+	struct guest guest;
+	uint64_t limit, need;
+
+	if (!read_guest(exam, pid, &guest))
+		return;
+	opts.memory = guest.memory;
+	opts.devices = guest.devices;
+	opts.viommu = guest.viommu;
+	opts.power = exam->m->cpu == WR_CPU_POWER;
+	snprintf(path, sizeof(path), "/proc/%s/limits", pid);
+	if (weir_host_memlock(&opts, &need) || wr_load(exam->m->root, path, 16 << 10, &text) < 0)
+		return;
+	if (wr_line(text, "Max locked memory", line) &&
+	    sscanf(line, "Max locked memory %" SCNu64, &limit) == 1 && limit < need) {
+		wr_cure(exam, "'prlimit --pid %s --memlock=%" PRIu64 "', and the same in its unit "
+			"('LimitMEMLOCK=')", pid, need);
+		wr_report(exam, WEIR_HOST_WARNING, path, "process %s, a VM with %" PRIu64 " MiB, "
+			  "%u device%s%s, may lock %" PRIu64 " MiB and may come to need %" PRIu64
+			  " MiB%s", pid, guest.memory >> 20, guest.devices,
+			  guest.devices > 1 ? "s" : "", guest.viommu ? " and an IOMMU of its own" :
+			  "", limit >> 20, need >> 20, guest.viommu && guest.devices > 1 ?
+			  ": behind its IOMMU each device counts all of its memory" : "");
+	}
+	free(text);
+}
+
+/* CAP_SYS_RESOURCE, without which prlimit(2) of another process can't raise a limit. */
+static void check_libvirt(struct wr_exam *exam, const char *pid)
+{
+	char path[WR_LINE_MAX], name[64], line[WR_LINE_MAX], *text;
+	uint64_t caps;
+
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	if (wr_root_text(exam->m->root, path, name, sizeof(name)) < 0 ||
+	    (strcmp(name, "virtqemud") && strcmp(name, "libvirtd")))
+		return;
+	snprintf(path, sizeof(path), "/proc/%s/status", pid);
+	if (wr_load(exam->m->root, path, 16 << 10, &text) < 0)
+		return;
+	if (wr_line(text, "CapEff:", line) && sscanf(line, "CapEff: %" SCNx64, &caps) == 1 &&
+	    !(caps >> 24 & 1)) {
+		wr_cure(exam, "give it the capability, or raise the limit from outside: "
+			"'prlimit --pid %s --memlock=BYTES'", pid);
+		wr_report(exam, WEIR_HOST_WARNING, path, "%s (process %s) lacks CAP_SYS_RESOURCE: "
+			  "\"cannot limit locked memory of process … Operation not permitted\" "
+			  "when a VM gets a device", name, pid);
+	}
+	free(text);
+}
+
+static void for_processes(struct wr_exam *exam, void (*check)(struct wr_exam *, const char *))
+{
+	char **names;
+	int n = wr_names(exam->m->root, "/proc", &names);
+
+	for (int i = 0; i < n; i++)
+		if (names[i][0] >= '1' && names[i][0] <= '9')
+			check(exam, names[i]);
+	if (n > 0)
+		wr_names_free(names, n);
+}
+
+static void check_vmms(struct wr_exam *exam)
+{
+	for_processes(exam, check_vmm);
+}
+
+static void check_libvirts(struct wr_exam *exam)
+{
+	for_processes(exam, check_libvirt);
+}
+
+const struct wr_check wr_checks_memory[] = {
+	{ { "hugepages", false, WEIR_HOST_WARNING, "which hugepages are there, on which NUMA node?",
+	    POOLS "/*/{nr_hugepages,free_hugepages} /sys/devices/system/node/node*/hugepages/*" },
+	  check_hugepages },
+	{ { "memlock", false, WEIR_HOST_WARNING,
+	    "how much memory may be locked for devices, and was it too little?",
+	    "/proc/self/{limits,status} /proc/meminfo /dev/kmsg" }, check_memlock },
+	{ { "vmm-memlock", false, WEIR_HOST_WARNING,
+	    "may the VMs that run lock what their devices can come to need?",
+	    "/proc/*/{cmdline,limits}" }, check_vmms },
+	{ { "libvirt-limit", false, WEIR_HOST_WARNING, "may libvirt raise the limits of its VMs?",
+	    "/proc/*/{comm,status}" }, check_libvirts },
+	{ .run = NULL },
+};

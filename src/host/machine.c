@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/* What is read once for all checks. What isn't there stays empty: the checks say so. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/root.h"
+#include "host/machine.h"
+
+#define CMDLINE_MAX	(64 << 10)
+#define CPUINFO_MAX	(16 << 10)	/* the first processor says it all */
+#define LOG_MAX		(4 << 20)
+
+/* What follows "key :" in lines as of /proc/cpuinfo and /proc/meminfo; "" without such a line. */
+static void field_of(const char *text, const char *key, char value[WR_LINE_MAX])
+{
+	size_t len = strlen(key);
+
+	value[0] = '\0';
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		const char *rest;
+
+		line += *line == '\n';
+		rest = line + len + strspn(line + (strncmp(line, key, len) ? 0 : len), " \t");
+		if (strncmp(line, key, len) || *rest != ':')
+			continue;
+		rest += 1 + strspn(rest + 1, " \t");
+		snprintf(value, WR_LINE_MAX, "%.*s", (int)strcspn(rest, "\n"), rest);
+		return;
+	}
+}
+
+static int load_field(const char *root, const char *path, const char *key,
+		      char value[WR_LINE_MAX])
+{
+	char *text;
+	int ret = wr_load(root, path, CPUINFO_MAX, &text);
+
+	value[0] = '\0';
+	if (ret < 0)
+		return ret;
+	field_of(text, key, value);
+	free(text);
+	return 0;
+}
+
+static void read_release(struct wr_machine *m)
+{
+	unsigned int major, minor;
+
+	if (wr_root_text(m->root, "/proc/sys/kernel/osrelease", m->release,
+			 sizeof(m->release)) < 0)
+		m->release[0] = '\0';
+	/* It becomes part of paths. */
+	if (strchr(m->release, '/'))
+		m->release[0] = '\0';
+	if (sscanf(m->release, "%3u.%3u", &major, &minor) == 2)
+		m->version = WR_VERSION(major, minor);
+}
+
+static bool has_file(const struct wr_machine *m, const char *path)
+{
+	return wr_root_has(m->root, path);
+}
+
+static bool is_virtual(struct wr_machine *m, const char *file, const char *name)
+{
+	m->virtual = true;
+	snprintf(m->virtual_file, sizeof(m->virtual_file), "%s", file);
+	snprintf(m->virtual_name, sizeof(m->virtual_name), "%s", name);
+	return true;
+}
+
+/* What firmware, or who plays it, says that the machine is. */
+static bool read_model(struct wr_machine *m)
+{
+	static const char *const makers[] = { "QEMU", "KVM", "VMware", "Xen", "innotek", "Bochs",
+					      "Amazon EC2", "Google Compute Engine",
+					      "Virtual Machine", "linux,dummy-virt",
+					      "emulated by qemu" };
+	static const char *const files[] = {
+		"/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name",
+		"/proc/device-tree/model", "/proc/device-tree/compatible",
+	};
+	bool found = false;
+
+	for (size_t i = 0; !found && i < sizeof(files) / sizeof(files[0]); i++) {
+		char *text;
+
+		if (wr_load(m->root, files[i], WR_LINE_MAX, &text) < 0)
+			continue;
+		text[strcspn(text, "\n")] = '\0';
+		for (size_t k = 0; !found && k < sizeof(makers) / sizeof(makers[0]); k++)
+			if (strstr(text, makers[k]))
+				found = is_virtual(m, files[i], makers[k]);
+		free(text);
+	}
+	return found;
+}
+
+/* A processor without the flag, and POWER's platform, say for sure that it is none. */
+static void read_virtual(struct wr_machine *m, const char *flags, const char *platform)
+{
+	char type[32];
+
+	if (wr_root_text(m->root, "/sys/hypervisor/type", type, sizeof(type)) > 0) {
+		is_virtual(m, "/sys/hypervisor/type", type);
+		return;
+	}
+	if (*flags && !strstr(flags, " hypervisor"))
+		return;
+	if (m->power_nv || read_model(m))
+		return;
+	if (*flags)
+		is_virtual(m, "/proc/cpuinfo", "a hypervisor");
+	else if (strstr(platform, "pSeries"))
+		is_virtual(m, "/proc/cpuinfo", "pSeries");
+}
+
+static int read_cpu(struct wr_machine *m)
+{
+	char vendor[WR_LINE_MAX], platform[WR_LINE_MAX];
+	const char *flags, *line;
+	char *text;
+	int ret = wr_load(m->root, "/proc/cpuinfo", CPUINFO_MAX, &text);
+
+	if (ret == -ENOMEM)
+		return ret;
+	if (ret < 0)
+		return 0;
+	field_of(text, "vendor_id", vendor);
+	field_of(text, "platform", platform);
+	if (!strcmp(vendor, "GenuineIntel"))
+		m->cpu = WR_CPU_INTEL;
+	else if (!strcmp(vendor, "AuthenticAMD") || !strcmp(vendor, "HygonGenuine"))
+		m->cpu = WR_CPU_AMD;
+	else if (strstr(platform, "pSeries") || strstr(platform, "PowerNV"))
+		m->cpu = WR_CPU_POWER;
+	else if (strstr(text, "CPU implementer"))
+		m->cpu = WR_CPU_ARM;
+	m->power_nv = strstr(platform, "PowerNV");
+
+	/* Longer than a line is elsewhere. */
+	line = strstr(text, "\nflags");
+	flags = line ? line + 1 : "";
+	if (line)
+		text[line + 1 - text + strcspn(flags, "\n")] = '\0';
+	read_virtual(m, flags, platform);
+	free(text);
+	return 0;
+}
+
+static void read_family(struct wr_machine *m)
+{
+	static const struct {
+		const char *id;
+		enum wr_family family;
+	} families[] = {
+		{ "debian", WR_FAMILY_DEBIAN }, { "ubuntu", WR_FAMILY_DEBIAN },
+		{ "fedora", WR_FAMILY_FEDORA }, { "rhel", WR_FAMILY_FEDORA },
+		{ "centos", WR_FAMILY_FEDORA }, { "arch", WR_FAMILY_ARCH },
+		{ "suse", WR_FAMILY_SUSE }, { "opensuse", WR_FAMILY_SUSE },
+	};
+	char *text, *save = NULL;
+
+	if (wr_load(m->root, "/etc/os-release", CPUINFO_MAX, &text) < 0)
+		return;
+	/* os-release(5): ID=…, and ID_LIKE="… …" for those that come of another. */
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *word_save = NULL, *word;
+
+		if (strncmp(line, "ID=", 3) && strncmp(line, "ID_LIKE=", 8))
+			continue;
+		word = strtok_r(strchr(line, '=') + 1, "\"' ", &word_save);
+		for (; word; word = strtok_r(NULL, "\"' ", &word_save))
+			for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+				if (!strcmp(word, families[i].id) && m->family == WR_FAMILY_OTHER)
+					m->family = families[i].family;
+	}
+	free(text);
+}
+
+/* By what is installed, the most particular first: several of them are on many machines. */
+static void read_boot(struct wr_machine *m)
+{
+	static const struct {
+		const char *file;
+		const char *and;	/* or NULL */
+		enum wr_boot boot;
+	} loaders[] = {
+		{ "/run/ostree-booted", "/usr/bin/rpm-ostree", WR_BOOT_RPM_OSTREE },
+		{ "/run/ostree-booted", "/usr/bin/bootc", WR_BOOT_BOOTC },
+		{ "/etc/kernel/proxmox-boot-uuids", "/etc/kernel/cmdline", WR_BOOT_PROXMOX },
+		{ "/usr/bin/kernelstub", NULL, WR_BOOT_KERNELSTUB },
+		{ "/usr/sbin/grubby", NULL, WR_BOOT_GRUBBY },
+		{ "/usr/bin/grubby", NULL, WR_BOOT_GRUBBY },
+		{ "/etc/default/grub", "/usr/sbin/update-grub", WR_BOOT_UPDATE_GRUB },
+		{ "/etc/default/grub", "/usr/sbin/grub2-mkconfig", WR_BOOT_GRUB2 },
+		{ "/etc/default/grub", NULL, WR_BOOT_GRUB },
+		{ "/etc/kernel/cmdline", NULL, WR_BOOT_KERNEL_CMDLINE },
+	};
+
+	for (size_t i = 0; i < sizeof(loaders) / sizeof(loaders[0]); i++)
+		if (has_file(m, loaders[i].file) &&
+		    (!loaders[i].and || has_file(m, loaders[i].and))) {
+			m->boot = loaders[i].boot;
+			return;
+		}
+}
+
+/* CAP_IPC_LOCK: the limit isn't looked at (mm_lock_acct() and its like in the kernel). */
+static bool may_lock_all(const char *root)
+{
+	char value[WR_LINE_MAX];
+	uint64_t caps;
+
+	return !load_field(root, "/proc/self/status", "CapEff", value) &&
+	       sscanf(value, "%" SCNx64, &caps) == 1 && caps >> 14 & 1;
+}
+
+static void read_limits(struct wr_machine *m)
+{
+	char line[WR_LINE_MAX], *text;
+	uint64_t bytes, kib;
+
+	if (!load_field(m->root, "/proc/meminfo", "MemTotal", line) &&
+	    sscanf(line, "%" SCNu64 " kB", &kib) == 1 && kib < UINT64_MAX >> 10)
+		m->memory = kib << 10;
+	if (wr_load(m->root, "/proc/self/limits", CPUINFO_MAX, &text) < 0)
+		return;
+	if (wr_line(text, "Max locked memory", line)) {
+		m->memlock_known = true;
+		if (may_lock_all(m->root) ||
+		    sscanf(line, "Max locked memory %" SCNu64, &bytes) != 1)
+			bytes = UINT64_MAX;
+		m->memlock = bytes;
+	}
+	free(text);
+}
+
+/* Read() of /dev/kmsg gives one record; a plain file has them one after another. */
+static int read_log(struct wr_machine *m)
+{
+	int ret = wr_load(m->root, "/dev/kmsg", LOG_MAX, &m->log);
+
+	m->log_error = ret < 0 ? ret : 0;
+	if (ret < 0 && ret != -ENOMEM) {
+		m->log = strdup("");
+		ret = m->log ? 0 : -ENOMEM;
+	}
+	return ret < 0 ? ret : 0;
+}
+
+int wr_machine_read(struct wr_machine *m, const char *root)
+{
+	int ret;
+
+	memset(m, 0, sizeof(*m));
+	m->root = root;
+	read_release(m);
+	ret = wr_load(root, "/proc/cmdline", CMDLINE_MAX, &m->cmdline);
+	if (ret < 0 && ret != -ENOMEM) {
+		m->cmdline = strdup("");
+		ret = m->cmdline ? 0 : -ENOMEM;
+	}
+	if (ret >= 0)
+		ret = read_cpu(m);
+	if (ret >= 0)
+		ret = read_log(m);
+	if (ret < 0) {
+		wr_machine_free(m);
+		return wr_fail(-ENOMEM, "no memory for the facts of the machine");
+	}
+	read_family(m);
+	read_boot(m);
+	read_limits(m);
+	return 0;
+}
+
+void wr_machine_free(struct wr_machine *m)
+{
+	free(m->cmdline);
+	free(m->log);
+	m->cmdline = NULL;
+	m->log = NULL;
+}
+
+bool wr_module_here(const struct wr_machine *m, const char *name)
+{
+	char path[WR_LINE_MAX];
+
+	/* What is built in shows when it has parameters, or says its version. */
+	snprintf(path, sizeof(path), "/sys/module/%s", name);
+	if (wr_root_has(m->root, path))
+		return true;
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s", name);
+	for (char *c = path; *c; c++)
+		*c = (char)(*c == '_' ? '-' : *c);
+	return wr_root_has(m->root, path);
+}
+
+bool wr_module_known(const struct wr_machine *m, const char *name)
+{
+	static const char *const lists[] = { "modules.dep", "modules.builtin" };
+	char path[WR_LINE_MAX], needle[64], line[WR_LINE_MAX], *text;
+	bool found = wr_module_here(m, name);
+
+	for (size_t i = 0; !found && m->release[0] && i < sizeof(lists) / sizeof(lists[0]); i++) {
+		snprintf(path, sizeof(path), "/lib/modules/%s/%s", m->release, lists[i]);
+		if (wr_load(m->root, path, LOG_MAX, &text) < 0)
+			continue;
+		snprintf(needle, sizeof(needle), "/%s.ko", name);
+		found = wr_line(text, needle, line);
+		/* A file's name has either. */
+		for (char *c = needle; *c; c++)
+			*c = (char)(*c == '_' ? '-' : *c);
+		found = found || wr_line(text, needle, line);
+		free(text);
+	}
+	return found;
+}
+
+int wr_module_param(const struct wr_machine *m, const char *module, const char *name,
+		    char path[WR_LINE_MAX], char *value, size_t size)
+{
+	snprintf(path, WR_LINE_MAX, "/sys/module/%s/parameters/%s", module, name);
+	return wr_root_text(m->root, path, value, size);
+}
+
+int wr_kernel_config(const struct wr_machine *m, const char *name, char path[WR_LINE_MAX])
+{
+	char option[96], line[WR_LINE_MAX], *text;
+
+	snprintf(option, sizeof(option), "\nCONFIG_%s=", name);
+	for (int i = 0; m->release[0] && i < 2; i++) {
+		int found;
+
+		snprintf(path, WR_LINE_MAX, i ? "/lib/modules/%s/config" : "/boot/config-%s",
+			 m->release);
+		if (wr_load(m->root, path, LOG_MAX, &text) < 0)
+			continue;
+		found = strstr(text, option) || !strncmp(text, option + 1, strlen(option + 1));
+		if (!found && !wr_line(text, "CONFIG_", line))
+			found = -ENOENT;	/* no kernel's configuration at all */
+		free(text);
+		return found;
+	}
+	return -ENOENT;
+}

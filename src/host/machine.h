@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* Facts of a machine under any root, as the checks of weir_host_check() need them. */
+#ifndef WR_HOST_MACHINE_H
+#define WR_HOST_MACHINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "host/host.h"
+
+enum wr_cpu {
+	WR_CPU_OTHER,
+	WR_CPU_INTEL,
+	WR_CPU_AMD,
+	WR_CPU_ARM,
+	WR_CPU_POWER,
+};
+
+/* By how the initramfs is made. */
+enum wr_family {
+	WR_FAMILY_OTHER,
+	WR_FAMILY_DEBIAN,
+	WR_FAMILY_FEDORA,
+	WR_FAMILY_ARCH,
+	WR_FAMILY_SUSE,
+};
+
+/* By how an option gets into the kernel's command line. */
+enum wr_boot {
+	WR_BOOT_OTHER,
+	WR_BOOT_UPDATE_GRUB,
+	WR_BOOT_GRUB,		/* grub-mkconfig */
+	WR_BOOT_GRUB2,		/* grub2-mkconfig */
+	WR_BOOT_GRUBBY,
+	WR_BOOT_KERNELSTUB,
+	WR_BOOT_PROXMOX,	/* proxmox-boot-tool with systemd-boot */
+	WR_BOOT_KERNEL_CMDLINE,	/* /etc/kernel/cmdline for kernel-install and unified images */
+	WR_BOOT_RPM_OSTREE,
+	WR_BOOT_BOOTC,
+	WR_BOOTS,
+};
+
+#define WR_LINE_MAX 512
+
+struct wr_machine {
+	const char *root;
+	char release[128];	/* of the kernel; "" when it can't be read */
+	unsigned int version;	/* WR_VERSION() of that, 0: unknown */
+	char *cmdline;		/* these are never NULL */
+	char *log;		/* the kernel's, or what can be read of it */
+	int log_error;		/* why it can't be read; -ENOENT: a tree without it */
+	enum wr_cpu cpu;
+	bool power_nv;		/* POWER without a hypervisor */
+	bool virtual;		/* a VM */
+	char virtual_file[64];	/* which says so */
+	char virtual_name[64];
+	enum wr_family family;
+	enum wr_boot boot;
+	uint64_t memory;	/* bytes, 0: unknown */
+	uint64_t memlock;	/* the caller's limit, bytes; UINT64_MAX: none */
+	bool memlock_known;
+};
+
+#define WR_VERSION(major, minor) ((major) << 16 | (minor))
+
+/* Returns 0 or -ENOMEM, with a message. */
+int wr_machine_read(struct wr_machine *m, const char *root);
+void wr_machine_free(struct wr_machine *m);
+
+/*
+ * The beginning of a file, up to @max bytes, as text: NULs, as in /proc/PID/cmdline, are blanks.
+ * Returns its length, or -errno; free() *@text, which is NULL then.
+ */
+int wr_load(const char *root, const char *path, size_t max, char **text);
+
+/* The first line of @text with @needle in it, which may be any when NULL; or false. */
+bool wr_line(const char *text, const char *needle, char line[WR_LINE_MAX]);
+
+/*
+ * A word of the kernel's command line by its beginning, '-' and '_' being the same there
+ * (parameq() in kernel/params.c): what follows goes to @value. The last one if there are several,
+ * or false.
+ */
+bool wr_word(const char *text, const char *key, char value[WR_LINE_MAX]);
+
+/* Whether a list "a,b,c" holds @item. */
+bool wr_listed(const char *list, const char *item);
+
+/* A folder's names, sorted, without those that begin with a dot. Returns their number or -errno. */
+int wr_names(const char *root, const char *path, char ***names);
+void wr_names_free(char **names, int n);
+
+/* Whether the kernel has it now: loaded or built in; and whether it could be loaded. */
+bool wr_module_here(const struct wr_machine *m, const char *name);
+bool wr_module_known(const struct wr_machine *m, const char *name);
+
+/* A parameter of a module; path[] gets its file. Returns the length or -errno. */
+int wr_module_param(const struct wr_machine *m, const char *module, const char *name,
+		    char path[WR_LINE_MAX], char *value, size_t size);
+
+/* Whether the kernel was built with CONFIG_@name: 1 yes, 0 no, -ENOENT when nothing tells. */
+int wr_kernel_config(const struct wr_machine *m, const char *name, char path[WR_LINE_MAX]);
+
+#endif
