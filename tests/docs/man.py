@@ -45,6 +45,13 @@ def differences(weir, verb, page):
     return wrong
 
 
+def checks_untold(weir, page):
+    """The checks of weir doctor that have no paragraph in its page."""
+    ids = [line.split()[0] for line in run(weir, "doctor", "--checks").splitlines()[1:]]
+    return [name for name in ids if not re.search(rf"^\*{name}\*$", page, re.M)] or \
+        ([] if len(ids) > 40 else ["weir doctor lists no checks"])
+
+
 def main():
     folder, weir = Path(sys.argv[1]), sys.argv[2]
     verbs = re.findall(r"^  (\w+) ", run(weir, "--help"), re.M)
@@ -55,6 +62,7 @@ def main():
                ("weir names them all", [verb for verb in verbs
                                         if f"*weir-{verb}*(1)" not in pages["weir"]])]
     results += [(verb, differences(weir, verb, pages.get(f"weir-{verb}", ""))) for verb in verbs]
+    results.append(("doctor's checks", checks_untold(weir, pages.get("weir-doctor", ""))))
     print(f"1..{len(results)}")
     for number, (name, wrong) in enumerate(results, 1):
         print(f"{'not ok' if wrong else 'ok'} {number} - manual pages: {name}")

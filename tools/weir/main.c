@@ -21,6 +21,7 @@ static const struct verb {
 	{ "info", cmd_info, "all about one device" },
 	{ "bind", cmd_bind, "give devices from their drivers to vfio-pci" },
 	{ "capture", cmd_capture, "all that is read of a machine, in one file" },
+	{ "doctor", cmd_doctor, "why a device can't be given away, and the cure" },
 	{ "eeh", cmd_eeh, "on POWER: whether a device is stopped, and have it back" },
 	{ "nvme", cmd_nvme, "identify, read, write and measure an NVMe controller" },
 	{ "release", cmd_release, "and give them back" },

@@ -15,6 +15,7 @@ enum {
 int cmd_bench(int argc, char **argv);
 int cmd_bind(int argc, char **argv);
 int cmd_capture(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_eeh(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_list(int argc, char **argv);
