@@ -183,7 +183,8 @@ static int attach(struct weir_hwpt *hwpt, struct wr_endpoint *ep)
 	if (!ret)
 		ret = new_for_group(hwpt, ep, &list);
 	if (!ret)
-		ret = ep->domain->ops->table_use(ep->domain, ep, hwpt->table);
+		ret = ep->domain->ops->table_use(ep->domain, ep, hwpt->table,
+						 now ? now->hwpt->table : NULL);
 	if (ret) {
 		drop_new(list);
 		return ret;
@@ -282,7 +283,7 @@ static int detach(struct weir_hwpt *hwpt, struct wr_endpoint *ep)
 	if (ep->as->tracking && !ep->table->dirty)
 		return wr_fail(-EINVAL, "dirty tracking is on, and the automatic page table has "
 			       "none");
-	ret = ep->domain->ops->table_use(ep->domain, ep, NULL);
+	ret = ep->domain->ops->table_use(ep->domain, ep, NULL, hwpt->table);
 	if (ret)
 		return ret;
 	for (other = NULL; (other = next_of_group(ep, other));)

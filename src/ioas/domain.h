@@ -28,6 +28,7 @@ struct wr_table {
 	unsigned int users;		/* automatic: devices; by hand: whatever is attached */
 	bool by_hand;			/* a weir_hwpt's (hwpt.c) */
 	bool dirty;			/* it can track what devices write */
+	bool pasid;			/* it can be used beside PASIDs */
 };
 
 /* What a page table by hand is to be able to do. */
@@ -237,8 +238,9 @@ struct wr_domain_ops {
 	/* Tell a new one what is mapped, mapping by mapping. NULL: table_alloc() does it. */
 	int (*table_map)(struct wr_domain *d, struct wr_table *table, const struct wr_mapping *m);
 
-	/* A device of this domain, and its group, use it; NULL: the automatic one again. */
-	int (*table_use)(struct wr_domain *d, struct wr_endpoint *ep, struct wr_table *table);
+	/* A device of this domain, and its group, use it, no more @was; NULL: the automatic one. */
+	int (*table_use)(struct wr_domain *d, struct wr_endpoint *ep, struct wr_table *table,
+			 struct wr_table *was);
 
 	/* The users of one are others now: see whether .dirty is still so. NULL: it always is. */
 	void (*table_used)(struct wr_domain *d);

@@ -376,6 +376,7 @@ static int make_nested(struct weir_hwpt *hwpt, const struct wr_hwpt_spec *spec)
 	if (!table)
 		return wr_fail(-ENOMEM, "no memory for a page table");
 	table->by_hand = true;
+	table->pasid = spec->flags & WR_IOMMU_HWPT_PASID;
 	ret = wr_iommufd_hwpt_alloc(hwpt->as->iommu->iommufd, spec, &table->number);
 	if (ret) {
 		free(table);

@@ -8,6 +8,7 @@
  * to the IOAS: then one can have dirty tracking, and it is there before the device is, so that what
  * can't be pinned is found out mapping by mapping.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -68,6 +69,7 @@ static int new_table(struct iommufd *i, const struct wr_endpoint *ep,
 	if (!table)
 		return wr_fail(-ENOMEM, "no memory");
 	table->dirty = spec->dirty;
+	table->pasid = spec->pasid;
 	ret = wr_iommufd_hwpt_alloc(i->fd, &hwpt, &table->number);
 	if (!ret && i->tracking && table->dirty) {
 		ret = wr_iommufd_track(i->fd, table->number, true);
@@ -111,6 +113,48 @@ static void drop_table(struct iommufd *i, struct wr_table *table)
 	free(table);
 }
 
+/* By way of a table in which nothing is mapped, so that the device reaches nothing by it. */
+static int attach_anew(struct iommufd *i, struct wr_endpoint *ep, const struct wr_table *table)
+{
+	struct wr_hwpt_spec spec = {
+		.devid = ep->devid, .flags = table->pasid ? WR_IOMMU_HWPT_PASID : 0,
+	};
+	uint32_t empty;
+	int ret = wr_iommufd_ioas_alloc(i->fd, &spec.on);
+
+	if (ret)
+		return ret;
+	ret = wr_iommufd_hwpt_alloc(i->fd, &spec, &empty);
+	if (!ret) {
+		ret = wr_cdev_attach(ep->fd, empty);
+		if (!ret)
+			ret = wr_cdev_attach(ep->fd, table->number);
+		wr_iommufd_destroy(i->fd, empty);
+	}
+	wr_iommufd_destroy(i->fd, spec.on);
+	return ret;
+}
+
+/*
+ * VT-d's driver blocks a device before it looks whether the table will do, and leaves it so if not
+ * (intel_iommu_attach_device()). For the IOMMU core it then is where it was, and attaching it there
+ * once more does nothing (__iommu_group_set_domain_internal()). @was: NULL, it was nowhere.
+ */
+static int attach(struct iommufd *i, struct wr_endpoint *ep, const struct wr_table *table,
+		  const struct wr_table *was)
+{
+	int ret = wr_cdev_attach(ep->fd, table->number);
+	char why[512];
+
+	if (!ret || ret == -EBUSY || !was)
+		return ret;
+	snprintf(why, sizeof(why), "%s", weir_errmsg());
+	if (attach_anew(i, ep, was))
+		return wr_fail(ret, "%s; its DMA may be blocked from now on, since it can't be "
+			       "attached anew to the table that it had: %s", why, weir_errmsg());
+	return wr_fail(ret, "%s", why);
+}
+
 /*
  * One of the page tables that are there, or else a new one: only attaching shows which of them the
  * device's IOMMU can use (iommufd_hw_pagetable_attach(), intel_iommu_attach_device()).
@@ -128,7 +172,7 @@ static int use_table(struct iommufd *i, struct wr_endpoint *ep, struct wr_table 
 	wr_list_for_each(table, &i->tables, link) {
 		if (table->by_hand || table->dirty != dirty)
 			continue;
-		ret = wr_cdev_attach(ep->fd, table->number);
+		ret = attach(i, ep, table, ep->table);
 		if (!ret)
 			*out = table;
 		if (ret != -EINVAL)
@@ -137,7 +181,7 @@ static int use_table(struct iommufd *i, struct wr_endpoint *ep, struct wr_table 
 	ret = new_table(i, ep, &spec, &table);
 	if (ret)
 		return ret;
-	ret = wr_cdev_attach(ep->fd, table->number);
+	ret = attach(i, ep, table, ep->table);
 	if (ret)
 		drop_table(i, table);
 	else
@@ -254,6 +298,7 @@ static int iommufd_join(struct wr_domain *d, struct wr_endpoint *ep)
 	ret = wr_cdev_bind(ep->fd, i->fd, ep->name, ep->group, ep->vf_token, &ep->devid);
 	if (ret)
 		goto close_node;
+	ep->table = NULL;
 	ret = use_table(i, ep, &ep->table);
 	if (ret)
 		goto close_node;
@@ -539,10 +584,10 @@ static void iommufd_table_free(struct wr_domain *d, struct wr_table *table)
 		refresh(i);
 }
 
-static int iommufd_table_use(struct wr_domain *d, struct wr_endpoint *ep, struct wr_table *table)
+static int iommufd_table_use(struct wr_domain *d, struct wr_endpoint *ep, struct wr_table *table,
+			     struct wr_table *was)
 {
-	(void)d;
-	return wr_cdev_attach(ep->fd, table ? table->number : ep->table->number);
+	return attach(iommufd_of(d), ep, table ? table : ep->table, was ? was : ep->table);
 }
 
 static int iommufd_table_track(struct wr_domain *d, struct wr_table *table, bool on)

@@ -404,11 +404,13 @@ static void soft_table_free(struct wr_domain *d, struct wr_table *table)
 	tell_unit(soft_of(d));
 }
 
-static int soft_table_use(struct wr_domain *d, struct wr_endpoint *ep, struct wr_table *table)
+static int soft_table_use(struct wr_domain *d, struct wr_endpoint *ep, struct wr_table *table,
+			  struct wr_table *was)
 {
 	struct soft *s = soft_of(d);
 	const struct wr_vtdss *pt = table ? table_of(table)->pt : automatic(s)->pt;
 
+	(void)was;
 	wr_unit_replace(s->unit, ep->requester, wr_vtdss_root(pt), wr_vtdss_levels(pt));
 	return 0;
 }

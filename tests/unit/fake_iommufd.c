@@ -98,8 +98,12 @@ static int attach(struct file *node, struct wr_vfio_attach *arg)
 	if (ret)
 		return ret;
 	ret = may_attach(node->group, hwpt);
-	if (ret)
+	if (ret) {
+		node->group->blocked |= node->device->hwpt && ret == -EINVAL;
 		return ret;
+	}
+	/* The table that it has needn't be attached. */
+	node->group->blocked &= node->device->hwpt == hwpt;
 	for (unsigned int i = 0; i < OBJECTS; i++) {
 		struct object *o = &fake_object_table[i];
 

@@ -37,6 +37,7 @@ struct fake_group {
 	/* IOMMUFD */
 	unsigned int iommu;		/* one IOMMU's page tables are of no use to another */
 	bool tracks_dirty;
+	bool blocked;			/* by an attach that failed, as VT-d's driver does it */
 	/* the kernel's */
 	bool open;
 	unsigned int devices;		/* fds */

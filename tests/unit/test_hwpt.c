@@ -79,13 +79,19 @@ static void another_iommu_cant_use_it(void **state)
 {
 	struct hwpt_rig *r = *state;
 	struct weir_hwpt *hwpt = alloc(r, &parents);
-	uint32_t table = fake_table(1, 0);
+	uint32_t table;
 
+	assert_int_equal(weir_device_close(r->dev[2]), 0);
 	fake.groups[1].iommu = 1;
+	r->dev[2] = open_function(r, "0000:02:00.0");
+	table = fake_table(1, 0);
 	must_fail(weir_hwpt_attach(hwpt, r->dev[2]), -EINVAL, "0000:02:00.0: the kernel refuses");
 	assert_int_equal(fake_table(1, 0), table);
+	assert_false(fake.groups[1].blocked);
 	fake.groups[1].attach_error = -EBUSY;
 	must_fail(weir_hwpt_attach(hwpt, r->dev[2]), -EBUSY, "it is being reset; try again");
+	fake.groups[1].attach_error = -ENOMEM;
+	must_fail(weir_hwpt_attach(hwpt, r->dev[2]), -ENOMEM, "may be blocked from now on");
 	assert_int_equal(weir_hwpt_free(hwpt), 0);
 }
 
