@@ -111,9 +111,9 @@ WEIR_API struct weir_ioas *weir_device_ioas(struct weir_device *dev);
 /**
  * weir_device_move() - attach it to another address space of its context, while it runs. Before,
  * it reaches what is mapped in the one, afterwards what is mapped in the other. By "iommufd" that
- * is one step for the kernel, though some IOMMUs block DMA for a moment in it (VT-d:
- * drivers/iommu/intel/); a model's DMA waits for it. A private address space stays the device's,
- * for it to come back, and is closed with it.
+ * is one step for the kernel, though most IOMMUs block DMA for a moment in it, as in
+ * weir_hwpt_attach(); a model's DMA waits for it. A private address space stays the device's, for
+ * it to come back, and is closed with it.
  * @ioas: where to; it has, or gets, a domain of the same kind.
  *
  * Returns 0; -ENOTSUP by "type1v2", "type1" and "compat", and without an IOMMU; -EBUSY when another

@@ -190,9 +190,10 @@ WEIR_API int weir_hwpt_free(struct weir_hwpt *hwpt);
 
 /**
  * weir_hwpt_attach() - let a device translate by this page table, instead of what it uses: the
- * automatic one, or another of these, without a moment in between as far as weir and the kernel
- * are concerned (iommufd_device_do_replace()). Whether DMA that is under way meanwhile is held up,
- * lost or blocked is up to the IOMMU's driver: VT-d blocks it for a moment.
+ * automatic one, or another of these, in one step (iommufd_device_do_replace()). Of DMA meanwhile
+ * the kernel promises only that it goes by the old one, by the new one, or nowhere
+ * (drivers/iommu/iommu.c). VT-d and AMD-Vi block it for a moment, virtio-iommu until all is mapped
+ * anew, unless another device uses the table, too: let the device's commands end before.
  * @hwpt: of the device's address space; nested: on a parent of it.
  *
  * All open devices of its IOMMU group go along, since a group has one page table. Page requests

@@ -190,7 +190,8 @@ SLOT_NAMES = {"WEIR_TEST_SLOT_PORT": "0000:00:0a.0",
 SLOT_SETTLE = {"0000:00:0a.0": "pcieport", "0000:02:00.0": "e1000e", "0000:02:00.1": "e1000e"}
 
 BUILT_PROGRAMS = {"vfio": ("EDU", "PAIR0", "PAIR1", "NVME"), "iommufd": ("EDU", "PAIR0", "PAIR1"),
-                  "hwpt": ("EDU", "PAIR0", "PAIR1")}
+                  "hwpt": ("EDU", "PAIR0", "PAIR1"),
+                  "replace": ("EDU", "PAIR0", "PAIR1", "BEHIND", "NVME")}
 # That one device reaches another's memory is each vendor's IOMMU's business, not each table's.
 PEER_PROGRAMS = {**BUILT_PROGRAMS, "handover": ("EDU",), "peer": ("EDU", "SHARED")}
 

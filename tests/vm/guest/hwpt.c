@@ -4,8 +4,6 @@
  * none of the emulated IOMMUs of these machines can do is refused with a sentence; the objects
  * themselves are proved on the kernel's mock devices (mock/).
  */
-#include <pthread.h>
-
 #include "tests/vm/guest/guest.h"
 
 struct rig {
@@ -68,58 +66,6 @@ static void dma_goes_through_it(void **state)
 	round_trip(r->edu.edu, weir_mem_ptr(r->mem), 0x23);
 	MUST(weir_hwpt_free(hwpt));
 	munmap(more, 2 * PAGE);
-}
-
-/* Back and forth while the device copies a page; what came through is what was there before. */
-struct copier {
-	struct rig *r;
-	bool stop;
-	unsigned int done, lost;
-};
-
-static void *copy_on(void *arg)
-{
-	struct copier *c = arg;
-	unsigned char *buf = weir_mem_ptr(c->r->mem);
-
-	while (!__atomic_load_n(&c->stop, __ATOMIC_RELAXED)) {
-		memset(buf, (int)c->done & 0x7f, PAGE);
-		memset(buf + PAGE, 0x80, PAGE);
-		if (edu_write(c->r->edu.edu, buf, PAGE, 0) ||
-		    edu_read(c->r->edu.edu, buf + PAGE, PAGE, 0))
-			break;
-		c->lost += memcmp(buf, buf + PAGE, PAGE) != 0;
-		c->done++;
-	}
-	return NULL;
-}
-
-/*
- * The kernel promises that the device is on one table or the other for who asks, not that no access
- * is blocked meanwhile: VT-d's driver blocks translation first (intel_iommu_attach_device()).
- */
-static void tables_are_replaced_while_dma_runs(void **state)
-{
-	struct rig *r = *state;
-	struct weir_hwpt *a = alloc(r, NULL), *b = alloc(r, NULL);
-	struct copier c = { .r = r };
-	pthread_t thread;
-
-	assert_int_equal(pthread_create(&thread, NULL, copy_on, &c), 0);
-	for (int i = 0; i < 20; i++) {
-		usleep(50000);
-		MUST(weir_hwpt_attach(i & 1 ? a : b, r->edu.dev));
-	}
-	__atomic_store_n(&c.stop, true, __ATOMIC_RELAXED);
-	pthread_join(thread, NULL);
-	assert_true(c.done > 0);
-	print_message("# of %u copies while 20 tables were replaced, %u were blocked\n", c.done,
-		      c.lost);
-	round_trip(r->edu.edu, weir_mem_ptr(r->mem), 0x31);
-	MUST(weir_hwpt_detach(a, r->edu.dev));
-	round_trip(r->edu.edu, weir_mem_ptr(r->mem), 0x32);
-	MUST(weir_hwpt_free(a));
-	MUST(weir_hwpt_free(b));
 }
 
 static void group_goes_along(void **state)
@@ -260,7 +206,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_RIG(dma_goes_through_it),
-		ON_RIG(tables_are_replaced_while_dma_runs),
 		ON_RIG(group_goes_along),
 		ON_RIG(table_of_another_space),
 		ON_RIG(table_reaches_further),
