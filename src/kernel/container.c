@@ -231,7 +231,7 @@ static int map_failed(const struct wr_mapping *m, int err, enum wr_memlock whose
 	return wr_map_refused(m, err, whose);
 }
 
-int wr_container_map(int fd, const struct wr_mapping *m, enum wr_memlock whose)
+int wr_container_ask_map(int fd, const struct wr_mapping *m)
 {
 	struct wr_vfio_map_dma map = {
 		.argsz = sizeof(map),
@@ -241,7 +241,13 @@ int wr_container_map(int fd, const struct wr_mapping *m, enum wr_memlock whose)
 		.iova = m->iova,
 		.size = m->len,
 	};
-	int ret = wr_sys->ioctl(fd, WR_VFIO_IOMMU_MAP_DMA, &map);
+
+	return wr_sys->ioctl(fd, WR_VFIO_IOMMU_MAP_DMA, &map);
+}
+
+int wr_container_map(int fd, const struct wr_mapping *m, enum wr_memlock whose)
+{
+	int ret = wr_container_ask_map(fd, m);
 
 	return ret < 0 ? map_failed(m, ret, whose) : 0;
 }

@@ -50,6 +50,9 @@ bool wr_container_has(int fd, unsigned long extension);
 
 int wr_container_map(int fd, const struct wr_mapping *mapping, enum wr_memlock whose);
 
+/* The call alone: returns what it says, which isn't the same in each kind of container. */
+int wr_container_ask_map(int fd, const struct wr_mapping *mapping);
+
 /*
  * Unmap whole mappings. -EIO when the kernel unmapped another number of bytes than asked, which
  * the message tells: what it did is done.

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/sys.h"
+#include "kernel/container.h"
 #include "kernel/locked.h"
 #include "kernel/memlock.h"
 #include "kernel/refused.h"
@@ -247,19 +248,11 @@ static int map_failed(const struct wr_window *w, const struct wr_mapping *m, int
 
 int wr_spapr_map(int fd, const struct wr_window *window, const struct wr_mapping *m)
 {
-	struct wr_vfio_map_dma map = {
-		.argsz = sizeof(map),
-		.flags = (m->dir != WEIR_DMA_FROM_DEVICE ? WR_VFIO_MAP_READ : 0) |
-			 (m->dir != WEIR_DMA_TO_DEVICE ? WR_VFIO_MAP_WRITE : 0),
-		.vaddr = (uintptr_t)m->vaddr,
-		.iova = m->iova,
-		.size = m->len,
-	};
-	int ret = check_window(window, "mapping", map.vaddr, m->iova, m->len), err;
+	int ret = check_window(window, "mapping", (uintptr_t)m->vaddr, m->iova, m->len), err;
 
 	if (ret)
 		return ret;
-	ret = wr_sys->ioctl(fd, WR_VFIO_IOMMU_MAP_DMA, &map);
+	ret = wr_container_ask_map(fd, m);
 	err = no_errno(ret, "mapping", m->iova, m->len);
 	return err ? err : ret ? map_failed(window, m, ret) : 0;
 }
