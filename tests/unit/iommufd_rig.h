@@ -45,13 +45,11 @@ static inline int teardown(void **state)
 	return ret;
 }
 
-static inline const char *backend(struct rig *rig)
+/* As backend(), which leaves nothing. */
+static inline const char *backend_alone(struct rig *rig)
 {
-	const char *name;
+	const char *name = backend(rig);
 
-	assert_int_equal(attach(rig, 0), 0);
-	name = rig->eps[0].domain->ops->name;
-	detach(rig, 0);
 	assert_int_equal(fake.open_fds, 0);
 	assert_int_equal(fake_objects(), 0);
 	return name;
@@ -71,7 +69,7 @@ static inline void assert_passed_over(struct rig *rig, const char *why)
 {
 	said[0] = '\0';
 	weir_log_set(hear, NULL, WEIR_LOG_INFO);
-	assert_string_equal(backend(rig), "type1v2");
+	assert_string_equal(backend_alone(rig), "type1v2");
 	weir_log_set(NULL, NULL, WEIR_LOG_WARN);
 	if (!strstr(said, why) || !strstr(said, "0000:01:00.0: iommufd doesn't work: "))
 		fail_msg("\"%s\" isn't in the log:\n%s\n", why, said);

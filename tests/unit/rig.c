@@ -95,6 +95,16 @@ void detach(struct rig *rig, unsigned int n)
 	assert_null(rig->eps[n].domain);
 }
 
+const char *backend(struct rig *rig)
+{
+	const char *name;
+
+	assert_int_equal(attach(rig, 0), 0);
+	name = rig->eps[0].domain->ops->name;
+	detach(rig, 0);
+	return name;
+}
+
 void attach_soft(struct rig *rig)
 {
 	const struct weir_device_opts opts = { .ioas = rig->as };

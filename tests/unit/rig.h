@@ -32,6 +32,9 @@ int get_group(struct rig *rig, unsigned int n);
 int attach(struct rig *rig, unsigned int n);
 void detach(struct rig *rig, unsigned int n);
 
+/* The interface by which the first device is attached, that is tried and undone. */
+const char *backend(struct rig *rig);
+
 /* The model, with bus mastering on; and whether it reaches an IOVA: 0 or -errno. */
 void attach_soft(struct rig *rig);
 int soft_reaches(struct rig *rig, weir_iova iova);

@@ -18,7 +18,7 @@
 
 static void iommufd_is_preferred(void **state)
 {
-	assert_string_equal(backend(*state), "iommufd");
+	assert_string_equal(backend_alone(*state), "iommufd");
 }
 
 static void passing_it_over_is_explained(void **state)
@@ -47,7 +47,7 @@ static void passing_it_over_is_explained(void **state)
 	assert_passed_over(rig, "/dev/vfio/devices/vfio0 is device 240:0, and sysfs says that this "
 			   "function is 240:1");
 	f->other_node = false;
-	assert_string_equal(backend(rig), "iommufd");
+	assert_string_equal(backend_alone(rig), "iommufd");
 }
 
 static void refused_bind_is_explained(void **state)
@@ -102,7 +102,7 @@ static void refused_attach_falls_back(void **state)
 	fake.iommufd.bind_error = 0;
 	fake.groups[0].iommu = 1;
 	fake.memlock = UINT64_MAX;
-	assert_string_equal(backend(rig), "iommufd");
+	assert_string_equal(backend_alone(rig), "iommufd");
 }
 
 /* Of memory it is the same on all interfaces, and not tried again. */
@@ -151,7 +151,7 @@ static void token_is_sent_as_bytes(void **state)
 	rig->eps[0].vf_token = "10112233-4455-6677-8899-aabbccddeeff";
 	assert_refused(rig, -EACCES, "the one given is wrong");
 	rig->eps[0].vf_token = "00112233-4455-6677-8899-AABBCCDDEEFF";
-	assert_string_equal(backend(rig), "iommufd");
+	assert_string_equal(backend_alone(rig), "iommufd");
 	fake.groups[0].token = NULL;
 	assert_refused(rig, -EINVAL, "before Linux 6.17");
 }
@@ -192,7 +192,7 @@ static void mapping_out_of_reach_is_named(void **state)
 	assert_int_equal(map_at(rig, 1ull << 50, rig->memory, page), 0);
 	assert_refused(rig, -EINVAL, "IOVA 0x4000000000000 ");
 	assert_int_equal(weir_ioas_unmap(rig->as, 1ull << 50, page), 0);
-	assert_string_equal(backend(rig), "iommufd");
+	assert_string_equal(backend_alone(rig), "iommufd");
 }
 
 static void ranges_and_pages_are_read(void **state)

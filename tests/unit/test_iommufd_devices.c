@@ -53,7 +53,7 @@ static void dirty_pages_are_exact(void **state)
 static void iommu_that_tells_nothing_will_do(void **state)
 {
 	fake.iommufd.no_hw_info = true;
-	assert_string_equal(backend(*state), "iommufd");
+	assert_string_equal(backend_alone(*state), "iommufd");
 }
 
 /* ---- from one address space to another ---- */

@@ -40,16 +40,6 @@ static void assert_refused(struct rig *rig, int err, const char *part)
 
 /* ---- which interface ---- */
 
-static const char *backend(struct rig *rig)
-{
-	const char *name;
-
-	assert_int_equal(attach(rig, 0), 0);
-	name = rig->eps[0].domain->ops->name;
-	detach(rig, 0);
-	return name;
-}
-
 static void version_2_is_preferred(void **state)
 {
 	struct rig *rig = *state;
