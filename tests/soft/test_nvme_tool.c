@@ -17,6 +17,7 @@
 #include <json-c/json.h>
 
 #include "drivers/nvme/spec.h"
+#include "tests/capture.h"
 #include "tests/soft/nvme_model.h"
 
 static struct weir_model *model;
@@ -55,47 +56,22 @@ static int teardown(void **state)
 static char out[65536], err[4096];
 static size_t out_len;
 
-static FILE *redirect(FILE *stream, int fd, int *saved)
-{
-	FILE *to = tmpfile();
-
-	fflush(stream);
-	*saved = dup(fd);
-	assert_non_null(to);
-	assert_true(*saved >= 0 && dup2(fileno(to), fd) == fd);
-	return to;
-}
-
-static size_t restore(FILE *stream, int fd, int saved, FILE *from, char *text, size_t size)
-{
-	size_t len;
-
-	fflush(stream);
-	assert_int_equal(dup2(saved, fd), fd);
-	close(saved);
-	rewind(from);
-	len = fread(text, 1, size - 1, from);
-	text[len] = '\0';
-	fclose(from);
-	return len;
-}
-
 /* @line: the words after "weir". What is printed is in out and err. */
 static int run(const char *line)
 {
 	char words[512], *argv[32] = { NULL }, *save = NULL;
-	int argc = 0, status, saved_out, saved_err;
-	FILE *to_out, *to_err;
+	struct capture to_out, to_err;
+	int argc = 0, status;
 
 	snprintf(words, sizeof(words), "%s", line);
 	for (char *word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save))
 		argv[argc++] = word;
 	optind = 0;
-	to_out = redirect(stdout, STDOUT_FILENO, &saved_out);
-	to_err = redirect(stderr, STDERR_FILENO, &saved_err);
+	to_out = capture(stdout);
+	to_err = capture(stderr);
 	status = cmd_nvme(argc, argv);
-	out_len = restore(stdout, STDOUT_FILENO, saved_out, to_out, out, sizeof(out));
-	restore(stderr, STDERR_FILENO, saved_err, to_err, err, sizeof(err));
+	out_len = captured(&to_out, out, sizeof(out));
+	captured(&to_err, err, sizeof(err));
 	return status;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/capture.h"
 #include "weir.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -19,37 +20,13 @@ struct outcome {
 	char err[4096];
 };
 
-static inline int redirect(FILE *stream, int fd, FILE **to)
-{
-	int saved = dup(fd);
-
-	fflush(stream);
-	*to = tmpfile();
-	assert_non_null(*to);
-	assert_true(saved >= 0 && dup2(fileno(*to), fd) == fd);
-	return saved;
-}
-
-static inline void restore(FILE *stream, int fd, int saved, FILE *from, char *text, size_t size)
-{
-	size_t len;
-
-	fflush(stream);
-	assert_int_equal(dup2(saved, fd), fd);
-	close(saved);
-	rewind(from);
-	len = fread(text, 1, size - 1, from);
-	text[len] = '\0';
-	fclose(from);
-}
-
 /* The arguments end with a NULL; getopt() may change their order. */
 static inline struct outcome run(int (*verb)(int, char **), ...)
 {
 	static struct outcome outcome;
 	char *argv[16];
-	int argc = 0, saved_out, saved_err;
-	FILE *out, *err;
+	struct capture out, err;
+	int argc = 0;
 	va_list ap;
 
 	va_start(ap, verb);
@@ -58,12 +35,12 @@ static inline struct outcome run(int (*verb)(int, char **), ...)
 		argv[argc] = va_arg(ap, char *);
 	} while (argv[argc++]);
 	va_end(ap);
-	saved_out = redirect(stdout, STDOUT_FILENO, &out);
-	saved_err = redirect(stderr, STDERR_FILENO, &err);
+	out = capture(stdout);
+	err = capture(stderr);
 	optind = 0;
 	outcome.status = verb(argc - 1, argv);
-	restore(stdout, STDOUT_FILENO, saved_out, out, outcome.out, sizeof(outcome.out));
-	restore(stderr, STDERR_FILENO, saved_err, err, outcome.err, sizeof(outcome.err));
+	captured(&out, outcome.out, sizeof(outcome.out));
+	captured(&err, outcome.err, sizeof(outcome.err));
 	return outcome;
 }
 
