@@ -12,6 +12,7 @@
 #include <weir/weir.h>
 
 #include "base/sys.h"
+#include "idle_model.h"
 #include "load.h"
 #include "load_list.h"
 
@@ -177,21 +178,6 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static uint64_t no_read(struct weir_model *model, unsigned int bar, uint64_t offset,
-			unsigned int width)
-{
-	(void)model, (void)bar, (void)offset, (void)width;
-	return 0;
-}
-
-static void no_write(struct weir_model *model, unsigned int bar, uint64_t offset,
-		     unsigned int width, uint64_t value)
-{
-	(void)model, (void)bar, (void)offset, (void)width, (void)value;
-}
-
-static const struct weir_model_ops model_ops = { .read = no_read, .write = no_write };
-
 /* Memory at a multiple of @align. The rest stays until the program ends, and is never touched. */
 static char *addresses(size_t len, size_t align, int prot)
 {
@@ -234,7 +220,7 @@ static void start(struct field *field, struct worker *w)
 	field->memory = memory;
 	field->giant = giant;
 	field->blind = variable("WEIR_TEST_BLIND");
-	expect(w, "making a model", (uint64_t)weir_model_create(&desc, &model_ops, NULL,
+	expect(w, "making a model", (uint64_t)weir_model_create(&desc, &idle_model, NULL,
 								&field->model), 0);
 	expect(w, "making a context", (uint64_t)weir_iommu_open(NULL, &field->iommu), 0);
 	expect(w, "making an address space",

@@ -8,26 +8,12 @@
 #include <cmocka.h>
 
 #include "base/sys.h"
+#include "idle_model.h"
 #include "ioas/iommu.h"
 #include "rig.h"
 #include "says.h"
 
 size_t page;
-
-static uint64_t no_read(struct weir_model *model, unsigned int bar, uint64_t offset,
-			unsigned int width)
-{
-	(void)model, (void)bar, (void)offset, (void)width;
-	return 0;
-}
-
-static void no_write(struct weir_model *model, unsigned int bar, uint64_t offset,
-		     unsigned int width, uint64_t value)
-{
-	(void)model, (void)bar, (void)offset, (void)width, (void)value;
-}
-
-static const struct weir_model_ops model_ops = { .read = no_read, .write = no_write };
 
 int rig_setup_for(struct rig *rig, const char *interface)
 {
@@ -40,7 +26,7 @@ int rig_setup_for(struct rig *rig, const char *interface)
 	rig->memory = mmap(NULL, PAGES * page, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(rig->memory != MAP_FAILED);
-	assert_int_equal(weir_model_create(&desc, &model_ops, NULL, &rig->model), 0);
+	assert_int_equal(weir_model_create(&desc, &idle_model, NULL, &rig->model), 0);
 	assert_int_equal(weir_iommu_open(&opts, &rig->iommu), 0);
 	assert_int_equal(weir_ioas_open(rig->iommu, &rig->as), 0);
 	for (unsigned int i = 0; i < FAKE_GROUPS; i++)

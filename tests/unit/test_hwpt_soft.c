@@ -14,24 +14,11 @@
 #include <weir/weir.h>
 
 #include "base/sys.h"
+#include "idle_model.h"
 
 #define PAGES	8
 #define AT	0x100000ull
 
-static uint64_t no_read(struct weir_model *m, unsigned int bar, uint64_t offset,
-			unsigned int width)
-{
-	(void)m, (void)bar, (void)offset, (void)width;
-	return 0;
-}
-
-static void no_write(struct weir_model *m, unsigned int bar, uint64_t offset, unsigned int width,
-		     uint64_t value)
-{
-	(void)m, (void)bar, (void)offset, (void)width, (void)value;
-}
-
-static const struct weir_model_ops ops = { .read = no_read, .write = no_write };
 static const struct weir_model_desc desc = { .name = "model", .vendor = 1 };
 
 struct rig {
@@ -65,7 +52,7 @@ static int setup(void **state)
 	for (int i = 0; i < 2; i++) {
 		const struct weir_device_opts opts = { .ioas = r.as };
 
-		assert_int_equal(weir_model_create(&desc, &ops, NULL, &r.model[i]), 0);
+		assert_int_equal(weir_model_create(&desc, &idle_model, NULL, &r.model[i]), 0);
 		assert_int_equal(weir_device_open_model(r.iommu, r.model[i], &opts, &r.dev[i]), 0);
 		assert_int_equal(weir_device_bus_master(r.dev[i], true), 0);
 	}

@@ -16,26 +16,12 @@
 
 #include <weir/weir.h>
 
+#include "idle_model.h"
 #include "says.h"
 
 #define PAGES 256
 #define READ_BLOCKED 6		/* of VT-d's fault reasons */
 #define WRITE_BLOCKED 5
-
-static uint64_t no_read(struct weir_model *model, unsigned int bar, uint64_t offset,
-			unsigned int width)
-{
-	(void)model, (void)bar, (void)offset, (void)width;
-	return 0;
-}
-
-static void no_write(struct weir_model *model, unsigned int bar, uint64_t offset,
-		     unsigned int width, uint64_t value)
-{
-	(void)model, (void)bar, (void)offset, (void)width, (void)value;
-}
-
-static const struct weir_model_ops ops = { .read = no_read, .write = no_write };
 
 struct rig {
 	struct weir_iommu *iommu;
@@ -52,7 +38,7 @@ static struct weir_model *new_model(unsigned int dma_bits)
 	const struct weir_model_desc desc = { .name = "tiny", .vendor = 1, .dma_bits = dma_bits };
 	struct weir_model *model;
 
-	assert_int_equal(weir_model_create(&desc, &ops, NULL, &model), 0);
+	assert_int_equal(weir_model_create(&desc, &idle_model, NULL, &model), 0);
 	return model;
 }
 

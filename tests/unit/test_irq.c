@@ -4,6 +4,7 @@
  * replaced, failures that take others along, the lines, and the caller's eventfds.
  */
 #include "device_rig.h"
+#include "idle_model.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -453,19 +454,6 @@ static void running_vectors_lose_nothing(void **state)
 
 /* ---- models in this process ---- */
 
-static uint64_t no_read(struct weir_model *model, unsigned int bar, uint64_t offset,
-			unsigned int width)
-{
-	(void)model, (void)bar, (void)offset, (void)width;
-	return 0;
-}
-
-static void no_write(struct weir_model *model, unsigned int bar, uint64_t offset,
-		     unsigned int width, uint64_t value)
-{
-	(void)model, (void)bar, (void)offset, (void)width, (void)value;
-}
-
 static void count_warning(void *arg, enum weir_log_level level, const char *text)
 {
 	(void)level, (void)text;
@@ -474,7 +462,6 @@ static void count_warning(void *arg, enum weir_log_level level, const char *text
 
 static void models_signal_the_same_way(void **state)
 {
-	static const struct weir_model_ops ops = { .read = no_read, .write = no_write };
 	static const struct weir_model_desc desc = {
 		.name = "toy", .vendor = 1, .intx = true, .msi = 4, .bars = { { .size = 16 } },
 	};
@@ -484,7 +471,7 @@ static void models_signal_the_same_way(void **state)
 	struct weir_device *soft;
 
 	(void)state;
-	assert_int_equal(weir_model_create(&desc, &ops, NULL, &model), 0);
+	assert_int_equal(weir_model_create(&desc, &idle_model, NULL, &model), 0);
 	assert_int_equal(weir_device_open_model(NULL, model, NULL, &soft), 0);
 	assert_int_equal(weir_device_bus_master(soft, true), 0);
 	assert_int_equal(weir_irq_set(soft, WEIR_IRQ_MSI, 0, 5, NULL), -EINVAL);
@@ -522,7 +509,6 @@ static void models_signal_the_same_way(void **state)
 /* MSI-X of a model can grow, and what runs goes on. */
 static void models_get_more_vectors(void **state)
 {
-	static const struct weir_model_ops ops = { .read = no_read, .write = no_write };
 	static const struct weir_model_desc desc = {
 		.name = "toy", .vendor = 1, .bars = { { .size = 4096 } },
 		.msix = 6, .msix_table = 0, .msix_pba = 2048,
@@ -531,7 +517,7 @@ static void models_get_more_vectors(void **state)
 	struct weir_device *soft;
 
 	(void)state;
-	assert_int_equal(weir_model_create(&desc, &ops, NULL, &model), 0);
+	assert_int_equal(weir_model_create(&desc, &idle_model, NULL, &model), 0);
 	assert_int_equal(weir_device_open_model(NULL, model, NULL, &soft), 0);
 	assert_int_equal(weir_device_bus_master(soft, true), 0);
 	assert_int_equal(weir_irq_enable(soft, WEIR_IRQ_MSIX, 2), 0);

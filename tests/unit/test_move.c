@@ -17,6 +17,8 @@
 
 #include <weir/weir.h>
 
+#include "idle_model.h"
+
 #define IOVA	0x100000
 
 static struct weir_iommu *iommu;
@@ -25,20 +27,6 @@ static struct weir_mem *memory[2];
 static struct weir_model *model;
 static struct weir_device *dev;
 
-static uint64_t no_read(struct weir_model *m, unsigned int bar, uint64_t offset,
-			unsigned int width)
-{
-	(void)m, (void)bar, (void)offset, (void)width;
-	return 0;
-}
-
-static void no_write(struct weir_model *m, unsigned int bar, uint64_t offset, unsigned int width,
-		     uint64_t value)
-{
-	(void)m, (void)bar, (void)offset, (void)width, (void)value;
-}
-
-static const struct weir_model_ops ops = { .read = no_read, .write = no_write };
 static const struct weir_model_desc desc = { .name = "mover", .vendor = 1 };
 
 /* Two spaces, with different memory at one IOVA; the device is in the first. */
@@ -57,7 +45,7 @@ static int setup(void **state)
 		assert_int_equal(weir_ioas_map(spaces[i], weir_mem_ptr(memory[i]),
 					       weir_mem_len(memory[i]), &fixed, &iova), 0);
 	}
-	assert_int_equal(weir_model_create(&desc, &ops, NULL, &model), 0);
+	assert_int_equal(weir_model_create(&desc, &idle_model, NULL, &model), 0);
 	assert_int_equal(weir_device_open_model(iommu, model, &(struct weir_device_opts){
 			 .ioas = spaces[0] }, &dev), 0);
 	assert_int_equal(weir_device_bus_master(dev, true), 0);
@@ -111,7 +99,7 @@ static void devices_keep_apart(void **state)
 	struct weir_device_info a, b;
 
 	(void)state;
-	assert_int_equal(weir_model_create(&desc, &ops, NULL, &other_model), 0);
+	assert_int_equal(weir_model_create(&desc, &idle_model, NULL, &other_model), 0);
 	assert_int_equal(weir_device_open_model(iommu, other_model, &(struct weir_device_opts){
 			 .ioas = spaces[1] }, &other), 0);
 	assert_int_equal(weir_device_bus_master(other, true), 0);
@@ -136,7 +124,7 @@ static void private_space_stays_the_devices(void **state)
 	struct weir_mem *mem;
 
 	(void)state;
-	assert_int_equal(weir_model_create(&desc, &ops, NULL, &own_model), 0);
+	assert_int_equal(weir_model_create(&desc, &idle_model, NULL, &own_model), 0);
 	assert_int_equal(weir_device_open_model(iommu, own_model, NULL, &own), 0);
 	assert_int_equal(weir_device_bus_master(own, true), 0);
 	private = weir_device_ioas(own);

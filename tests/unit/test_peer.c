@@ -4,6 +4,7 @@
  * that it stays open meanwhile.
  */
 #include "device_rig.h"
+#include "idle_model.h"
 
 #include <fcntl.h>
 
@@ -418,28 +419,14 @@ static void iommufd_as_container_takes_a_dma_buf(void **state)
 	}
 }
 
-static uint64_t no_read(struct weir_model *model, unsigned int region, uint64_t offset,
-			unsigned int width)
-{
-	(void)model, (void)region, (void)offset, (void)width;
-	return 0;
-}
-
-static void no_write(struct weir_model *model, unsigned int region, uint64_t offset,
-		     unsigned int width, uint64_t value)
-{
-	(void)model, (void)region, (void)offset, (void)width, (void)value;
-}
-
 static struct weir_model *new_model(void)
 {
-	static const struct weir_model_ops ops = { .read = no_read, .write = no_write };
 	const struct weir_model_desc desc = {
 		.name = "tiny", .vendor = 1, .bars = { { .size = 4 * page } },
 	};
 	struct weir_model *model;
 
-	assert_int_equal(weir_model_create(&desc, &ops, NULL, &model), 0);
+	assert_int_equal(weir_model_create(&desc, &idle_model, NULL, &model), 0);
 	return model;
 }
 
