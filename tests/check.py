@@ -78,7 +78,8 @@ MANY = {'WEIR_TEST_OPS': '1000000'}
 ALL = '-Dauto_features=enabled'
 
 CONFIGS = [
-    Config('gcc', 'build', 'gcc', 'g++', [ALL, '-Dwerror=true'], UNIT + ['headers', 'bench']),
+    Config('gcc', 'build', 'gcc', 'g++', [ALL, '-Dwerror=true'],
+           UNIT + ['headers', 'bench', 'browser']),
     Config('clang', 'build-clang', 'clang', 'clang++', [ALL, '-Dwerror=true'], UNIT + ['headers']),
     Config('asan', 'build-asan', 'gcc', 'g++',
            [ALL, *SANE, '-Db_sanitize=address,undefined', '-Dc_args=-fno-sanitize-recover=all'],

@@ -25,6 +25,7 @@ static const struct verb {
 	{ "eeh", cmd_eeh, "on POWER: whether a device is stopped, and have it back" },
 	{ "nvme", cmd_nvme, "identify, read, write and measure an NVMe controller" },
 	{ "release", cmd_release, "and give them back" },
+	{ "report", cmd_report, "a page about what this machine can give away" },
 	{ "selftest", cmd_selftest, "drive a device and see that it can do only what it may" },
 };
 

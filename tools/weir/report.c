@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* weir report: one page for people, of what this machine can give away. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+
+#include "options.h"
+#include "out_parts.h"
+#include "report.h"
+#include "weir.h"
+
+static const char usage[] =
+	"usage: weir report [--root DIR] [--output FILE]\n"
+	"\n"
+	"Writes a page (HTML, whole in itself) about this machine: a map of its PCI functions\n"
+	"with their IOMMU groups, what can be given away, and why the rest can't. Looking wakes\n"
+	"no device.\n"
+	"\n"
+	"      --output FILE\n"
+	"                  to this file instead of stdout; there all at once, or not at all\n"
+	"      --root DIR  of another machine: the folder in which its sys/ lies\n"
+	"  -h, --help      this text\n"
+	"\n"
+	"Example: weir report --output host.html";
+
+static void keep(void *arg, const struct weir_host_finding *found)
+{
+	struct report_findings *findings = arg;
+
+	if (findings->n == findings->room) {
+		findings->room = findings->room ? 2 * findings->room : 8;
+		findings->all = need(reallocarray(findings->all, findings->room,
+						  sizeof(*findings->all)));
+	}
+	findings->all[findings->n++] = (struct report_finding){
+		.id = found->id,
+		.severity = found->severity,
+		.text = need(strdup(found->text)),
+		.file = need(strdup(found->file)),
+		.cure = need(strdup(found->cure)),
+	};
+}
+
+static void drop(struct report_findings *findings)
+{
+	for (size_t i = 0; i < findings->n; i++) {
+		free(findings->all[i].text);
+		free(findings->all[i].file);
+		free(findings->all[i].cure);
+	}
+	free(findings->all);
+}
+
+/* The worst, but for a group with members that could come along. */
+static enum weir_host_severity worst(const struct report_findings *findings)
+{
+	enum weir_host_severity worst = WEIR_HOST_OK;
+
+	for (size_t i = 0; i < findings->n; i++)
+		if (findings->all[i].severity > worst &&
+		    strcmp(findings->all[i].id, "group-viable"))
+			worst = findings->all[i].severity;
+	return worst;
+}
+
+static bool is_bridge(const struct weir_host_function *fn)
+{
+	return fn->class_code >> 16 == 0x06;
+}
+
+/* By itself, then with its group: what is in the way of one is in the way of all. */
+static enum verdict judge(const struct report *report, const struct report_function *function)
+{
+	enum weir_host_severity severity = worst(&report->machine);
+	const struct weir_host_function *fn = function->fn;
+	bool together = false, given = true;
+
+	if (is_bridge(fn))
+		return REPORT_BRIDGE;
+	for (unsigned int i = 0; i < report->n; i++) {
+		const struct report_function *member = &report->functions[i];
+
+		if (member != function && (fn->group < 0 || member->fn->group != fn->group))
+			continue;
+		if (is_bridge(member->fn))
+			continue;
+		if (worst(&member->findings) > severity)
+			severity = worst(&member->findings);
+		together |= member != function;
+		given &= member->fn->role == WEIR_ROLE_VFIO || member->fn->role == WEIR_ROLE_FREE;
+	}
+	if (fn->role == WEIR_ROLE_VFIO && given)
+		return REPORT_GIVEN;
+	if (severity == WEIR_HOST_STOP)
+		return REPORT_TAKEN;
+	if (severity == WEIR_HOST_UNKNOWN)
+		return REPORT_UNTOLD;
+	return together ? REPORT_TOGETHER : REPORT_FREE;
+}
+
+static unsigned int index_of(const struct report *report, const struct weir_host_function *fn)
+{
+	for (unsigned int i = 0; fn && i < report->n; i++)
+		if (report->functions[i].fn == fn)
+			return i;
+	return REPORT_ROOT;
+}
+
+/* From the last on, so that siblings come by address. */
+static void link_functions(struct report *report)
+{
+	for (unsigned int i = report->n; i-- > 0;) {
+		struct report_function *function = &report->functions[i];
+		struct report_function *parent;
+
+		function->parent = index_of(report, weir_host_parent(report->host, function->fn));
+		function->leaves += function->verdict != REPORT_BRIDGE;
+		if (function->parent == REPORT_ROOT)
+			continue;
+		parent = &report->functions[function->parent];
+		function->next = parent->first;
+		parent->first = i;
+	}
+	/* A bridge comes before what is behind it nearly always, but not by rule. */
+	for (unsigned int i = 0; i < report->n; i++) {
+		unsigned int up = report->functions[i].parent, steps = 0;
+
+		if (report->functions[i].verdict == REPORT_BRIDGE)
+			continue;
+		for (; up != REPORT_ROOT && steps < report->n; steps++) {
+			report->functions[up].leaves++;
+			up = report->functions[up].parent;
+		}
+	}
+}
+
+static int collect(struct report *report)
+{
+	report->n = weir_host_count(report->host);
+	report->functions = need(calloc(report->n + 1, sizeof(*report->functions)));
+	if (weir_host_check(report->host, NULL, keep, &report->machine) < 0)
+		return fail("%s", weir_errmsg());
+	for (unsigned int i = 0; i < report->n; i++) {
+		struct report_function *function = &report->functions[i];
+
+		function->fn = weir_host_function(report->host, i);
+		function->first = function->next = REPORT_ROOT;
+		if (!is_bridge(function->fn) &&
+		    weir_host_check(report->host, function->fn, keep, &function->findings) < 0)
+			return fail("%s", weir_errmsg());
+	}
+	for (unsigned int i = 0; i < report->n; i++) {
+		report->functions[i].verdict = judge(report, &report->functions[i]);
+		report->counts[report->functions[i].verdict]++;
+	}
+	link_functions(report);
+	return EXIT_YES;
+}
+
+/* To a name beside it first: whoever looks sees the old page or the new one. */
+static int write_file(const struct report *report, const char *path)
+{
+	mode_t mask = umask(0);
+	char *beside;
+	FILE *file;
+	int fd, err = 0;
+
+	umask(mask);
+	if (asprintf(&beside, "%s.XXXXXX", path) < 0)
+		no_memory();
+	fd = mkostemp(beside, O_CLOEXEC);
+	file = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!file) {
+		err = errno;
+	} else {
+		report_page(report, file);
+		if (fchmod(fd, 0666 & ~mask) || fflush(file) || ferror(file))
+			err = errno;
+		if (fclose(file) && !err)
+			err = errno;
+		if (!err && rename(beside, path))
+			err = errno;
+		if (err)
+			unlink(beside);
+	}
+	free(beside);
+	return err ? fail("%s can't be written: %s", path, strerror(err)) : EXIT_YES;
+}
+
+int cmd_report(int argc, char **argv)
+{
+	struct options options = { 0 };
+	struct report report = { 0 };
+	const char *output = NULL;
+	const struct own_option own[] = {
+		{ .name = "root", .value = &options.root },
+		{ .name = "output", .value = &output },
+	};
+	int status;
+
+	status = read_own_options(argc, argv, own, 2, usage, &options);
+	if (status != GO_ON)
+		return status;
+	if (options.json)
+		return fail("report is for people; for programs there is --json of list, groups "
+			    "and doctor");
+	if (optind < argc)
+		return fail("report takes no '%s': it is about the whole machine", argv[optind]);
+	if (weir_host_open(options.root, &report.host) < 0)
+		return fail("%s", weir_errmsg());
+	report.names = names_open();
+	status = collect(&report);
+	if (status == EXIT_YES && output)
+		status = write_file(&report, output);
+	else if (status == EXIT_YES)
+		report_page(&report, stdout);
+	for (unsigned int i = 0; i < report.n; i++)
+		drop(&report.functions[i].findings);
+	drop(&report.machine);
+	free(report.functions);
+	names_close(report.names);
+	weir_host_close(report.host);
+	return status;
+}
