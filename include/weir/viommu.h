@@ -68,9 +68,9 @@ WEIR_API int weir_viommu_nest(struct weir_viommu *viommu, struct weir_device *de
 
 /**
  * weir_viommu_invalidate() - as weir_hwpt_invalidate(), of what concerns the whole vIOMMU. The
- * SMMUv3's driver differs (arm_vsmmu_cache_invalidate()): an array of none is -EINVAL; and when a
- * command is refused, it counts as done what it has checked before that and not sent: send all of
- * the array's commands before the refused one again.
+ * SMMUv3's driver can't be asked whether there is a type: an array of none is -EINVAL. And when it
+ * refuses a command, it counts those before as done without having sent them
+ * (arm_vsmmu_cache_invalidate()): weir has them done before this returns.
  */
 WEIR_API int weir_viommu_invalidate(struct weir_viommu *viommu, uint32_t type, const void *entries,
 				    size_t size, size_t n, size_t *done);

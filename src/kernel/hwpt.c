@@ -76,9 +76,25 @@ static int not_invalidated(int err, uint32_t type, size_t done, size_t n)
 		return wr_fail(err, "its IOMMU invalidates otherwise, by a weir_viommu or by the "
 			       "nested page table, or hasn't got what entry 0 asks for");
 	if (!n)
-		return wr_fail(err, "invalidations of type %u: the IOMMU hasn't got them", type);
+		return wr_fail(err, "invalidations of type %u: the IOMMU hasn't got them, or, as "
+			       "an SMMUv3, can't be asked", type);
 	return wr_fail(err, "invalidation %zu of %zu, of type %u, was refused: %s", done, n, type,
 		       strerror(-err));
+}
+
+/*
+ * After @err: do again what is said to be done, and say what to answer. Of commands to an SMMUv3
+ * the kernel counts those that it has read before one that it refuses, and may have issued none of
+ * them (arm_vsmmu_cache_invalidate()).
+ */
+static int confirm(int fd, struct wr_iommu_invalidate *inv, int err)
+{
+	int ret = inv->entry_num ? wr_sys->ioctl(fd, WR_IOMMU_HWPT_INVALIDATE, inv) : 0;
+
+	if (!ret)
+		return err;
+	inv->entry_num = 0;
+	return ret;
 }
 
 int wr_iommufd_invalidate(int fd, uint32_t id, uint32_t type, const void *entries,
@@ -109,6 +125,8 @@ int wr_iommufd_invalidate(int fd, uint32_t id, uint32_t type, const void *entrie
 		if (inv.entry_num > asked || (!ret && inv.entry_num != asked))
 			return wr_fail(-EIO, "of %u invalidations the kernel says that it did %u",
 				       asked, inv.entry_num);
+		if (ret < 0)
+			ret = confirm(fd, &inv, ret);
 		*done += inv.entry_num;
 		if (ret < 0)
 			return not_invalidated(ret, type, *done, n);

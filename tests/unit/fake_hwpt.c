@@ -136,7 +136,10 @@ int fake_hwpt_alloc(struct fake_context *ctx, struct wr_iommu_hwpt_alloc *given)
 	return 0;
 }
 
-/* What is invalidated are words: the one that is a multiple of 7 isn't liked. */
+/*
+ * What is invalidated are words: the one that is a multiple of 7 isn't liked, and then those before
+ * it are counted and not done, as an SMMUv3's driver does.
+ */
 int fake_invalidate(struct fake_context *ctx, struct wr_iommu_invalidate *arg)
 {
 	const struct object *on = fake_find_object(ctx, arg->hwpt_id, ANY);
@@ -161,6 +164,7 @@ int fake_invalidate(struct fake_context *ctx, struct wr_iommu_invalidate *arg)
 		if (word && !(word % 7))
 			return -EINVAL;
 	}
+	fake.iommufd.invalidated += n;
 	arg->entry_num -= fake.iommufd.invalidate_less;
 	return 0;
 }

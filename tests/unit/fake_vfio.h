@@ -76,6 +76,7 @@ struct fake_iommufd {
 	uint64_t parent_last;		/* how far nest parents reach; 0: as all tables */
 	uint64_t lent_at, lent_len;	/* registers that a vIOMMU lends */
 	uint32_t invalidate_less;	/* so many fewer than asked for, and no error */
+	uint64_t invalidated;		/* words, of calls that succeeded: of others none is */
 	uint32_t cookies;		/* a bit for each group of faults that waits */
 	unsigned int answers[2];	/* of each code */
 };

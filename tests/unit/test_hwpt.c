@@ -329,10 +329,12 @@ static void many_invalidations(void **state)
 	assert_int_equal(weir_hwpt_nest(parent, r->dev[0], &nested, NULL, &hwpt), 0);
 	assert_int_equal(weir_hwpt_invalidate(hwpt, RAW, words, sizeof(one), n, &done), 0);
 	assert_int_equal(done, n);
+	assert_int_equal(fake.iommufd.invalidated, n);
 	words[n - 2] = 7;
 	must_fail(weir_hwpt_invalidate(hwpt, RAW, words, sizeof(one), n, &done), -EINVAL,
 		  "invalidation 524289 of 524291");
 	assert_int_equal(done, n - 2);
+	assert_int_equal(fake.iommufd.invalidated, n + n - 2);
 	words[n - 2] = 0;
 	fake.iommufd.invalidate_less = 1;
 	must_fail(weir_hwpt_invalidate(hwpt, RAW, words, sizeof(one), 5, &done), -EIO,
