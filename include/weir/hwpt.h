@@ -201,8 +201,10 @@ WEIR_API int weir_hwpt_free(struct weir_hwpt *hwpt);
  *
  * Returns 0, also when it is attached to it already; or, with everything as it was:
  *  -EINVAL  another address space's: weir_device_move() first; PASIDs of the device are attached
- *           and the page table isn't made for them; dirty tracking is on and it has none; or its
+ *           and the page table isn't made for them; the table is nested on a weir_viommu that has
+ *           no weir_vdevice of it, and needs one; dirty tracking is on and it has none; or its
  *           IOMMU can't use it
+ *  -ENOENT  that vIOMMU has no weir_vdevice of a device of its group that isn't open
  *  -EBUSY   the device is being reset
  *  -ENOMEM, and what VFIO_DEVICE_ATTACH_IOMMUFD_PT says.
  */

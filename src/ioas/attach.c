@@ -160,11 +160,16 @@ static int check_attach(const struct weir_hwpt *hwpt, const struct wr_endpoint *
 	if (hwpt->domain != ep->domain)
 		return wr_fail(-EINVAL, "the page table is of %s, and the device attached by %s",
 			       hwpt->domain->ops->name, ep->domain->ops->name);
-	while ((other = next_of_group(ep, other)))
+	while ((other = next_of_group(ep, other))) {
 		if (!hwpt->pasid && has_pasids(other))
 			return wr_fail(-EINVAL, "PASIDs of %s are attached, and the page table "
 				       "can't be used beside them: make it with .pasid",
 				       other->name);
+		if (hwpt->by_number && other->virtual_on != hwpt->viommu)
+			return wr_fail(-EINVAL, "the guest's entry translates, and its vIOMMU has "
+				       "no number for %s: weir_vdevice_alloc() first",
+				       other->name);
+	}
 	if (ep->as->tracking && !paging(hwpt)->dirty)
 		return wr_fail(-EINVAL, "dirty tracking of the address space is on, and the page "
 			       "table has none: make it with weir_hwpt_opts.dirty");

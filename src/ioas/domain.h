@@ -16,6 +16,7 @@ struct weir_eeh_error;
 struct weir_hw_info;
 struct weir_ioas;
 struct weir_iommu;
+struct weir_viommu;
 struct wr_attached;
 struct wr_group;
 struct wr_parcel;
@@ -67,7 +68,7 @@ struct wr_endpoint {
 	uint32_t devid;			/* iommufd: its number there, */
 	struct wr_table *table;		/* and what it translates by, unless by hand: */
 	struct wr_attached *attached;	/* (attach.c); NULL: to none */
-	bool virtual;			/* a weir_vdevice is made of it, under the attach_lock */
+	const struct weir_viommu *virtual_on; /* a weir_vdevice of it is, under the attach_lock */
 	/* It came with its address space from another process, and nobody has opened it yet. */
 	bool unclaimed;
 	struct wr_parcel *parcel;	/* what it came in, until it is open */

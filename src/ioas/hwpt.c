@@ -333,6 +333,13 @@ static int check_ste(const struct weir_smmuv3_ste *guest)
 	return 0;
 }
 
+/* arm_smmu_attach_prepare_vmaster(): one that stops all, or lets all through, needs no number. */
+static bool needs_number(const struct weir_nested *nested)
+{
+	return nested->type == WEIR_NESTED_SMMUV3 &&
+	       (le64toh(nested->u.smmuv3.ste[0]) & 0xf) == (1 | 5 << 1);
+}
+
 /* What the kernel gets of it, checked as far as can be without knowing the hardware. */
 static int describe(const struct weir_nested *nested, bool on_viommu, struct wr_hwpt_spec *spec)
 {
@@ -432,6 +439,7 @@ int wr_hwpt_nest(struct weir_hwpt *parent, struct weir_viommu *viommu, struct wr
 	hwpt->viommu = viommu;
 	hwpt->domain = parent->domain;
 	hwpt->pasid = opts->pasid;
+	hwpt->by_number = needs_number(nested);
 	spec.flags = (opts->pasid ? WR_IOMMU_HWPT_PASID : 0) |
 		     (opts->faults ? WR_IOMMU_HWPT_FAULT : 0);
 	lock(parent->as);

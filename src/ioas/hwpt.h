@@ -23,6 +23,7 @@ struct weir_hwpt {
 	struct wr_attached *attached;	/* what is attached to it */
 	unsigned int children;		/* nested tables and vIOMMUs made from it */
 	bool nest_parent, dirty, pasid;	/* as its maker wanted it */
+	bool by_number;			/* nested: for devices that the vIOMMU has a number for */
 	bool tracking;			/* by itself; under the address space's lock */
 };
 

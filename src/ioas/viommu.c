@@ -216,7 +216,7 @@ int wr_vdevice_alloc(struct weir_viommu *viommu, struct wr_endpoint *ep, uint64_
 					       &vdevice->number);
 	if (!ret) {
 		viommu->children++;
-		ep->virtual = true;
+		ep->virtual_on = viommu;
 	}
 	pthread_mutex_unlock(&iommu->attach_lock);
 	if (ret)
@@ -240,7 +240,7 @@ int weir_vdevice_free(struct weir_vdevice *vdevice)
 	pthread_mutex_lock(&iommu->attach_lock);
 	wr_iommufd_destroy(iommu->iommufd, vdevice->number);
 	vdevice->viommu->children--;
-	vdevice->ep->virtual = false;
+	vdevice->ep->virtual_on = NULL;
 	pthread_mutex_unlock(&iommu->attach_lock);
 	free(vdevice);
 	return 0;
@@ -253,7 +253,7 @@ int wr_ioas_check_virtual(const struct wr_endpoint *ep)
 	bool virtual;
 
 	pthread_mutex_lock(&iommu->attach_lock);
-	virtual = ep->virtual;
+	virtual = ep->virtual_on;
 	pthread_mutex_unlock(&iommu->attach_lock);
 	return virtual ? wr_fail(-EBUSY, "%s: a virtual device is made of it: weir_vdevice_free() "
 				 "it first", ep->name) : 0;

@@ -246,6 +246,11 @@ int wr_cdev_attach(int fd, uint32_t id)
 	if (ret == -EINVAL)
 		return wr_fail(ret, "the kernel refuses it this page table: the device's IOMMU "
 			       "can't use it, or a device of its group uses another");
+	/* arm_smmu_attach_prepare_vmaster(), of each in the group: those that are open have one. */
+	if (ret == -ENOENT)
+		return wr_fail(ret, "the guest's entry translates, and a device of its group that "
+			       "isn't open has no number in the guest's vIOMMU: open it, and "
+			       "weir_vdevice_alloc()");
 	return attached(ret);
 }
 

@@ -314,6 +314,41 @@ static void smmu_stage1_is_checked(void **state)
 	assert_int_equal(weir_hwpt_free(parent), 0);
 }
 
+/* Who is attached with a group has a number, too. */
+static void entry_that_translates_wants_numbers(void **state)
+{
+	const struct weir_nested stage1 = { .type = WEIR_NESTED_SMMUV3,
+					    .u.smmuv3 = { { htole64(1 | 5 << 1), 0 } } };
+	const struct weir_nested bypass = { .type = WEIR_NESTED_SMMUV3,
+					    .u.smmuv3 = { { htole64(1 | 4 << 1), 0 } } };
+	struct hwpt_rig *r = *state;
+	struct weir_hwpt *parent = alloc(r, &parents), *hwpt, *through;
+	struct weir_viommu *viommu, *other;
+	struct weir_vdevice *a, *b;
+
+	fake.iommufd.nested_type = WEIR_NESTED_SMMUV3;
+	assert_int_equal(weir_viommu_alloc(parent, r->dev[0], RAW, NULL, 0, &viommu), 0);
+	assert_int_equal(weir_viommu_alloc(parent, r->dev[0], RAW, NULL, 0, &other), 0);
+	assert_int_equal(weir_viommu_nest(viommu, r->dev[0], &stage1, NULL, &hwpt), 0);
+	assert_int_equal(weir_viommu_nest(viommu, r->dev[0], &bypass, NULL, &through), 0);
+	must_fail(weir_hwpt_attach(hwpt, r->dev[0]), -EINVAL, "no number for 0000:01:00.");
+	assert_int_equal(weir_hwpt_attach(through, r->dev[0]), 0);
+	assert_int_equal(weir_vdevice_alloc(viommu, r->dev[0], 1, &a), 0);
+	assert_int_equal(weir_vdevice_alloc(other, r->dev[1], 2, &b), 0);
+	must_fail(weir_hwpt_attach(hwpt, r->dev[0]), -EINVAL, "no number for 0000:01:00.1");
+	assert_int_equal(weir_vdevice_free(b), 0);
+	assert_int_equal(weir_vdevice_alloc(viommu, r->dev[1], 2, &b), 0);
+	assert_int_equal(weir_hwpt_attach(hwpt, r->dev[0]), 0);
+	assert_int_equal(weir_hwpt_detach(hwpt, r->dev[1]), 0);
+	assert_int_equal(weir_vdevice_free(a), 0);
+	assert_int_equal(weir_vdevice_free(b), 0);
+	assert_int_equal(weir_hwpt_free(hwpt), 0);
+	assert_int_equal(weir_hwpt_free(through), 0);
+	assert_int_equal(weir_viommu_free(viommu), 0);
+	assert_int_equal(weir_viommu_free(other), 0);
+	assert_int_equal(weir_hwpt_free(parent), 0);
+}
+
 /* More than the kernel takes at once; and a kernel that says what can't be. */
 static void many_invalidations(void **state)
 {
@@ -485,6 +520,7 @@ int main(void)
 		TEST(other_interfaces_have_none),
 		TEST(stage1_is_checked),
 		TEST(smmu_stage1_is_checked),
+		TEST(entry_that_translates_wants_numbers),
 		TEST(many_invalidations),
 		TEST(bitmaps_of_any_granularity),
 		TEST(hardware_in_words),
