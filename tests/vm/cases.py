@@ -12,6 +12,7 @@ import json
 import re
 
 import expected
+import kernels
 import tap
 from case import Case, bad_input, complaint, ended_well, parsed, strings
 from cases_bench import bench_cases
@@ -170,7 +171,8 @@ def check_interface(machine, outcome):
         if weir.get(key) != expect:
             return f"weir.{key} is {weir.get(key)}, not {expect}"
     features = ["low-power", "low-power-wakeup"]
-    if machine.release.startswith("-weir"):
+    if (isinstance(machine.kernel, kernels.Kernel)
+            and "CONFIG_VFIO_PCI_DMABUF" in kernels.fragment(machine.kernel)):
         features.append("dma-buf")
     if weir["features"] != features:
         return f"the features are {weir['features']}, not {features}"

@@ -4,7 +4,7 @@
 A build takes minutes, so it goes on beside the machines that don't need it, and gives way to
 them. What it made stays in the cache, under a name made of all that it depends on: the source,
 the fragment and the compiler. The source and the objects, 3 GB, are gone when the last kernel
-is done; until then they make the second kernel a matter of a minute.
+is done; until then they make the second kernel of an architecture a matter of a minute.
 """
 
 import concurrent.futures
@@ -33,22 +33,43 @@ class KernelError(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
+class Target:
+    """What make is told of an architecture, where it leaves the kernel, and the compiler."""
+
+    arch: str
+    image: str
+    prefix: str = ""
+
+
+# By Debian's name of it; empty, it is the host's own.
+TARGETS = {"": Target("x86_64", "arch/x86/boot/bzImage"),
+           "arm64": Target("arm64", "arch/arm64/boot/Image", "aarch64-linux-gnu-")}
+
+
+@dataclasses.dataclass(frozen=True)
 class Kernel:
     """One that is built here: its fragments, of which a later one overrides earlier ones.
 
     `selftests` are folders of the source's tools/testing/selftests: their programs are built
-    along, and linked statically.
+    along, and linked statically. `arch` is a key of TARGETS.
     """
 
     name: str
     fragments: tuple
     selftests: tuple = ()
+    arch: str = dataclasses.field(default="", repr=False)   # the compiler's name tells it, too
+
+    @property
+    def image(self):
+        """Its file's name."""
+        return Path(TARGETS[self.arch].image).name
 
 
 # In the order in which they are built. The second takes few objects that the first lacks.
 LINUX = Kernel("linux", ("x86.config",), selftests=("iommu", "vfio"))
 LINUX_CONTAINER = Kernel("linux-container", ("x86.config", "container.config"))
-KERNELS = (LINUX, LINUX_CONTAINER)
+LINUX_ARM64 = Kernel("linux-arm64", ("arm64.config",), arch="arm64")
+KERNELS = (LINUX, LINUX_CONTAINER, LINUX_ARM64)
 
 
 def fragment(kernel, folder=CONFIGS):
@@ -70,12 +91,14 @@ def dishonoured(wanted, config):
             if got.get(symbol, "n") != value]
 
 
-def compiler():
+def compiler(arch=""):
     """The compiler's name and version."""
+    name = f"{TARGETS[arch].prefix}gcc"
     try:
-        done = subprocess.run(["gcc", "--version"], capture_output=True, text=True, check=True)
+        done = subprocess.run([name, "--version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise KernelError("gcc is missing: run scripts/setup test") from error
+        raise KernelError(f"{name} is missing: run scripts/setup "
+                          f"{'cross' if arch else 'test'}") from error
     return done.stdout.splitlines()[0]
 
 
@@ -114,17 +137,17 @@ class Builder:
         if not kernels:
             return
         source = self.cache.tree(SOURCE)
-        version = compiler()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log.write_bytes(b"")
         for kernel in kernels:
-            key = "\n".join((source.name, version, repr(fragment(kernel)), repr(kernel)))
+            key = "\n".join((source.name, compiler(kernel.arch), repr(fragment(kernel)),
+                             repr(kernel)))
             target = self.folder / f"{kernel.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
             self._futures[kernel] = self._pool.submit(self._provide, kernel, source, target)
         self._pool.submit(self._at_end.close)
 
     def future(self, kernel):
-        """The future folder of a kernel: its bzImage, its config, its selftests."""
+        """The future folder of a kernel: its image, its config, its selftests."""
         return self._futures[kernel]
 
     def _provide(self, kernel, source, target):
@@ -173,17 +196,18 @@ class Builder:
         scratch = tempfile.TemporaryDirectory(dir=self.folder, prefix="tmp-")
         tree = Path(self._at_end.enter_context(scratch))
         (tree / "source").mkdir()
-        (tree / "objects").mkdir()
         self._run("tar", "-xJf", archives[0], "-C", tree / "source", "--strip-components=1")
         self._tree = tree
 
     def _build(self, kernel, target):
-        objects = self._tree / "objects"
+        on = TARGETS[kernel.arch]
+        objects = self._tree / f"objects-{on.arch}"
+        objects.mkdir(exist_ok=True)
         wanted = fragment(kernel)
         merged = self._tree / "fragment"
         merged.write_text("".join(f"{symbol}={value}\n" for symbol, value in wanted.items()))
-        make = ("make", "-s", "-C", self._tree / "source", f"O={objects}", "ARCH=x86_64",
-                f"-j{os.cpu_count() or 1}")
+        make = ("make", "-s", "-C", self._tree / "source", f"O={objects}", f"ARCH={on.arch}",
+                f"CROSS_COMPILE={on.prefix}", f"-j{os.cpu_count() or 1}")
         self._run(*make, f"KCONFIG_ALLCONFIG={merged}", "allnoconfig")
         config = (objects / ".config").read_text()
         wrong = dishonoured(wanted, config)
@@ -191,24 +215,24 @@ class Builder:
             raise KernelError(f"{kernel.name}: this source's Kconfig made something else of "
                               f"{', '.join(wrong)}: see {' and '.join(kernel.fragments)} in "
                               f"{CONFIGS}")
-        self._run(*make, "bzImage")
+        self._run(*make, kernel.image)
         product = self._tree / f"product-{kernel.name}"
         product.mkdir()
-        shutil.copy(objects / "arch/x86/boot/bzImage", product)
+        shutil.copy(objects / on.image, product)
         (product / "config").write_text(config)
         if kernel.selftests:
             self._run(*make, "headers")
         for name in kernel.selftests:
-            self._selftests(name, product / "selftests")
+            self._selftests(name, product / "selftests", objects)
         product.rename(target)
 
-    def _selftests(self, name, target):
+    def _selftests(self, name, target, objects):
         """By the source's own makefile, which puts programs and objects into one folder."""
         folder = self._tree / "source/tools/testing/selftests" / name
         output = self._tree / "selftests" / name
         output.mkdir(parents=True)
         self._run("make", "-s", "-C", folder, "ARCH=x86_64", "LDFLAGS=-static", f"OUTPUT={output}",
-                  f"KHDR_INCLUDES=-isystem {self._tree / 'objects/usr/include'}")
+                  f"KHDR_INCLUDES=-isystem {objects / 'usr/include'}")
         target.mkdir(exist_ok=True)
         for program in output.iterdir():
             if program.is_file() and os.access(program, os.X_OK):

@@ -112,7 +112,7 @@ class Machine:
     @property
     def arch(self):
         """Debian's name of its architecture; empty, it is the host's own."""
-        return self.kernel.arch if isinstance(self.kernel, PackageSet) else ""
+        return self.kernel.arch
 
     def second_port(self, path):
         """QEMU's arguments for the port that the results come by, into a file."""

@@ -142,7 +142,7 @@ class Parts:
         """The kernel's image."""
         built = self.built(machine)
         if built:
-            return built.result() / "bzImage"
+            return built.result() / machine.kernel.image
         tree = self.cache.tree(machine.kernel)
         images = sorted(tree.glob("boot/vmlinu[xz]-*"))
         if len(images) != 1:

@@ -87,9 +87,11 @@ class Kernels(unittest.TestCase):
             KCONFIG_ALLCONFIG=*) fragment=${word#*=} ;;
             OUTPUT=*) echo tested > ${word#*=}/test; chmod +x ${word#*=}/test ;;
             allnoconfig) cp $fragment $objects/.config ;;
-            bzImage) BUILD
-                mkdir -p $objects/arch/x86/boot
-                cp $objects/.config $objects/arch/x86/boot/bzImage ;;
+            ARCH=*) folder=arch/${word#*=}/boot ;;
+            bzImage|Image) BUILD
+                folder=$(echo $folder | sed s/x86_64/x86/)
+                mkdir -p $objects/$folder
+                cp $objects/.config $objects/$folder/$word ;;
             esac
         done
     """)
@@ -120,6 +122,9 @@ class Kernels(unittest.TestCase):
         program.parent.mkdir(exist_ok=True)
         program.write_text(self.MAKE.replace("MADE", str(made)).replace("BUILD", build))
         program.chmod(0o755)
+        compiler = program.with_name("aarch64-linux-gnu-gcc")
+        compiler.write_text("#!/bin/sh\necho its version\n")
+        compiler.chmod(0o755)
 
     def made(self, target):
         """How often make was asked for this."""
@@ -139,14 +144,22 @@ class Kernels(unittest.TestCase):
                       for path in (self.folder / "vm/kernels").iterdir() if path.is_dir())
 
     def test_built_once(self):
-        linux, container = self.build(*kernels.KERNELS)
+        linux, container, arm64 = self.build(*kernels.KERNELS)
         self.assertIn("CONFIG_VFIO_CONTAINER=y\n", (linux / "bzImage").read_text())
         self.assertIn("CONFIG_VFIO_CONTAINER=n\n", (container / "config").read_text())
         self.assertTrue((linux / "selftests/test").exists())
         self.assertFalse((container / "selftests").exists())
-        self.assertEqual(self.left(), ["linux", "linux-container"])
-        self.assertEqual(self.build(*kernels.KERNELS), [linux, container])
-        self.assertEqual(self.made("bzImage"), 2)
+        self.assertIn("CONFIG_ARM_SMMU_V3=y\n", (arm64 / "Image").read_text())
+        self.assertEqual(self.left(), ["linux", "linux-arm64", "linux-container"])
+        self.assertEqual(self.build(*kernels.KERNELS), [linux, container, arm64])
+        self.assertEqual((self.made("bzImage"), self.made("Image")), (2, 1))
+        self.assertIn("ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- ",
+                      (self.folder / "made").read_text())
+
+    def test_compiler_that_is_missing(self):
+        (self.folder / "bin/aarch64-linux-gnu-gcc").write_text("#!/bin/sh\nexit 1\n")
+        with self.assertRaisesRegex(kernels.KernelError, "aarch64-linux-gnu-gcc.*setup cross"):
+            self.build(kernels.LINUX_ARM64)
 
     def test_what_it_depends_on(self):
         first = self.build(kernels.LINUX)
