@@ -43,10 +43,14 @@ class Cpio:
         self.folder(name.strip("/").rpartition("/")[0])
         self._entry(name.strip("/"), stat.S_IFCHR | 0o600, b"", (major, minor))
 
-    def finish(self):
-        """The whole archive, compressed a little: the host writes and TCG reads it fast."""
+    def plain(self):
+        """The whole archive as it is."""
         self._entry("TRAILER!!!", 0, b"")
-        return gzip.compress(self._out.getvalue(), compresslevel=1)
+        return self._out.getvalue()
+
+    def finish(self):
+        """The same compressed a little: the host writes and TCG reads it fast."""
+        return gzip.compress(self.plain(), compresslevel=1)
 
     def _entry(self, name, mode, data, device=(0, 0)):
         self._names.add(name)

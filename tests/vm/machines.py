@@ -4,11 +4,13 @@
 import dataclasses
 import re
 
-from kernels import LINUX, LINUX_CONTAINER, Kernel
+from kernels import LINUX, LINUX_ARM64, LINUX_CONTAINER, Kernel
 from packages import PackageSet
 
 QEMU = PackageSet("qemu", ("qemu-system-x86", "qemu-system-arm", "qemu-system-ppc",
                            "qemu-system-data", "seabios"), suite="trixie-backports")
+UEFI = PackageSet("uefi", ("qemu-efi-aarch64",), suite="trixie", suites=("trixie",),
+                  only="^qemu-efi-aarch64$")
 LINUX_DEBIAN = PackageSet("linux-debian", ("linux-image-amd64",), suite="trixie",
                           only=r"^linux-image-[0-9]")
 
@@ -63,6 +65,7 @@ class Machine:
     first is the one that it takes by itself. `container` is who provides /dev/vfio/vfio, and
     `eeh` says whether POWER can stop a device and have it back, and
     `unsafe_interrupts` says that they aren't remapped, but allowed.
+    `nests` says that it is Arm's, starts by UEFI, and has an IORT that lets its IOMMU nest.
     `msi` are the first and the last address that the IOMMU keeps for interrupts, if it does.
     `iova_last` is the highest IOVA that it translates, `dirty_tracking` what the first of its
     interfaces has of that, and `faults` how the kernel's log tells of blocked DMA, if it does.
@@ -99,6 +102,7 @@ class Machine:
     container: str = "vfio"
     eeh: bool = False
     unsafe_interrupts: bool = False
+    nests: bool = False
     msi: tuple = (0xfee00000, 0xfeefffff)
     iova_last: int = 0
     dirty_tracking: str = "all"
@@ -421,6 +425,38 @@ def _arm64():
     )
 
 
+def _smmu_nested():
+    """The same IOMMU for what Debian's kernel can't do with it: IOMMUFD, and a guest's table nested
+    in the host's."""
+    return Machine(
+        name="arm64-nested",
+        kernel=LINUX_ARM64,
+        release="-weir-arm64$",
+        program="qemu-system-aarch64",
+        arguments=("-M", "virt,iommu=smmuv3,gic-version=3", "-cpu", "max", "-smp", "2", "-m", "2G",
+                   "-device", f"{EDU},addr=4",
+                   "-device", f"{EDU},addr=6.0,multifunction=on",
+                   "-device", f"{EDU},addr=6.1,multifunction=on"),
+        append="console=ttyAMA0 hugepages=16",
+        results="ttyAMA1",
+        modules=(),
+        devices={name: X86_NAMES[name]
+                 for name in ("WEIR_TEST_EDU", "WEIR_TEST_PAIR0", "WEIR_TEST_PAIR1")},
+        settle={},
+        programs={"iommufd": ("EDU", "PAIR0", "PAIR1"), "hwpt": ("EDU", "PAIR0", "PAIR1"),
+                  "nested": ("EDU",), "mock": ()},
+        groups=(("EDU",), ("PAIR0", "PAIR1")),
+        only=("kernel", "groups", "reserved", "info-taken", "choice*", "bad-absent-*",
+              "selftest-edu-*", "guest/*", "given-back"),
+        nests=True,
+        interfaces=("iommufd", "compat", "type1v2", "type1"),
+        msi=(0x8000000, 0x80fffff),
+        iova_last=(1 << 48) - 1,
+        dirty_tracking="none",
+        faults=SMMU,
+    )
+
+
 # On pSeries a group is all that is behind a host bridge: one bridge for each of the groups above,
 # the last with a bridge to a bus of its own.
 PSERIES_DEVICES = (
@@ -558,6 +594,7 @@ MACHINES = {machine.name: machine for machine in (
            release="-weir-container$", container="iommufd", programs=PEER_PROGRAMS),
     _built("none-container", kernel=LINUX_CONTAINER, release="-weir-container$", **_NO_IOMMU),
     _arm64(),
+    _smmu_nested(),
     _pseries("pseries", "powerpc64le"),
     _pseries("pseries-64k", "powerpc64le-64k", only=(*LARGE_PAGE_CASES, "guest/*")),
     _powernv("powernv9", "powerpc64le", ("4K",), POWERNV_CASES),

@@ -29,13 +29,14 @@ sys.path.append(str(HERE.parent / "cross"))
 import cases as case_list    # noqa: E402
 import cross    # noqa: E402
 import initramfs    # noqa: E402
+import iort    # noqa: E402
 import kernels    # noqa: E402
 import kmodules    # noqa: E402
 import qemu    # noqa: E402
 import results    # noqa: E402
 import soak    # noqa: E402
 import verdicts    # noqa: E402
-from machines import MACHINES, QEMU    # noqa: E402
+from machines import MACHINES, QEMU, UEFI    # noqa: E402
 from packages import Cache, PackageError, say    # noqa: E402
 
 
@@ -114,6 +115,8 @@ class Parts:
         for machine in machines:
             if not isinstance(machine.kernel, kernels.Kernel):
                 self.cache.tree(machine.kernel)
+            if machine.nests:
+                self.cache.tree(UEFI)
             self.userland(machine)
         self.builder.start([machine.kernel for machine in machines])
 
@@ -126,12 +129,16 @@ class Parts:
     def start(self, machine, cases, extra=""):
         """QEMU's arguments and environment for these cases."""
         tree = self.cache.tree(QEMU)
+        argv = qemu.command(tree, machine)
+        initrd = self.initrd(machine, cases)
+        if machine.nests:
+            initrd.write_bytes(iort.override(argv, qemu.environment(tree)) + initrd.read_bytes())
+            argv += ["-bios", str(self.cache.tree(UEFI) / "usr/share/qemu-efi-aarch64/QEMU_EFI.fd")]
         if cases:
             versions = folder_of(self.build, machine) / results.VERSIONS
             versions.write_text(json.dumps(self.versions(machine)) + "\n")
-        return (qemu.command(tree, machine)
-                + qemu.boot_arguments(self.kernel(machine), self.initrd(machine, cases), machine,
-                                      extra), qemu.environment(tree))
+        return (argv + qemu.boot_arguments(self.kernel(machine), initrd, machine, extra),
+                qemu.environment(tree))
 
     def versions(self, machine):
         """The packages that the machine is made of, for who reads its results."""
@@ -390,7 +397,7 @@ def main():
             start = time.monotonic()
             report = run_all(chosen, parts, options.jobs)
     except (UsageError, PackageError, kernels.KernelError, kmodules.ModuleError,
-            initramfs.BuildError, OSError) as error:
+            initramfs.BuildError, iort.TableError, OSError) as error:
         print(f"tests/vm/run.py: {error}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, qemu.Stopped):

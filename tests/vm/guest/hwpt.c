@@ -141,7 +141,7 @@ static void what_the_iommu_has(void **state)
 	struct rig *r = *state;
 	struct weir_hwpt *hwpt;
 
-	if (r->make != WEIR_HW_VTD) {
+	if (r->make != WEIR_HW_VTD && r->make != WEIR_HW_SMMUV3) {
 		must_fail(weir_hwpt_alloc(r->as, r->edu.dev, &pasid, &hwpt), -ENOTSUP,
 			  "no page table for PASIDs");
 		return;
@@ -182,9 +182,28 @@ static void faults_are_told_of(void **state)
 	MUST(weir_faultq_close(opts.faults));
 }
 
+/* On an SMMUv3 alone: see nested.c. */
+static void nest_parents(void **state)
+{
+	const struct weir_hwpt_opts parent = { .nest_parent = true };
+	struct rig *r = *state;
+	struct weir_hwpt *hwpt;
+
+	if (r->make != WEIR_HW_SMMUV3) {
+		must_fail(weir_hwpt_alloc(r->as, r->edu.dev, &parent, &hwpt), -ENOTSUP,
+			  "no page table that is a nest parent");
+		return;
+	}
+	hwpt = alloc(r, &parent);
+	MUST(weir_hwpt_attach(hwpt, r->edu.dev));
+	round_trip(r->edu.edu, weir_mem_ptr(r->mem), 0x71);
+	MUST(weir_hwpt_detach(hwpt, r->edu.dev));
+	MUST(weir_hwpt_free(hwpt));
+}
+
 static void what_no_emulated_iommu_has(void **state)
 {
-	const struct weir_hwpt_opts dirty = { .dirty = true }, parent = { .nest_parent = true };
+	const struct weir_hwpt_opts dirty = { .dirty = true };
 	struct weir_hw_word words[64];
 	struct weir_hw_info info;
 	struct rig *r = *state;
@@ -196,8 +215,6 @@ static void what_no_emulated_iommu_has(void **state)
 	assert_true((weir_hw_words(&info, words, 64) > 0) == (info.type != WEIR_HW_NONE));
 	must_fail(weir_hwpt_alloc(r->as, r->edu.dev, &dirty, &hwpt), -ENOTSUP,
 		  "no page table with dirty tracking");
-	must_fail(weir_hwpt_alloc(r->as, r->edu.dev, &parent, &hwpt), -ENOTSUP,
-		  "no page table that is a nest parent");
 }
 
 #define ON_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -211,6 +228,7 @@ int main(void)
 		ON_RIG(table_reaches_further),
 		ON_RIG(what_the_iommu_has),
 		ON_RIG(faults_are_told_of),
+		ON_RIG(nest_parents),
 		ON_RIG(what_no_emulated_iommu_has),
 	};
 

@@ -6,6 +6,7 @@
  * are two edu functions that share a group, and one that is alone.
  */
 #include <dirent.h>
+#include <inttypes.h>
 #include <sys/ioctl.h>
 
 #include "src/kernel/uapi.h"
@@ -364,10 +365,29 @@ static uint32_t first_ioas(int fd)
 	return 0;
 }
 
+/* What the IOMMU in front of a device keeps for interrupts. */
+static struct weir_iova_range interrupts_of(const char *name)
+{
+	struct weir_iova_range range = { 0 };
+	char path[128], line[128];
+	bool found = false;
+	FILE *regions;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group/reserved_regions", name);
+	regions = fopen(path, "r");
+	assert_non_null(regions);
+	while (!found && fgets(line, sizeof(line), regions))
+		found = strstr(line, " msi") &&
+			sscanf(line, "%" SCNx64 " %" SCNx64, &range.first, &range.last) == 2;
+	fclose(regions);
+	assert_true(found);
+	return range;
+}
+
 /* By weir, and by the kernel itself for who asks it past weir. */
 static void allowed_ranges_are_kept_to(void **state)
 {
-	const struct weir_iova_range window = { 0xfee00000, 0xfeefffff };
+	const struct weir_iova_range window = interrupts_of(device("WEIR_TEST_EDU"));
 	const struct weir_iova_range allowed = { 64 * MIB, 128 * MIB - 1 };
 	const struct weir_map_opts fixed = { .fixed = true };
 	unsigned char *memory = page_of(0, 2);
