@@ -52,6 +52,7 @@ class Machine:
     `settle` those that get a driver by themselves, and which: they are waited for before the
     first case, and given back to it after the last.
     `programs` are the guest programs that run in it, each with the devices that it gets;
+    `examples` those of examples/ that run with the edu, and
     `selftests` the kernel's own with their options, each with the devices that it is tried with.
     `groups` are the devices whose groups hold them and no other.
     `late_groups` says that they show only when their first device is bound.
@@ -88,6 +89,7 @@ class Machine:
     port: tuple = ()
     bare: bool = True
     programs: dict = dataclasses.field(default_factory=dict)
+    examples: tuple = ()
     selftests: dict = dataclasses.field(default_factory=dict)
     groups: tuple = GROUPS
     late_groups: bool = False
@@ -444,10 +446,11 @@ def _smmu_nested():
                  for name in ("WEIR_TEST_EDU", "WEIR_TEST_PAIR0", "WEIR_TEST_PAIR1")},
         settle={},
         programs={"iommufd": ("EDU", "PAIR0", "PAIR1"), "hwpt": ("EDU", "PAIR0", "PAIR1"),
-                  "nested": ("EDU",), "mock": ()},
+                  "nested": ("EDU", "PAIR0", "PAIR1"), "mock": ()},
+        examples=("nest",),
         groups=(("EDU",), ("PAIR0", "PAIR1")),
         only=("kernel", "groups", "reserved", "info-taken", "choice*", "bad-absent-*",
-              "selftest-edu-*", "guest/*", "given-back"),
+              "selftest-edu-*", "guest/*", "example-*", "given-back"),
         nests=True,
         interfaces=("iommufd", "compat", "type1v2", "type1"),
         msi=(0x8000000, 0x80fffff),

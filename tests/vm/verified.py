@@ -96,7 +96,7 @@ PROVED = {
         ("A guest's translation nested in the host's, in front of real DMA: by both stages, to the "
          "byte; an entry that changes counts once it is invalidated; faults told to the guest with "
          "its stream id and address, those of stage 2 to the host alone; entries without stage 1",
-         "guest/nested/*"),
+         "guest/nested/*", "example-nest"),
         ("A device reads and writes another's memory BAR: the contents, both ways; what is mapped "
          "for one direction is closed for the other", "guest/peer/*"),
         ("The last page that the IOMMU translates works, the next is refused; direction, sizes, "

@@ -2,10 +2,10 @@
 /*
  * A guest's translation nested in the host's, in front of real DMA: an edu behind an SMMUv3 that
  * QEMU emulates, the guest's tables in mapped memory. What follows is what a VMM does for a guest,
- * and what the guest's driver does in its memory (stage1.h).
+ * and what the guest's driver does in its memory (examples/stage1.h).
  */
+#include "examples/stage1.h"
 #include "tests/vm/guest/guest.h"
-#include "tests/vm/guest/stage1.h"
 
 #define GUEST		0x1000000	/* where the guest's memory begins, for the guest */
 #define PAGES		16		/* and how much it has: tables first, then data */
@@ -117,11 +117,11 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* By the device: out of its memory, as it sees it, and into it. */
-static void copy(struct rig *r, weir_iova from, weir_iova to)
+/* By a device: out of the guest's memory, as it sees it, and into it. */
+static void copy(struct edu *edu, weir_iova from, weir_iova to)
 {
-	MUST(edu_dma(r->edu.edu, from, 0, PAGE, true));
-	MUST(edu_dma(r->edu.edu, to, 0, PAGE, false));
+	MUST(edu_dma(edu, from, 0, PAGE, true));
+	MUST(edu_dma(edu, to, 0, PAGE, false));
 }
 
 /* The device copies one page of the guest's memory, filled with @byte, to another. */
@@ -130,7 +130,7 @@ static void must_copy(struct rig *r, weir_iova from, unsigned int source, weir_i
 {
 	memset(ram(r, source), byte, PAGE);
 	memset(ram(r, target), ~byte, PAGE);
-	copy(r, from, to);
+	copy(r->edu.edu, from, to);
 	assert_memory_equal(ram(r, source), ram(r, target), PAGE);
 }
 
@@ -161,26 +161,32 @@ static void must_be_quiet(struct rig *r)
 	assert_int_equal(lost, 0);
 }
 
-/* One access of the device, which nothing comes of but one event of that type. */
-static void must_tell(struct rig *r, unsigned int type, weir_iova va, bool read)
+/* One access of a device, which nothing comes of but one event of that type. */
+static void must_tell_of(struct rig *r, struct edu *edu, uint32_t stream, unsigned int type,
+			 weir_iova va, bool read)
 {
 	struct weir_smmuv3_event event;
 	struct weir_smmuv3_event_info info;
 	uint64_t lost;
 
-	MUST(edu_dma(r->edu.edu, va, 0, ACCESS, read));
+	MUST(edu_dma(edu, va, 0, ACCESS, read));
 	assert_int_equal(MUST(weir_eventq_read(r->events, 2000, &event, &lost)), 1);
 	assert_int_equal(lost, 0);
 	weir_smmuv3_event_decode(&event, &info);
 	print_message("# 0x%02x at 0x%llx from 0x%x: %s\n", info.type,
 		      (unsigned long long)info.address, info.stream, info.text);
 	assert_int_equal(info.type, type);
-	assert_int_equal(info.stream, STREAM);
+	assert_int_equal(info.stream, stream);
 	assert_true(info.has_address);
 	assert_int_equal(info.address, va);
 	assert_int_equal(info.read, read);
 	assert_false(info.stage2 || info.stalled || info.exec || info.has_substream);
 	must_be_quiet(r);
+}
+
+static void must_tell(struct rig *r, unsigned int type, weir_iova va, bool read)
+{
+	must_tell_of(r, r->edu.edu, STREAM, type, va, read);
 }
 
 static void dma_goes_through_both_stages(void **state)
@@ -204,10 +210,10 @@ static void changed_entry_counts_after_the_invalidation(void **state)
 	memset(ram(r, C), 0x22, PAGE);
 	stage1_set(&r->stage1, VA, guest(C), STAGE1_LEAF);
 	/* QEMU's SMMU goes by what it has read before; hardware may or may not. */
-	copy(r, VA, VA + PAGE);
+	copy(r->edu.edu, VA, VA + PAGE);
 	assert_memory_equal(ram(r, A), ram(r, B), PAGE);
 	forget(r, VA);
-	copy(r, VA, VA + PAGE);
+	copy(r->edu.edu, VA, VA + PAGE);
 	assert_memory_equal(ram(r, C), ram(r, B), PAGE);
 	must_copy(r, VA + PAGE, B, VA, C, 0x23);
 	must_be_quiet(r);
@@ -325,7 +331,7 @@ static void invalidations_are_done_as_counted(void **state)
 					 sizeof(commands[0]), 2, &done), -EIO,
 		  "invalidation 1 of 2");
 	assert_int_equal(done, 1);
-	copy(r, VA, VA + PAGE);
+	copy(r->edu.edu, VA, VA + PAGE);
 	assert_memory_equal(ram(r, C), ram(r, B), PAGE);
 	must_fail(weir_viommu_invalidate(r->viommu, WEIR_INVALIDATE_SMMUV3, commands + 1,
 					 sizeof(commands[0]), 1, &done), -EIO,
@@ -335,6 +341,72 @@ static void invalidations_are_done_as_counted(void **state)
 		  -EINVAL, "the IOMMU hasn't got them");
 	must_fail(weir_viommu_invalidate(r->viommu, WEIR_INVALIDATE_SMMUV3, NULL, 0, 0, NULL),
 		  -EINVAL, "can't be asked");
+}
+
+/* What a guest may say of its stage 1 (section 4.1), all at once; and of a stream it hasn't got. */
+static void guests_commands(void **state)
+{
+	const uint64_t stream = (uint64_t)STREAM << 32, asid = (uint64_t)STAGE1_ASID << 48;
+	const struct weir_smmuv3_command commands[] = {
+		{ { htole64(0x30) } },			/* CMD_TLBI_NSNH_ALL */
+		{ { htole64(0x10) } },			/* CMD_TLBI_NH_ALL */
+		{ { htole64(0x11 | asid) } },		/* CMD_TLBI_NH_ASID */
+		stage1_forget(VA),
+		{ { htole64(0x13), htole64(VA) } },	/* CMD_TLBI_NH_VAA */
+		{ { htole64(0x05 | stream) } },		/* CMD_CFGI_CD */
+		{ { htole64(0x06 | stream) } },		/* CMD_CFGI_CD_ALL */
+		{ { htole64(0x06 | (stream + stream)) } },
+	};
+	struct rig *r = *state;
+	size_t done;
+
+	must_copy(r, VA, A, VA + PAGE, B, 0x85);
+	stage1_set(&r->stage1, VA, guest(C), STAGE1_LEAF);
+	MUST(weir_viommu_invalidate(r->viommu, WEIR_INVALIDATE_SMMUV3, commands,
+				    sizeof(commands[0]), 7, &done));
+	assert_int_equal(done, 7);
+	must_copy(r, VA, C, VA + PAGE, B, 0x86);
+	must_fail(weir_viommu_invalidate(r->viommu, WEIR_INVALIDATE_SMMUV3, commands,
+					 sizeof(commands[0]), 8, &done), -EIO,
+		  "invalidation 7 of 8");
+	assert_int_equal(done, 7);
+}
+
+/* Those of one guest have one vIOMMU, and may have one stage 1. A group is attached as a whole. */
+static void devices_share_a_viommu(void **state)
+{
+	struct rig *r = *state;
+	struct opened pair[2] = { open_edu(r->iommu, device("WEIR_TEST_PAIR0"), r->as) };
+	struct weir_vdevice *numbers[2];
+
+	MUST(weir_vdevice_alloc(r->viommu, pair[0].dev, STREAM + 1, &numbers[0]));
+	must_fail(weir_hwpt_attach(r->nested, pair[0].dev), -ENOENT, "isn't open");
+	MUST(weir_vdevice_free(numbers[0]));
+	pair[1] = open_edu(r->iommu, device("WEIR_TEST_PAIR1"), r->as);
+	must_fail(weir_hwpt_attach(r->nested, pair[0].dev), -EINVAL, "no number for");
+	for (unsigned int i = 0; i < 2; i++)
+		MUST(weir_vdevice_alloc(r->viommu, pair[i].dev, STREAM + 1 + i, &numbers[i]));
+	MUST(weir_hwpt_attach(r->nested, pair[0].dev));
+	memset(ram(r, A), 0xb1, PAGE);
+	memset(ram(r, C), 0xb2, PAGE);
+	for (unsigned int i = 0; i < 2; i++) {
+		copy(pair[i].edu, VA, VA + PAGE);
+		must_be_filled(r, B, 0xb1);
+		must_tell_of(r, pair[i].edu, STREAM + 1 + i, 0x10, VA + 2 * PAGE, true);
+	}
+	stage1_set(&r->stage1, VA, guest(C), STAGE1_LEAF);
+	forget(r, VA);
+	for (unsigned int i = 0; i < 2; i++) {
+		memset(ram(r, B), 0, PAGE);
+		copy(pair[i].edu, VA, VA + PAGE);
+		must_be_filled(r, B, 0xb2);
+	}
+	must_tell(r, 0x10, VA + 2 * PAGE, true);
+	MUST(weir_hwpt_detach(r->nested, pair[0].dev));
+	for (unsigned int i = 0; i < 2; i++) {
+		MUST(weir_vdevice_free(numbers[i]));
+		close_edu(pair[i]);
+	}
 }
 
 /* ---- orders ---- */
@@ -415,6 +487,8 @@ int main(void)
 		ON_RIG(entries_without_a_stage_1),
 		ON_RIG(back_to_the_automatic_table),
 		ON_RIG(invalidations_are_done_as_counted),
+		ON_RIG(guests_commands),
+		ON_RIG(devices_share_a_viommu),
 		ON_RIG(nothing_goes_before_what_is_made_of_it),
 		ON_RIG(entries_that_cant_be),
 		cmocka_unit_test(wrong_orders_while_it_is_built),

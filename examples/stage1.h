@@ -4,8 +4,8 @@
  * descriptor, and a table of four levels of 4 KiB pages. Arm SMMUv3 specification, sections 5.2 and
  * 5.4; Arm architecture reference manual, D8.3.
  */
-#ifndef TESTS_VM_GUEST_STAGE1_H
-#define TESTS_VM_GUEST_STAGE1_H
+#ifndef EXAMPLES_STAGE1_H
+#define EXAMPLES_STAGE1_H
 
 #include <endian.h>
 #include <string.h>
