@@ -21,9 +21,10 @@ from packages import Cache, PackageError, PackageSet, host_suite    # noqa: E402
 
 EXPECTED = Path(__file__).with_name('expected.json')
 
-# What weir and its tests are linked with. Of the suite that the compilers are of.
-LIBRARIES = ('libarchive-dev', 'libc6-dev', 'libcmocka-dev', 'libjson-c-dev', 'libkmod-dev',
-             'libmount-dev', 'libpci-dev', 'libsmartcols-dev')
+# What weir and its tests are linked with, and the kernels' own tests. Of the suite that the
+# compilers are of.
+LIBRARIES = ('libarchive-dev', 'libc6-dev', 'libcap-dev', 'libcmocka-dev', 'libjson-c-dev',
+             'libkmod-dev', 'libmount-dev', 'libpci-dev', 'libsmartcols-dev')
 
 # QEMU 11.1 refuses MADV_DONTFORK and MADV_POPULATE_WRITE, where earlier ones ignore them: under it
 # no memory could be made for DMA.

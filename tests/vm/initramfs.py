@@ -67,6 +67,13 @@ class Cpio:
         self._out.write(b"\0" * (-self._out.tell() % 4))
 
 
+def loaded(program):
+    """Does it name a loader of shared libraries?"""
+    with open(program, "rb") as file:
+        start = file.read(4096)
+    return b"/ld-linux" in start or b"/ld64.so" in start
+
+
 @dataclasses.dataclass(frozen=True)
 class Userland:
     """What the guest's programs are taken from: the host's own, or another architecture's.
@@ -81,18 +88,17 @@ class Userland:
 
     def shell(self):
         """busybox, as it will be the guest's."""
-        data = self.busybox.read_bytes()
-        if b"/ld-linux" in data[:4096] or b"/ld64.so" in data[:4096]:
+        if loaded(self.busybox):
             raise BuildError(f"{self.busybox} needs shared libraries: install busybox-static")
-        return data
+        return self.busybox.read_bytes()
 
     def libraries(self, program):
         """The shared libraries of a program of this build: (name in the guest, file). The loader
         is where the program expects it, the rest in /usr/lib."""
+        if not loaded(program):     # to ask would run it
+            return []
         done = subprocess.run([*self.ldd, program], capture_output=True, text=True, check=False)
         if done.returncode:
-            if "not a dynamic executable" in done.stdout + done.stderr:
-                return []
             raise BuildError(f"ldd {program} failed: {done.stderr.strip() or done.stdout.strip()}")
         missing = re.findall(r"^\s*(\S+) => not found", done.stdout, re.M)
         if missing:

@@ -68,7 +68,7 @@ class Kernel:
 # In the order in which they are built. The second takes few objects that the first lacks.
 LINUX = Kernel("linux", ("x86.config",), selftests=("iommu", "vfio"))
 LINUX_CONTAINER = Kernel("linux-container", ("x86.config", "container.config"))
-LINUX_ARM64 = Kernel("linux-arm64", ("arm64.config",), arch="arm64")
+LINUX_ARM64 = Kernel("linux-arm64", ("arm64.config",), selftests=("iommu",), arch="arm64")
 KERNELS = (LINUX, LINUX_CONTAINER, LINUX_ARM64)
 
 
@@ -113,6 +113,7 @@ class Builder:
         self.log = log
         self.folder = cache.folder / "kernels"
         self._futures = {}
+        self._sysroots = {}
         self._pool = concurrent.futures.ThreadPoolExecutor(1)
         self._at_end = contextlib.ExitStack()
         self._tree = None
@@ -131,11 +132,15 @@ class Builder:
         self._pool.shutdown(cancel_futures=True)
         self._at_end.close()
 
-    def start(self, kernels):
-        """Begin; what isn't in the cache is fetched before this returns, and built after."""
+    def start(self, kernels, sysroots):
+        """Begin; what isn't in the cache is fetched before this returns, and built after.
+
+        `sysroots` are what programs are linked with, by architecture.
+        """
         kernels = [kernel for kernel in KERNELS if kernel in kernels]
         if not kernels:
             return
+        self._sysroots = sysroots
         source = self.cache.tree(SOURCE)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log.write_bytes(b"")
@@ -223,15 +228,17 @@ class Builder:
         if kernel.selftests:
             self._run(*make, "headers")
         for name in kernel.selftests:
-            self._selftests(name, product / "selftests", objects)
+            self._selftests(name, product / "selftests", objects, kernel.arch)
         product.rename(target)
 
-    def _selftests(self, name, target, objects):
+    def _selftests(self, name, target, objects, arch):
         """By the source's own makefile, which puts programs and objects into one folder."""
+        on = TARGETS[arch]
         folder = self._tree / "source/tools/testing/selftests" / name
-        output = self._tree / "selftests" / name
+        output = objects / "selftests" / name
         output.mkdir(parents=True)
-        self._run("make", "-s", "-C", folder, "ARCH=x86_64", "LDFLAGS=-static", f"OUTPUT={output}",
+        self._run("make", "-s", "-C", folder, f"ARCH={on.arch}", f"OUTPUT={output}",
+                  f"CC={on.prefix}gcc --sysroot={self._sysroots[arch]}", "LDFLAGS=-static",
                   f"KHDR_INCLUDES=-isystem {objects / 'usr/include'}")
         target.mkdir(exist_ok=True)
         for program in output.iterdir():

@@ -118,7 +118,8 @@ class Parts:
             if machine.nests:
                 self.cache.tree(UEFI)
             self.userland(machine)
-        self.builder.start([machine.kernel for machine in machines])
+        self.builder.start([machine.kernel for machine in machines],
+                           {machine.arch: self.userland(machine).root for machine in machines})
 
     def built(self, machine):
         """The future folder of a kernel that is built here; nothing for a packaged one."""

@@ -406,15 +406,20 @@ class Archive(unittest.TestCase):
             for name in ("lib/libc.so.6", "lib64/ld64.so.2"):
                 (root / name).parent.mkdir()
                 (root / name).touch()
+            program, alone = root / "program", root / "static"
+            program.write_bytes(b"\x7fELF /lib64/ld64.so.2\0")
+            alone.write_bytes(b"\x7fELF")
             userland = initramfs.Userland(Path("busybox"), ("emulator", "-L", folder), root)
-            self.assertEqual(userland.libraries("x"),
+            self.assertEqual(userland.libraries(alone), [])
+            ran.assert_not_called()
+            self.assertEqual(userland.libraries(program),
                              [("/usr/lib/libweir.so.0", Path("/b/src/libweir.so.0")),
                               ("/usr/lib/libc.so.6", root / "lib/libc.so.6"),
                               ("/lib64/ld64.so.2", root / "lib64/ld64.so.2")])
-            self.assertEqual(ran.call_args[0][0], ["emulator", "-L", folder, "x"])
+            self.assertEqual(ran.call_args[0][0], ["emulator", "-L", folder, program])
             done.stdout = "\tlibweir.so.0 => not found\n"
             with self.assertRaisesRegex(initramfs.BuildError, "libweir.so.0.*make"):
-                userland.libraries("x")
+                userland.libraries(program)
 
     def test_guest_scripts_are_sound(self):
         for script in ("init", "helpers.sh"):

@@ -67,7 +67,7 @@ class KernelTests(unittest.TestCase):
                 self.judge(bad)
 
     def test_every_program_is_listed(self):
-        wanted = {case.name for case in cases.of_machine(MACHINES["selftests"])
+        wanted = {case.name for machine in MACHINES.values() for case in cases.of_machine(machine)
                   if case.name.startswith("kernel-")}
         self.assertEqual(wanted, set(json.loads(
             (expected.FOLDER / "kernel-tests.json").read_text())))
@@ -95,6 +95,8 @@ class Kernels(unittest.TestCase):
             esac
         done
     """)
+
+    SYSROOTS = {"": "/", "arm64": "/its/sysroot"}
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -136,7 +138,7 @@ class Kernels(unittest.TestCase):
 
     def build(self, *wanted):
         with self.builder() as builder:
-            builder.start(wanted)
+            builder.start(wanted, self.SYSROOTS)
             return [builder.future(kernel).result(timeout=20) for kernel in wanted]
 
     def left(self):
@@ -153,8 +155,10 @@ class Kernels(unittest.TestCase):
         self.assertEqual(self.left(), ["linux", "linux-arm64", "linux-container"])
         self.assertEqual(self.build(*kernels.KERNELS), [linux, container, arm64])
         self.assertEqual((self.made("bzImage"), self.made("Image")), (2, 1))
-        self.assertIn("ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- ",
-                      (self.folder / "made").read_text())
+        self.assertTrue((arm64 / "selftests/test").exists())
+        made = (self.folder / "made").read_text()
+        self.assertIn("ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- ", made)
+        self.assertIn(" CC=aarch64-linux-gnu-gcc --sysroot=/its/sysroot LDFLAGS=-static ", made)
 
     def test_compiler_that_is_missing(self):
         (self.folder / "bin/aarch64-linux-gnu-gcc").write_text("#!/bin/sh\nexit 1\n")
@@ -210,7 +214,7 @@ class Kernels(unittest.TestCase):
         self.make("exec sleep 60")
         start = time.monotonic()
         with self.builder() as builder:
-            builder.start([kernels.LINUX, kernels.LINUX_CONTAINER])
+            builder.start([kernels.LINUX, kernels.LINUX_CONTAINER], self.SYSROOTS)
             while not self.made("bzImage"):
                 time.sleep(0.05)
             future = builder.future(kernels.LINUX)

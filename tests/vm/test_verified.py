@@ -170,7 +170,7 @@ class Page(unittest.TestCase):
                 "so: memory; all",
                 "| `none` | `noiommu` | 7 blocks, 0 wrong | the same bytes | not tried |",
                 "| A, once | `vtd` |", "| The rest | `amd` |",
-                "| `p` | edu | 1 | 1 (1) | 0 |", "1. it has no b"):
+                "| `selftests` | `p` | edu | 1 | 1 (1) | 0 |", "1. it has no b"):
             self.assertIn(line, text.splitlines())
         self.assertEqual(text, self.text())
 

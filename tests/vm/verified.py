@@ -330,14 +330,14 @@ def proved_rows(part, tests):
 
 def kernel_rows(runs, notes):
     """The kernel's own tests, as the stored list has them."""
-    for run in runs.values():
+    for machine, run in runs.items():
         for name in run.outcomes:
             if not name.startswith("kernel-"):
                 continue
             entry = expected.tests_of(name)
             got = [result for _, result, _ in tap.parse_kernel(run.outcomes[name].stdout)[0]]
             program, _, device = name.removeprefix("kernel-").partition("-")
-            yield (f"`{program}`", device or "none", str(got.count("pass")),
+            yield (f"`{machine}`", f"`{program}`", device or "none", str(got.count("pass")),
                    *(notes.cell(str(got.count(result)), entry[result].values())
                      for result in ("skip", "fail")))
 
@@ -402,10 +402,10 @@ def text(build):
     for part in PROVED:
         parts += [f"## {part}\n", table(("what", "machines"), proved_rows(part, tests))]
     parts += ["## The kernel's own tests\n",
-              wrapped("Of Linux's `tools/testing/selftests`, without weir, in the machine "
-                      "`selftests`: what they skip, and where they fail, isn't weir's fault."),
-              table(("program", "device", "passed", "skipped", "failed"),
-                    merged(kernel_rows(runs, kernel_notes), 1)), kernel_notes.text()]
+              wrapped("Of Linux's `tools/testing/selftests`, without weir: what they skip, and "
+                      "where they fail, isn't weir's fault."),
+              table(("machines", "program", "device", "passed", "skipped", "failed"),
+                    merged(kernel_rows(runs, kernel_notes), 0, 2)), kernel_notes.text()]
     parts += ["## Not witnessed\n",
               "".join(wrapped(f"- {sentence}", "  ") for sentence in NOT_WITNESSED)]
     return "\n".join(parts)
