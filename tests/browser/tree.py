@@ -71,7 +71,7 @@ class Tree:
 
     @classmethod
     def desktop(cls, root):
-        """Two cards that share a group, a switch with four network cards, and what else there is."""
+        """Two cards that share a group, a switch with four network cards, and more."""
         tree = cls(root)
         tree.with_iommu()
         tree.function("0000:00:00.0", ids=(0x8086, 0x3ec2), class_code=0x060000, group=0)

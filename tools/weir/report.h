@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What 'weir report' knows of a machine: report.c collects it, report_page.c writes it down as HTML,
- * with the style of report_style.c.
+ * What 'weir report' knows of a machine: report.c collects it, report_page.c writes it down as
+ * HTML, with the style of report_style.c.
  */
 #ifndef WEIR_TOOL_REPORT_H
 #define WEIR_TOOL_REPORT_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The page. All text that comes from the machine passes put(), which makes it harmless. Boxes in
- * boxes are bridges and what is behind them; a colour is an IOMMU group, and so is the number beside
- * it. Nothing is said by colour alone, and the page asks the network for nothing.
+ * boxes are bridges and what is behind them; a colour is an IOMMU group, and so is the number
+ * beside it. Nothing is said by colour alone, and the page asks the network for nothing.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -138,8 +138,9 @@ static void map(const struct report *report, FILE *file)
 {
 	const char *bus = NULL;
 
-	fputs("<section><h2>Map</h2>\n<p class=\"how\">A box is a bridge with what is behind it. A "
-	      "colour is an IOMMU group: its functions can only be given away together.</p>\n", file);
+	fputs("<section><h2>Map</h2>\n"
+	      "<p class=\"how\">A box is a bridge with what is behind it. A colour is an IOMMU "
+	      "group: its functions can only be given away together.</p>\n", file);
 	for (unsigned int i = 0; i < report->n; i++) {
 		const struct report_function *function = &report->functions[i];
 
@@ -297,14 +298,16 @@ void report_page(const struct report *report, FILE *file)
 	      "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
 	      "<title>What this machine can give away</title>\n<style>\n", file);
 	fputs(report_style, file);
-	fputs("</style>\n</head>\n<body>\n<header><h1>What this machine can give away</h1>\n", file);
+	fputs("</style>\n</head>\n<body>\n"
+	      "<header><h1>What this machine can give away</h1>\n", file);
 	tiles(report, file);
 	fputs("</header>\n<main>\n<section><h2>The machine</h2>\n", file);
 	findings(&report->machine, file);
 	fputs("</section>\n", file);
 	map(report, file);
 	groups(report, file);
-	fputs("</main>\n<footer>Made by weir report, from sysfs and procfs. 'weir groups --why' says "
-	      "why functions share a group, 'weir bind' gives them away.</footer>\n</body>\n</html>\n",
-	      file);
+	fputs("</main>\n"
+	      "<footer>Made by weir report, from sysfs and procfs. 'weir groups --why' says why "
+	      "functions share a group, 'weir bind' gives them away.</footer>\n"
+	      "</body>\n</html>\n", file);
 }
