@@ -10,7 +10,6 @@ import fnmatch
 import functools
 import json
 import re
-from pathlib import Path
 
 import expected
 import kernels
@@ -23,7 +22,6 @@ from cases_nvme import BAD_NVME_CASES, nvme_cases
 from cases_windows import window_cases
 
 PAGE = 12
-GUIDES = Path(__file__).resolve().parents[2] / "docs/guides"
 # In the order in which weir tries them, for devices with and without an IOMMU; and what is said
 # where the kernel hasn't got them.
 INTERFACES = {"iommufd": ("/dev/iommu", "CONFIG_IOMMUFD"),
@@ -467,28 +465,6 @@ def program_case(name, devices):
                 needs=("tools/weir/weir", f"tests/vm/guest/{name}"))
 
 
-# An example, which says what the guide says that it does.
-
-def check_example(name, _machine, outcome):
-    """Its output is the guide's."""
-    if outcome.status:
-        return f"exit status {outcome.status}"
-    for guide in sorted(GUIDES.glob("*.md")):
-        told = re.search(rf"^<!-- the output of: {name} -->\n```\n(.*?)^```$", guide.read_text(),
-                         re.M | re.S)
-        if told:
-            return "" if told[1] == outcome.stdout else f"{guide.name} says otherwise"
-    return "no guide tells its output"
-
-
-def example_case(name):
-    """One of those in examples/, with the edu."""
-    return Case(f"example-{name}",
-                f"taken $WEIR_TEST_EDU -- /tests/examples/{name} $WEIR_TEST_EDU",
-                functools.partial(check_example, name),
-                needs=("tools/weir/weir", f"examples/{name}"))
-
-
 # The kernel's own tests, one case for each device that a program is tried with.
 
 def kernel_results(name, outcome):
@@ -548,7 +524,6 @@ def every_case(machine):
     if machine.command:
         found += command_cases(machine)
     found += [program_case(name, devices) for name, devices in machine.programs.items()]
-    found += [example_case(name) for name in machine.examples]
     found += [kernel_case(command, device) for command, devices in machine.selftests.items()
               for device in devices]
     return found + LAST_CASES

@@ -6,9 +6,12 @@ The calls themselves are tried by guest/hwpt.c, and on mock devices by guest/moc
 
 import functools
 import re
+from pathlib import Path
 
 from case import Case
 from machines import AMD_VI, DMAR, SMMU, VIRTIO
+
+NESTING = Path(__file__).resolve().parents[2] / "docs/guides/nesting.md"
 
 # By how the machine's IOMMU tells of faults: its make, and the kinds of page tables that its driver
 # makes for an emulated one. None tracks what is written.
@@ -39,6 +42,10 @@ def expected(name, machine):
     _, kinds = UNITS[machine.faults]
     edu, *pair = (re.escape(machine.devices[f"WEIR_TEST_{part}"])
                   for part in ("EDU", "PAIR0", "PAIR1"))
+    if name == "nest":
+        told = re.search(r"^<!-- the output of: nest -->\n```\n(.*?)^```$", NESTING.read_text(),
+                         re.M | re.S)
+        return 0, re.escape(told[1]), ""
     none = f"{name}: {edu}: its IOMMU, or this kernel, makes no page table with "
     if name == "share_stage2":
         plain = "" if "nest_parent" in kinds else r"no nest parent here: a plain page table\n"
@@ -66,9 +73,11 @@ def hwpt_cases(machine):
     if "hwpt" not in machine.programs:
         return []
     edu, pair = "$WEIR_TEST_EDU", "$WEIR_TEST_PAIR0 $WEIR_TEST_PAIR1"
+    examples = [("share_stage2", f"{edu} {pair}"), ("dirty", edu), ("fault", edu)]
+    if machine.nests:
+        examples.append(("nest", edu))
     return [Case(f"example-{name.replace('_', '-')}",
                  f"taken {devices} -- /tests/examples/{name} {devices}",
                  functools.partial(check_example, name),
                  needs=("tools/weir/weir", f"examples/{name}"))
-            for name, devices in (("share_stage2", f"{edu} {pair}"), ("dirty", edu),
-                                  ("fault", edu))]
+            for name, devices in examples]

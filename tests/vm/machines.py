@@ -52,7 +52,6 @@ class Machine:
     `settle` those that get a driver by themselves, and which: they are waited for before the
     first case, and given back to it after the last.
     `programs` are the guest programs that run in it, each with the devices that it gets;
-    `examples` those of examples/ that run with the edu, and
     `selftests` the kernel's own with their options, each with the devices that it is tried with.
     `groups` are the devices whose groups hold them and no other.
     `late_groups` says that they show only when their first device is bound.
@@ -89,7 +88,6 @@ class Machine:
     port: tuple = ()
     bare: bool = True
     programs: dict = dataclasses.field(default_factory=dict)
-    examples: tuple = ()
     selftests: dict = dataclasses.field(default_factory=dict)
     groups: tuple = GROUPS
     late_groups: bool = False
@@ -447,7 +445,6 @@ def _smmu_nested():
         settle={},
         programs={"iommufd": ("EDU", "PAIR0", "PAIR1"), "hwpt": ("EDU", "PAIR0", "PAIR1"),
                   "nested": ("EDU", "PAIR0", "PAIR1"), "mock": ()},
-        examples=("nest",),
         selftests={"iommufd": ("",), "iommufd_fail_nth": ("",)},
         groups=(("EDU",), ("PAIR0", "PAIR1")),
         only=("kernel", "groups", "reserved", "info-taken", "choice*", "bad-absent-*",
