@@ -27,13 +27,9 @@ int wr_read_fd(int fd, void *buf, size_t size)
 	return (int)len;
 }
 
-int wr_read_fd_text(int fd, char *buf, size_t size)
+/* What was read, @len bytes or -errno, as text. */
+static int end_text(int len, char *buf, size_t size)
 {
-	int len;
-
-	if (!size || size > INT_MAX)
-		return -EINVAL;
-	len = wr_read_fd(fd, buf, size);
 	if (len < 0)
 		return len;
 	if ((size_t)len == size)
@@ -42,6 +38,25 @@ int wr_read_fd_text(int fd, char *buf, size_t size)
 		len--;
 	buf[len] = '\0';
 	return strlen(buf) == (size_t)len ? len : -EINVAL;
+}
+
+int wr_read_fd_text(int fd, char *buf, size_t size)
+{
+	if (!size || size > INT_MAX)
+		return -EINVAL;
+	return end_text(wr_read_fd(fd, buf, size), buf, size);
+}
+
+int wr_read_attr_text(int fd, char *buf, size_t size)
+{
+	ssize_t len;
+
+	if (!size || size > INT_MAX)
+		return -EINVAL;
+	do
+		len = wr_sys->pread(fd, buf, size, 0);
+	while (len == -EINTR);
+	return end_text((int)len, buf, size);
 }
 
 int wr_read_text(const char *path, char *buf, size_t size)

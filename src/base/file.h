@@ -21,6 +21,9 @@ WR_PRIVATE int wr_read_text(const char *path, char *buf, size_t size);
 /* The same of what is open already, from its beginning. */
 WR_PRIVATE int wr_read_fd_text(int fd, char *buf, size_t size);
 
+/* The same of an attribute in sysfs, which comes in one piece (fs/kernfs/file.c). */
+int wr_read_attr_text(int fd, char *buf, size_t size);
+
 /*
  * Read a number ("0x1234" or "12"). Returns 0, or -errno as wr_read_text(), -EINVAL for anything
  * but one number, -ERANGE.

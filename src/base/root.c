@@ -280,7 +280,7 @@ int wr_folder_text(const struct wr_folder *folder, const char *name, char *buf, 
 
 	if (fd < 0)
 		return fd;
-	ret = wr_read_fd_text(fd, buf, size);
+	ret = wr_read_attr_text(fd, buf, size);
 	wr_close(fd);
 	return ret;
 }

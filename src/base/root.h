@@ -57,7 +57,10 @@ WR_PRIVATE int wr_folder_enter(const struct wr_folder *folder, const char *path,
 			       struct wr_folder *sub);
 WR_PRIVATE void wr_folder_leave(struct wr_folder *sub);
 
-/* As wr_root_open() and so on, but @name is an entry of the folder and no link: -ELOOP. */
+/*
+ * As wr_root_open() and so on, but @name is an entry of the folder and no link: -ELOOP. The text is
+ * one of sysfs, which comes in one piece.
+ */
 WR_PRIVATE int wr_folder_file(const struct wr_folder *folder, const char *name);
 WR_PRIVATE int wr_folder_text(const struct wr_folder *folder, const char *name, char *buf,
 			      size_t size);

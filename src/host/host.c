@@ -77,29 +77,6 @@ static int list(struct weir_host *host)
 	return ret;
 }
 
-/* Look at each, and forget those that vanish meanwhile. */
-static int look(struct weir_host *host)
-{
-	int n = host->count, ret;
-
-	host->count = 0;
-	for (int i = 0; i < n; i++) {
-		struct weir_host_function *fn = &host->functions[host->count];
-
-		if (i != host->count)
-			*fn = host->functions[i];
-		ret = wr_scan_function(&host->scan, fn);
-		if (!ret)
-			host->count++;
-		else if (ret == -ENOENT)
-			wr_log(WEIR_LOG_INFO, "%s is left out: it has no identity, or vanished "
-			       "while it was looked at", host->functions[i].address);
-		else
-			return ret;
-	}
-	return 0;
-}
-
 static const struct weir_host_function *search(const struct weir_host *host, const char *address)
 {
 	struct weir_host_function key = { 0 };
@@ -179,7 +156,7 @@ int weir_host_open(const char *root, struct weir_host **out)
 	}
 	ret = list(host);
 	if (!ret)
-		ret = look(host);
+		ret = wr_host_look(host);
 	if (!ret)
 		ret = wr_host_find_groups(host);
 	if (!ret)

@@ -15,6 +15,7 @@ struct wr_scan {
 	const char *root;
 	struct wr_folder devices;	/* /sys/bus/pci/devices */
 	struct wr_folder nodes[2];	/* where the nodes of VFIO's groups show */
+	bool vfio_devices;		/* VFIO is there and says which functions it has */
 	struct wr_folder above;		/* where the last function lay: its siblings lie there too */
 	char above_path[PATH_MAX];	/* by the text of its link, "" for none */
 };
@@ -61,6 +62,9 @@ int wr_host_scan(const char *root, struct weir_host_function *fn);
 
 /* Whether a name is an address as the kernel writes it. */
 bool wr_is_address(const char *name);
+
+/* Look at all functions of the list, and drop those that vanish. As below. */
+int wr_host_look(struct weir_host *host);
 
 /* Order the functions that are in groups; note the IOMMUs. Return 0, or -errno with a message. */
 int wr_host_find_groups(struct weir_host *host);

@@ -145,30 +145,21 @@ static int read_numa_node(const struct look *look)
 
 /* ---- links ---- */
 
+/* Returns 0, with an empty name when there is no such link, or -errno with a message. */
 static int read_name(const struct look *look, const char *link, char name[WR_PCI_NAME_MAX])
 {
 	int ret = wr_pci_folder_link(&look->folder, link, name);
 
-	if (is_gone(ret)) {
-		name[0] = '\0';
+	if (!ret)
 		return 0;
-	}
-	if (ret < 0)
-		return unreadable(look, link, "is no link to a name", ret);
-	return 0;
-}
-
-/*
- * A function that is an IOMMU itself, as AMD's are, isn't behind one: its "iommu" is no link but
- * the folder of what it registered (iommu_device_sysfs_add() in drivers/iommu/iommu-sysfs.c).
- */
-static int read_iommu(const struct look *look)
-{
-	if (wr_pci_folder_link(&look->folder, "iommu", look->fn->iommu) == -EISDIR) {
-		look->fn->iommu[0] = '\0';
+	name[0] = '\0';
+	/*
+	 * A function that is an IOMMU itself, as AMD's are, isn't behind one: its "iommu" is the
+	 * folder of what it registered (iommu_device_sysfs_add() in drivers/iommu/iommu-sysfs.c).
+	 */
+	if (is_gone(ret) || (ret == -EISDIR && !strcmp(link, "iommu")))
 		return 0;
-	}
-	return read_name(look, "iommu", look->fn->iommu);
+	return unreadable(look, link, "is no link to a name", ret);
 }
 
 static int read_group(const struct look *look)
@@ -324,13 +315,14 @@ static int look_at(const struct look *look)
 	if (!ret)
 		ret = read_name(look, "driver", look->fn->driver);
 	if (!ret)
-		ret = read_iommu(look);
+		ret = read_name(look, "iommu", look->fn->iommu);
 	if (!ret)
 		ret = read_group(look);
 	if (!ret)
 		ret = read_physfn(look);
 	if (!ret) {
-		look->fn->role = wr_pci_folder_role(&look->folder, look->fn->driver);
+		look->fn->role = wr_pci_folder_role(&look->folder, look->fn->driver,
+						    look->scan->vfio_devices);
 		find_node(look);
 	}
 	return ret;
@@ -367,6 +359,7 @@ int wr_scan_open(struct wr_scan *scan, const char *root)
 	for (int i = 0; i < 2; i++)
 		if (wr_folder_open(root, folders[i], &scan->nodes[i]) < 0)
 			scan->nodes[i] = (struct wr_folder){ .fd = -1 };
+	scan->vfio_devices = wr_root_has(root, "/sys/class/vfio-dev");
 	return 0;
 }
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
 #include "base/err.h"
 #include "base/sys.h"
+#include "base/workers.h"
 #include "mem/pages.h"
 #include "mem/prefault.h"
 
@@ -81,46 +80,13 @@ static void *worker(void *work)
 	return NULL;
 }
 
-/* Start up to @n; returns how many. Without one of them, the others have more to do. */
-static unsigned int start_workers(struct work *w, pthread_t *threads, unsigned int n)
-{
-	sigset_t all, before;
-	unsigned int i;
-	int ret = 0;
-
-	/* The process's signals are for its own threads. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	for (i = 0; i < n; i++) {
-		ret = pthread_create(&threads[i], NULL, worker, w);
-		if (ret)
-			break;
-	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (ret)
-		wr_log(WEIR_LOG_INFO, "%u of %u threads to fault memory in: %s", i + 1, n + 1,
-		       strerror(ret));
-	return i;
-}
-
-/* On how many processors the calling thread, and so those that it starts, may run. */
-static unsigned int processors(void)
-{
-	/* As many as a kernel can have (NR_CPUS): it refuses sets that are too small for it. */
-	cpu_set_t set[8192 / CPU_SETSIZE];
-
-	if (sched_getaffinity(0, sizeof(set), set) < 0)
-		return 1;
-	return (unsigned int)CPU_COUNT_S(sizeof(set), set);
-}
-
 static unsigned int automatic_threads(size_t len)
 {
 	unsigned int n;
 
 	if (len < PARALLEL_MIN)
 		return 1;
-	n = processors();
+	n = wr_processors();
 	return n < AUTOMATIC_MAX ? n : AUTOMATIC_MAX;
 }
 
@@ -146,7 +112,7 @@ int wr_prefault(void *addr, size_t len, const struct wr_prefault *how)
 	if (threads > slices)
 		threads = (unsigned int)slices;
 	/* This thread is one of them. */
-	n = threads > 1 ? start_workers(&w, workers, threads - 1) : 0;
+	n = threads > 1 ? wr_workers(workers, threads - 1, worker, &w) : 0;
 	while (next_slice(&w)) {
 		done = __atomic_load_n(&w.done, __ATOMIC_RELAXED);
 		if (how->progress && done < len)

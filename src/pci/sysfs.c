@@ -171,11 +171,12 @@ enum weir_role wr_pci_role(const char *root, const char *addr, const char *drive
 	return role;
 }
 
-enum weir_role wr_pci_folder_role(const struct wr_folder *function, const char *driver)
+enum weir_role wr_pci_folder_role(const struct wr_folder *function, const char *driver,
+				  bool vfio_says)
 {
 	enum weir_role role = role_of(driver);
 
-	if (role == WEIR_ROLE_IN_THE_WAY && wr_folder_has(function, "vfio-dev"))
+	if (role == WEIR_ROLE_IN_THE_WAY && vfio_says && wr_folder_has(function, "vfio-dev"))
 		return WEIR_ROLE_VFIO;
 	return role;
 }

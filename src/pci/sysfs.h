@@ -63,6 +63,8 @@ WR_PRIVATE bool wr_pci_any_iommu(const char *root);
  * before, the names of its drivers do, which all have "vfio" in them.
  */
 WR_PRIVATE enum weir_role wr_pci_role(const char *root, const char *addr, const char *driver);
-WR_PRIVATE enum weir_role wr_pci_folder_role(const struct wr_folder *function, const char *driver);
+/* The same of a function whose folder is open. @vfio_says: there is a class vfio-dev. */
+WR_PRIVATE enum weir_role wr_pci_folder_role(const struct wr_folder *function, const char *driver,
+					     bool vfio_says);
 
 #endif

@@ -260,6 +260,7 @@ static void test_vfio_node(void **state)
 	/* VFIO's own word, whatever the driver is called. */
 	tree_attr_link(root, ADDR, "driver", "drivers/odd");
 	tree_folder(root, "sys/bus/pci/devices/" ADDR "/vfio-dev/vfio0");
+	tree_folder(root, "sys/class/vfio-dev/vfio0");
 	assert_string_equal(scan_one(root).vfio_node, "/dev/vfio/5");
 
 	/* Another group's node isn't its own. */
@@ -336,16 +337,42 @@ static void test_order(void **state)
 	weir_host_close(host);
 }
 
+/* Enough that threads share them. */
 static void test_many(void **state)
 {
 	const char *root = *state;
+	struct weir_host *host;
 	char addr[20];
 
-	for (unsigned int i = 0; i < 200; i++) {
-		snprintf(addr, sizeof(addr), "0000:%02x:%02x.%u", 2 + i / 256, i / 8, i % 8);
+	for (unsigned int i = 0; i < 600; i++) {
+		snprintf(addr, sizeof(addr), "0000:%02x:%02x.%u", 2 + i / 256, i / 8 % 32, i % 8);
 		tree_function(root, addr);
+		tree_attr(root, addr, "device", addr + strlen("0000:02:"));
 	}
-	assert_int_equal(count(root), 201);
+	assert_int_equal(weir_host_open(root, &host), 0);
+	assert_int_equal(weir_host_count(host), 601);
+	for (unsigned int i = 0; i < 600; i++) {
+		const struct weir_host_function *fn = weir_host_function(host, i + 1);
+
+		snprintf(addr, sizeof(addr), "0000:%02x:%02x.%u", 2 + i / 256, i / 8 % 32, i % 8);
+		assert_string_equal(fn->address, addr);
+		assert_int_equal(fn->device, i / 8 % 32);
+	}
+	weir_host_close(host);
+
+	/* What has no identity is left out, wherever it is. */
+	tree_remove(root, "sys/bus/pci/devices/" ADDR "/uevent");
+	tree_remove(root, "sys/bus/pci/devices/0000:03:1f.7/uevent");
+	tree_remove(root, "sys/bus/pci/devices/0000:04:0a.7/uevent");
+	assert_int_equal(count(root), 598);
+	/* Of several failures it's always the first. */
+	tree_attr(root, "0000:04:0a.6", "numa_node", "x\n");
+	tree_attr(root, "0000:03:00.1", "numa_node", "x\n");
+	tree_attr(root, "0000:03:00.0", "numa_node", "x\n");
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(weir_host_open(root, &host), -EIO);
+		assert_non_null(strstr(weir_errmsg(), "0000:03:00.0/numa_node"));
+	}
 }
 
 /* ---- functions that vanish in mid-scan ---- */
