@@ -44,7 +44,8 @@ struct weir_host_function {
 	char parent[20];	/**< the bridge it is behind, "" on a root bus or when not known */
 	char root_bus[24];	/**< "pci0000:00", "" when not known */
 	char physfn[20];	/**< of a VF its PF, else "" */
-	unsigned int vfs;	/**< how many VFs it has */
+	unsigned int vfs;	/**< how many VFs it has now */
+	char slot[32];		/**< the physical slot that it or its card is in, "" when not known */
 	uint64_t reserved[4];
 };
 
@@ -104,6 +105,14 @@ weir_host_parent(const struct weir_host *host, const struct weir_host_function *
  */
 WEIR_API bool weir_host_is_asleep(const struct weir_host *host,
 				  const struct weir_host_function *function);
+
+/**
+ * weir_host_vfs_max() - how many VFs a function can have, as in its attribute sriov_totalvfs.
+ *
+ * Returns the number, 0 for a function that is no PF; or -errno.
+ */
+WEIR_API int weir_host_vfs_max(const struct weir_host *host,
+			       const struct weir_host_function *function);
 
 /** weir_host_group - an IOMMU group: what can only be given away together. */
 struct weir_host_group {

@@ -157,3 +157,24 @@ bool weir_host_is_asleep(const struct weir_host *host, const struct weir_host_fu
 	wr_folder_leave(&folder);
 	return !strcmp(status, "suspended") || !strncmp(state, "D3", 2);
 }
+
+int weir_host_vfs_max(const struct weir_host *host, const struct weir_host_function *function)
+{
+	struct wr_folder folder;
+	uint64_t vfs = 0;
+	int ret = enter(host, function, &folder);
+
+	if (!ret) {
+		ret = wr_folder_u64(&folder, "sriov_totalvfs", &vfs);
+		wr_folder_leave(&folder);
+		if (ret == -ENOENT)
+			return 0;
+	}
+	/* The capability has 16 bits for it (PCIe 9.3.3.4). */
+	if (ret == -EINVAL || ret == -ERANGE || ret == -EOVERFLOW || vfs > UINT16_MAX)
+		return wr_fail(-EIO, "%s: its attribute sriov_totalvfs makes no sense; the kernel "
+			       "never writes that, so the tree is damaged", function->address);
+	return ret < 0 ? wr_fail(ret, "%s: how many VFs it can have (attribute sriov_totalvfs) "
+				 "can't be read: %s", function->address, strerror(-ret)) :
+	       (int)vfs;
+}

@@ -161,6 +161,8 @@ int weir_host_open(const char *root, struct weir_host **out)
 		ret = wr_host_find_groups(host);
 	if (!ret)
 		ret = wr_host_find_iommus(host);
+	if (!ret)
+		ret = wr_host_find_slots(host);
 	if (ret < 0) {
 		weir_host_close(host);
 		return ret;

@@ -66,8 +66,10 @@ bool wr_is_address(const char *name);
 /* Look at all functions of the list, and drop those that vanish. As below. */
 int wr_host_look(struct weir_host *host);
 
-/* Order the functions that are in groups; note the IOMMUs. Return 0, or -errno with a message. */
+/* Order the functions that are in groups; note the IOMMUs; tell functions their slots. Return 0, or
+ * -errno with a message. */
 int wr_host_find_groups(struct weir_host *host);
 int wr_host_find_iommus(struct weir_host *host);
+int wr_host_find_slots(struct weir_host *host);
 
 #endif

@@ -150,6 +150,138 @@ static void test_vfs(void **state)
 	assert_non_null(strstr(weir_errmsg(), "physfn"));
 }
 
+static void test_vfs_max(void **state)
+{
+	static const char *const bad[] = { "\n", "x\n", "-1\n", "65536\n", "1 2\n", "\033[2J\n" };
+	const struct weir_host_function *fn;
+	const char *root = *state;
+	struct weir_host *host;
+
+	tree_function(root, ADDR);
+	host = open_tree(root);
+	fn = find(host, ADDR);
+	assert_int_equal(weir_host_vfs_max(host, fn), 0);
+	tree_attr(root, ADDR, "sriov_totalvfs", "65535\n");
+	assert_int_equal(weir_host_vfs_max(host, fn), 65535);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		tree_attr(root, ADDR, "sriov_totalvfs", bad[i]);
+		assert_int_equal(weir_host_vfs_max(host, fn), -EIO);
+		assert_non_null(strstr(weir_errmsg(), "sriov_totalvfs"));
+	}
+	weir_host_close(host);
+}
+
+static void test_bad_slots(void **state)
+{
+	static const char *const bad[] = {
+		"", "x", "0000", "0000:", "0000:01:", "0000:01:00.0", "0000:01:20", "0000:1:00",
+		"0000:01:00\n\n", "\033[2J", "0000:01:00:00:00:00:00:00:00",
+	};
+	const char *root = *state;
+	struct weir_host *host;
+
+	tree_function(root, ADDR);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		tree_text(root, "sys/bus/pci/slots/1/address", bad[i]);
+		if (weir_host_open(root, &host) != -EIO)
+			fail_msg("'%s' was accepted", bad[i]);
+		assert_non_null(strstr(weir_errmsg(), "slots/1/address"));
+	}
+	/* One that vanishes, and what is no slot. */
+	tree_remove(root, "sys/bus/pci/slots/1/address");
+	tree_text(root, "sys/bus/pci/slots/README", "captured");
+	host = open_tree(root);
+	assert_string_equal(find(host, ADDR)->slot, "");
+	weir_host_close(host);
+}
+
+static void test_slots(void **state)
+{
+	static const struct {
+		const char *path, *slot;
+	} functions[] = {
+		{ "sys/devices/pci0000:00/0000:00:01.0", "" },
+		{ "sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0", "1" },
+		/* A VF, whose number is another device's. */
+		{ "sys/devices/pci0000:00/0000:00:01.0/0000:01:10.0", "1" },
+		/* What is behind the card's own bridge, but for what is in a slot of its own. */
+		{ "sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0/0000:02:03.0", "1" },
+		{ "sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0/0000:02:04.1", "2-1" },
+		/* All that is on a bus, whatever its number. */
+		{ "sys/devices/pci0000:00/0000:00:03.0/0000:05:1f.7", "bay" },
+		{ "sys/devices/pci0000:00/0000:00:04.0", "" },
+	};
+	const char *root = *state;
+	struct weir_host *host;
+
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++)
+		tree_function_at(root, functions[i].path);
+	tree_attr_link(root, "0000:01:10.0", "physfn", "../" ADDR);
+	tree_text(root, "sys/bus/pci/slots/1/address", "0000:01:00\n");
+	tree_text(root, "sys/bus/pci/slots/2-1/address", "0000:02:04\n");
+	tree_text(root, "sys/bus/pci/slots/bay/address", "0000:05\n");
+	tree_text(root, "sys/bus/pci/slots/empty/address", "0000:07:00\n");
+	host = open_tree(root);
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++)
+		assert_string_equal(find(host, strrchr(functions[i].path, '/') + 1)->slot,
+				    functions[i].slot);
+	weir_host_close(host);
+}
+
+/* ---- trees that lead outside ---- */
+
+static void test_outside(void **state)
+{
+	static const char *const targets[] = {
+		"../../../../../outside/" ADDR, "../../../../../outside/sub/" ADDR,
+		"../../../../../outside",
+	};
+	const char *all = *state;
+	struct weir_host *host;
+	char *root;
+
+	assert_true(asprintf(&root, "%s/root", all) > 0);
+	tree_folder(all, "root");
+	tree_function_at(root, "sys/devices/pci0000:00/" ADDR);
+	tree_text(all, "outside/" ADDR "/uevent", "PCI_CLASS=20000\nPCI_ID=1234:5678\n"
+		  "PCI_SUBSYS_ID=1234:5678\n");
+	tree_text(all, "outside/uevent", "PCI_CLASS=20000\nPCI_ID=1234:5678\n"
+		  "PCI_SUBSYS_ID=1234:5678\n");
+	tree_link(all, "outside/sub", ".");
+	for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
+		tree_link(all, "root/sys/bus/pci/devices/" ADDR, targets[i]);
+		assert_int_equal(weir_host_open(root, &host), -EXDEV);
+		assert_non_null(strstr(weir_errmsg(), "devices/" ADDR));
+	}
+	/* Loops, and what isn't there. */
+	tree_link(all, "root/sys/bus/pci/devices/" ADDR, ADDR);
+	assert_int_equal(weir_host_open(root, &host), -ELOOP);
+	tree_link(all, "root/sys/bus/pci/devices/" ADDR, "../devices/" ADDR);
+	assert_int_equal(weir_host_open(root, &host), -ELOOP);
+	tree_link(all, "root/sys/bus/pci/devices/" ADDR, "/");
+	assert_int_equal(weir_host_open(root, &host), -EXDEV);
+	tree_link(all, "root/sys/bus/pci/devices/" ADDR, "absent/" ADDR);
+	host = open_tree(root);
+	assert_int_equal(weir_host_count(host), 0);
+	weir_host_close(host);
+
+	/* An attribute that isn't one. */
+	tree_remove(all, "root/sys/bus/pci/devices/" ADDR);
+	tree_link(all, "root/sys/bus/pci/devices/" ADDR "/uevent",
+		  "../../../../../../outside/uevent");
+	assert_int_equal(weir_host_open(root, &host), -EIO);
+	assert_non_null(strstr(weir_errmsg(), "uevent"));
+
+	/* The whole bus, the groups. */
+	tree_link(all, "root/sys/bus/pci/devices", "../../../../outside");
+	assert_int_equal(weir_host_open(root, &host), -EXDEV);
+	tree_remove(all, "root/sys/bus/pci/devices");
+	tree_folder(all, "root/sys/bus/pci/devices");
+	tree_link(all, "root/sys/kernel/iommu_groups", "../../../outside");
+	assert_int_equal(weir_host_open(root, &host), -EXDEV);
+	free(root);
+}
+
 static void test_asleep(void **state)
 {
 	static const struct {
@@ -461,6 +593,10 @@ int main(void)
 		TEST(test_bad_places),
 		TEST(test_places),
 		TEST(test_vfs),
+		TEST(test_vfs_max),
+		TEST(test_bad_slots),
+		TEST(test_slots),
+		TEST(test_outside),
 		TEST(test_asleep),
 		TEST(test_no_groups),
 		TEST(test_groups),

@@ -198,6 +198,11 @@ static void test_list(void **state)
 	assert_null(get(first, "iommu"));
 	assert_null(get(first, "numa_node"));
 	assert_null(get(first, "vfio_node"));
+	assert_null(get(first, "parent"));
+	assert_null(get(first, "root_bus"));
+	assert_null(get(first, "slot"));
+	assert_null(get(first, "physfn"));
+	assert_null(get(first, "vfs"));
 	assert_string_equal(get_text(second, "driver"), "vfio-pci");
 	assert_string_equal(get_text(second, "iommu"), "dmar0");
 	assert_string_equal(get_text(second, "vfio_node"), "/dev/vfio/0");

@@ -36,4 +36,9 @@ void js_add_function(struct json_object *object, struct names *names,
 	js_add(object, "iommu", js_text(fn->iommu));
 	js_add(object, "numa_node", js_number(fn->numa_node));
 	js_add(object, "vfio_node", js_text(fn->vfio_node));
+	js_add(object, "parent", js_text(fn->parent));
+	js_add(object, "root_bus", js_text(fn->root_bus));
+	js_add(object, "slot", js_text(fn->slot));
+	js_add(object, "physfn", js_text(fn->physfn));
+	js_add(object, "vfs", js_number(fn->vfs ? (int)fn->vfs : -1));
 }

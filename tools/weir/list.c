@@ -12,7 +12,12 @@
  *	 "group": number, null when it is in no IOMMU group,
  *	 "iommu": "dmar0", null when it is behind none,
  *	 "numa_node": number, null for none or unknown,
- *	 "vfio_node": "/dev/vfio/5", null unless bound to VFIO}
+ *	 "vfio_node": "/dev/vfio/5", null unless bound to VFIO,
+ *	 "parent": "0000:00:01.0", the bridge it is behind, null on a root bus,
+ *	 "root_bus": "pci0000:00", null when it isn't known,
+ *	 "slot": text, the physical slot that its card is in, null when it isn't known,
+ *	 "physfn": "0000:01:00.0", of a VF its PF, otherwise null,
+ *	 "vfs": how many VFs it has now, null for none}
  */
 #include <stdio.h>
 #include <string.h>
