@@ -45,7 +45,7 @@ struct weir_host_function {
 	char root_bus[24];	/**< "pci0000:00", "" when not known */
 	char physfn[20];	/**< of a VF its PF, else "" */
 	unsigned int vfs;	/**< how many VFs it has now */
-	char slot[32];		/**< the physical slot that it or its card is in, "" when not known */
+	char slot[32];		/**< the physical slot of its card, "" when not known */
 	uint64_t reserved[4];
 };
 

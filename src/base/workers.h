@@ -10,7 +10,7 @@
 /* On how many processors the calling thread, and so those that it starts, may run. */
 WR_PRIVATE unsigned int wr_processors(void);
 
-/* Start up to @n, to be joined; returns how many. Without one of them, the others have more to do. */
+/* Start up to @n, to be joined; returns how many: without one, the others have more to do. */
 WR_PRIVATE unsigned int wr_workers(pthread_t *threads, unsigned int n, void *(*worker)(void *),
 				   void *work);
 

@@ -16,7 +16,7 @@ struct wr_scan {
 	struct wr_folder devices;	/* /sys/bus/pci/devices */
 	struct wr_folder nodes[2];	/* where the nodes of VFIO's groups show */
 	bool vfio_devices;		/* VFIO is there and says which functions it has */
-	struct wr_folder above;		/* where the last function lay: its siblings lie there too */
+	struct wr_folder above;		/* where the last function lay, and so its siblings */
 	char above_path[PATH_MAX];	/* by the text of its link, "" for none */
 };
 

@@ -4,9 +4,9 @@
 
 Two processors with four root buses each, an IOMMU per root bus. Behind each root bus's ports are a
 network card with two functions and most of the VFs, a switch with SSDs, an accelerator and a
-graphics card, a network card with four functions and seven VFs each, and an SSD. The chipset's ports
-have no ACS, so that all behind them is one group, a conventional bus among it. Ids are those of
-real devices, config spaces hold what decides about groups, and the groups are those that the
+graphics card, a network card with four functions and seven VFs each, and an SSD. The chipset's
+ports have no ACS, so that all behind them is one group, a conventional bus among it. Ids are those
+of real devices, config spaces hold what decides about groups, and the groups are those that the
 kernel would make of them.
 
 usage: machine.py FOLDER [FUNCTIONS]    makes FOLDER
