@@ -42,3 +42,15 @@ void js_add_function(struct json_object *object, struct names *names,
 	js_add(object, "physfn", js_text(fn->physfn));
 	js_add(object, "vfs", js_number(fn->vfs ? (int)fn->vfs : -1));
 }
+
+const char *role_name(enum weir_role role)
+{
+	static const char *const names[] = {
+		[WEIR_ROLE_FREE] = "free",
+		[WEIR_ROLE_VFIO] = "vfio",
+		[WEIR_ROLE_HARMLESS] = "harmless",
+		[WEIR_ROLE_IN_THE_WAY] = "in the way",
+	};
+
+	return names[role];
+}

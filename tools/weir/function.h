@@ -9,10 +9,11 @@
 
 #define NAME_TEXT_MAX 256
 
-/* Names from the system's pci.ids; NULL for one that isn't known. */
+/* Names from pci.ids; NULL for one that isn't known. */
 struct names;
 
-struct names *names_open(void);
+/* @root: as of the options; names come from its usr/share/misc/pci.ids, if it has that. */
+struct names *names_open(const char *root);
 void names_close(struct names *names);
 const char *vendor_name(struct names *names, const struct weir_host_function *fn,
 			char buf[NAME_TEXT_MAX]);
@@ -23,9 +24,20 @@ const char *subsystem_name(struct names *names, const struct weir_host_function 
 const char *class_name(struct names *names, const struct weir_host_function *fn,
 		       char buf[NAME_TEXT_MAX]);
 
+/*
+ * Class, vendor and device as 'lspci -nn' has them: "VGA compatible controller [0300]: NVIDIA
+ * Corporation Device [10de:2489]".
+ */
+#define LSPCI_TEXT_MAX (3 * NAME_TEXT_MAX)
+const char *lspci_name(struct names *names, const struct weir_host_function *fn,
+		       char buf[LSPCI_TEXT_MAX]);
+
 /* Vendor and device in one; the numbers where a name isn't known. */
 const char *full_name(struct names *names, const struct weir_host_function *fn,
 		      char buf[2 * NAME_TEXT_MAX]);
+
+/* As in the JSON of 'weir info'. */
+const char *role_name(enum weir_role role);
 
 /* Add the members that 'weir list' and 'weir info' have in common: see list.c. */
 void js_add_function(struct json_object *object, struct names *names,

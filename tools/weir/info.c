@@ -404,7 +404,7 @@ static int info_model(const char *name, bool json)
 	if (weir_device_close(dev) < 0)
 		status = fail("%s", weir_errmsg());
 	if (status == EXIT_YES) {
-		names = names_open();
+		names = names_open(NULL);
 		if (json)
 			info_print_json(&info, names);
 		else
@@ -448,7 +448,7 @@ static int info_function(const char *name, const struct options *options)
 	if (weir_host_find(host, name, &fn) < 0) {
 		status = fail("%s", weir_errmsg());
 	} else {
-		names = names_open();
+		names = names_open(options->root);
 		status = learn_function(&info, host, fn);
 		status = worse(status, show_function(&info, options, names));
 		names_close(names);

@@ -16,18 +16,6 @@ static const char *region_name(unsigned int region)
 	return names[region];
 }
 
-static const char *role_name(enum weir_role role)
-{
-	static const char *const names[] = {
-		[WEIR_ROLE_FREE] = "free",
-		[WEIR_ROLE_VFIO] = "vfio",
-		[WEIR_ROLE_HARMLESS] = "harmless",
-		[WEIR_ROLE_IN_THE_WAY] = "in the way",
-	};
-
-	return names[role];
-}
-
 static const char *dirty_name(enum weir_dirty dirty)
 {
 	switch (dirty) {

@@ -120,7 +120,7 @@ int cmd_list(int argc, char **argv)
 			    argv[optind]);
 	if (weir_host_open(options.root, &host) < 0)
 		return fail("%s", weir_errmsg());
-	names = names_open();
+	names = names_open(options.root);
 	if (options.json)
 		print_json(host, names);
 	else

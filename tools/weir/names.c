@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <pci/pci.h>
 
 #include "function.h"
+#include "out_parts.h"
 #include "weir.h"
 
 /*
@@ -15,6 +17,7 @@
  * libpci loses memory at each look-up where it isn't installed.
  */
 #define FLAGS (PCI_LOOKUP_NO_NUMBERS | PCI_LOOKUP_NO_HWDB)
+#define LSPCI_FLAGS (PCI_LOOKUP_MIXED | PCI_LOOKUP_NO_HWDB)
 
 static void complain(char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
@@ -38,11 +41,34 @@ static void ignore(char *fmt, ...)
 	(void)fmt;
 }
 
+/*
+ * The file of another machine's names, NULL if there is none. It may be anything in a captured
+ * tree: a link elsewhere, a FIFO or a device isn't read.
+ */
+static char *names_file(const char *root)
+{
+	struct stat st;
+	char *path;
+
+	if (!root || !*root)
+		return NULL;
+	if (asprintf(&path, "%s/usr/share/misc/pci.ids", root) < 0)
+		no_memory();
+	if (!lstat(path, &st) && S_ISREG(st.st_mode))
+		return path;
+	free(path);
+	return NULL;
+}
+
 /* pci_alloc() opens nothing; pci_init(), which would look for a way to config space, isn't needed
  * for names. */
-struct names *names_open(void)
+struct names *names_open(const char *root)
 {
 	struct pci_access *access = pci_alloc();
+	char *file = names_file(root);
+
+	if (file)
+		pci_set_name_list_path(access, file, 1);
 
 	access->error = complain;
 	access->warning = ignore;
@@ -82,4 +108,18 @@ const char *class_name(struct names *names, const struct weir_host_function *fn,
 {
 	return pci_lookup_name((struct pci_access *)names, buf, NAME_TEXT_MAX,
 			       FLAGS | PCI_LOOKUP_CLASS, fn->class_code >> 8);
+}
+
+const char *lspci_name(struct names *names, const struct weir_host_function *fn,
+		       char buf[LSPCI_TEXT_MAX])
+{
+	char class[NAME_TEXT_MAX], device[2 * NAME_TEXT_MAX];
+
+	snprintf(buf, LSPCI_TEXT_MAX, "%s: %s",
+		 pci_lookup_name((struct pci_access *)names, class, sizeof(class),
+				 LSPCI_FLAGS | PCI_LOOKUP_CLASS, fn->class_code >> 8),
+		 pci_lookup_name((struct pci_access *)names, device, sizeof(device),
+				 LSPCI_FLAGS | PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE, fn->vendor,
+				 fn->device));
+	return buf;
 }

@@ -471,14 +471,17 @@ static int read_bench(int argc, char **argv, struct bench *b, const char **nsid)
 		{ "blocks", NULL, &b->blocks, UINT64_MAX, false },
 	};
 	const struct own_option own[] = {
-		{ "write", NULL, &b->write }, { "verify", NULL, &b->verify },
-		{ "random", NULL, &b->random }, { "irq", NULL, &b->irq },
-		{ "yes", NULL, &b->yes }, { "namespace", nsid, NULL },
-		{ "unsafe-noiommu", NULL, &b->options.unsafe_noiommu },
-		{ "window", &b->options.window, NULL },
-		{ "block-size", &numbers[0].text, NULL }, { "depth", &numbers[1].text, NULL },
-		{ "time", &numbers[2].text, NULL }, { "count", &numbers[3].text, NULL },
-		{ "lba", &numbers[4].text, NULL }, { "blocks", &numbers[5].text, NULL },
+		{ .name = "write", .flag = &b->write }, { .name = "verify", .flag = &b->verify },
+		{ .name = "random", .flag = &b->random }, { .name = "irq", .flag = &b->irq },
+		{ .name = "yes", .flag = &b->yes }, { .name = "namespace", .value = nsid },
+		{ .name = "unsafe-noiommu", .flag = &b->options.unsafe_noiommu },
+		{ .name = "window", .value = &b->options.window },
+		{ .name = "block-size", .value = &numbers[0].text },
+		{ .name = "depth", .value = &numbers[1].text },
+		{ .name = "time", .value = &numbers[2].text },
+		{ .name = "count", .value = &numbers[3].text },
+		{ .name = "lba", .value = &numbers[4].text },
+		{ .name = "blocks", .value = &numbers[5].text },
 	};
 	int status = read_own_options(argc, argv, own, sizeof(own) / sizeof(own[0]), usage,
 				      &b->options);

@@ -65,11 +65,13 @@ struct job {
 static int read_job(int argc, char **argv, const char *usage, bool write, struct job *job)
 {
 	const struct own_option own[] = {
-		{ "lba", &job->lba_text, NULL }, { "blocks", &job->blocks_text, NULL },
-		{ "namespace", &job->nsid, NULL }, { "file", &job->file, NULL },
-		{ "unsafe-noiommu", NULL, &job->options.unsafe_noiommu },
-		{ "window", &job->options.window, NULL },
-		{ "irq", NULL, &job->irq }, { "yes", NULL, &job->yes },
+		{ .name = "lba", .value = &job->lba_text },
+		{ .name = "blocks", .value = &job->blocks_text },
+		{ .name = "namespace", .value = &job->nsid },
+		{ .name = "file", .value = &job->file },
+		{ .name = "unsafe-noiommu", .flag = &job->options.unsafe_noiommu },
+		{ .name = "window", .value = &job->options.window },
+		{ .name = "irq", .flag = &job->irq }, { .name = "yes", .flag = &job->yes },
 	};
 	size_t n = sizeof(own) / sizeof(own[0]);
 	int status = read_own_options(argc, argv, own, write ? n : n - 1, usage, &job->options);

@@ -30,6 +30,19 @@ static int fail_option(int said, char **argv)
 	return fail("%s: there is no option %s; see 'weir %s --help'", argv[0], option, argv[0]);
 }
 
+static bool take_own(const struct own_option *own)
+{
+	if (!own->value)
+		*own->flag = true;
+	else if (!own->count)
+		*own->value = optarg;
+	else if (*own->count == OPTION_TIMES)
+		return false;
+	else
+		own->value[(*own->count)++] = optarg;
+	return true;
+}
+
 int read_own_options(int argc, char **argv, const struct own_option *own, size_t n,
 		     const char *usage, struct options *options)
 {
@@ -55,10 +68,9 @@ int read_own_options(int argc, char **argv, const struct own_option *own, size_t
 			options->json = true;
 			break;
 		case OWN:
-			if (own[which - 2].value)
-				*own[which - 2].value = optarg;
-			else
-				*own[which - 2].flag = true;
+			if (!take_own(&own[which - 2]))
+				return fail("%s: --%s is there more than %d times", argv[0],
+					    own[which - 2].name, OPTION_TIMES);
 			break;
 		default:
 			return fail_option(said, argv);

@@ -39,7 +39,11 @@ struct own_option {
 	const char *name;	/* without the dashes */
 	const char **value;	/* where the value goes; or NULL, and then */
 	bool *flag;		/* what becomes true */
+	size_t *count;		/* NULL, or how often it came: up to OPTION_TIMES, and its values
+				 * go to value[0] and on */
 };
+
+#define OPTION_TIMES 16
 
 #define OWN_OPTIONS_MAX 16
 

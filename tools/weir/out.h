@@ -38,10 +38,13 @@ struct column {
 	bool cut;	/* may be cut where the terminal is narrow */
 	bool wrap;	/* goes on in further lines there */
 	bool right;
+	bool tree;	/* shows which row is below which */
 };
 
 struct out_table *table_new(const struct column *columns, size_t n, bool headings);
 struct out_row *table_row(struct out_table *table);
+/* A row below another one, in a table with a column that shows that. */
+struct out_row *table_child(struct out_table *table, struct out_row *parent);
 void table_cell(struct out_row *row, size_t column, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* @colour: a name that smartcols knows ("green"). */

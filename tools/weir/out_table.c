@@ -16,7 +16,8 @@ struct out_table *table_new(const struct column *columns, size_t n, bool heading
 	for (size_t i = 0; i < n; i++) {
 		int flags = (columns[i].cut ? SCOLS_FL_TRUNC : 0) |
 			    (columns[i].wrap ? SCOLS_FL_WRAP : 0) |
-			    (columns[i].right ? SCOLS_FL_RIGHT : 0);
+			    (columns[i].right ? SCOLS_FL_RIGHT : 0) |
+			    (columns[i].tree ? SCOLS_FL_TREE : 0);
 		struct libscols_column *column =
 			need(scols_table_new_column(table, columns[i].name, 0, flags));
 
@@ -28,7 +29,13 @@ struct out_table *table_new(const struct column *columns, size_t n, bool heading
 
 struct out_row *table_row(struct out_table *table)
 {
-	return need(scols_table_new_line((struct libscols_table *)table, NULL));
+	return table_child(table, NULL);
+}
+
+struct out_row *table_child(struct out_table *table, struct out_row *parent)
+{
+	return need(scols_table_new_line((struct libscols_table *)table,
+					 (struct libscols_line *)parent));
 }
 
 void table_cell(struct out_row *row, size_t column, const char *fmt, ...)

@@ -9,6 +9,7 @@
 
 struct out_row {
 	struct out_row *next;
+	int depth;
 	char *cells[];		/* one for each column; NULL: empty */
 };
 
@@ -30,8 +31,14 @@ struct out_table *table_new(const struct column *columns, size_t n, bool heading
 
 struct out_row *table_row(struct out_table *table)
 {
+	return table_child(table, NULL);
+}
+
+struct out_row *table_child(struct out_table *table, struct out_row *parent)
+{
 	struct out_row *row = need(calloc(1, sizeof(*row) + table->n * sizeof(row->cells[0])));
 
+	row->depth = parent ? parent->depth + 1 : 0;
 	*table->end = row;
 	table->end = &row->next;
 	return row;
@@ -59,14 +66,23 @@ static const char *text_of(const struct out_table *table, const struct out_row *
 	return text ? text : "";
 }
 
+/* What a column that shows the tree has in front of its text. */
+static int indent_of(const struct out_table *table, const struct out_row *row, size_t column)
+{
+	return row && table->columns[column].tree ? 2 * row->depth : 0;
+}
+
 /* @row: NULL for the headings. The last column isn't filled up. */
 static void print_row(const struct out_table *table, const struct out_row *row, const int *widths)
 {
 	for (size_t i = 0; i < table->n; i++) {
 		bool fill = table->columns[i].right || i + 1 < table->n;
-		int width = table->columns[i].right ? widths[i] : -widths[i];
+		int indent = indent_of(table, row, i), width = widths[i] - indent;
 
-		printf("%s%*s", i ? " " : "", fill ? width : 0, text_of(table, row, i));
+		if (!table->columns[i].right)
+			width = -width;
+		printf("%s%*s%*s", i ? " " : "", indent, "", fill ? width : 0,
+		       text_of(table, row, i));
 	}
 	putchar('\n');
 }
@@ -79,8 +95,10 @@ void table_print(struct out_table *table)
 	for (size_t i = 0; i < table->n; i++) {
 		widths[i] = table->headings ? (int)strlen(text_of(table, NULL, i)) : 0;
 		for (row = table->first; row; row = row->next)
-			if ((int)strlen(text_of(table, row, i)) > widths[i])
-				widths[i] = (int)strlen(text_of(table, row, i));
+			if (indent_of(table, row, i) + (int)strlen(text_of(table, row, i)) >
+			    widths[i])
+				widths[i] = indent_of(table, row, i) +
+					    (int)strlen(text_of(table, row, i));
 	}
 	if (table->headings && table->first)
 		print_row(table, NULL, widths);

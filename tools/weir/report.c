@@ -214,7 +214,7 @@ int cmd_report(int argc, char **argv)
 		return fail("report takes no '%s': it is about the whole machine", argv[optind]);
 	if (weir_host_open(options.root, &report.host) < 0)
 		return fail("%s", weir_errmsg());
-	report.names = names_open();
+	report.names = names_open(options.root);
 	status = collect(&report);
 	if (status == EXIT_YES && output)
 		status = write_file(&report, output);
