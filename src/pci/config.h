@@ -35,6 +35,8 @@
 #define WR_PCI_CAP_EXPRESS	0x10
 #define WR_PCI_CAP_MSIX		0x11
 
+#define WR_PCI_EXT_CAP_ACS	0x000d
+
 /* MSI, offsets from its capability; flags as in its message control register. */
 #define WR_PCI_MSI_CONTROL	0x02
 #define WR_PCI_MSI_ENABLE	0x0001

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/root.h"
+#include "host/facts.h"
+#include "pci/addr.h"
+
+#define CONFIG_MAX	4096
+#define CLASS_IOMMU	0x0806
+#define VMD_DOMAINS	0x10000	/* drivers/pci/controller/vmd.c: VMD's are from there on */
+
+/* Where a function is in the scan; none if it isn't there, or was left out. */
+static int index_of(const struct weir_host *host, const char *address)
+{
+	const struct weir_host_function *fn;
+
+	return weir_host_find(host, address, &fn) < 0 ? -1 : (int)(fn - host->functions);
+}
+
+static int parse(const struct weir_host *host, int i, struct wr_pci_addr *addr)
+{
+	return wr_pci_addr_parse(host->functions[i].address, addr);
+}
+
+static bool same_bus(const struct weir_host *host, int i, int j)
+{
+	struct wr_pci_addr a, b;
+
+	parse(host, i, &a);
+	parse(host, j, &b);
+	return a.domain == b.domain && a.bus == b.bus;
+}
+
+/*
+ * Whether @above may be above @below, buses being numbered downwards in a domain
+ * (pci_scan_bridge_extend() sees to that), so that a damaged tree can't make a ring.
+ */
+static bool is_above(const struct weir_host *host, int above, int below)
+{
+	struct wr_pci_addr a, b;
+
+	parse(host, above, &a);
+	parse(host, below, &b);
+	return a.domain == b.domain && a.bus < b.bus;
+}
+
+/* A bus begins with its first function, and goes by it until all have theirs. */
+static void find_buses(const struct weir_host *host, struct wr_grouping *g)
+{
+	for (int i = 0; i < g->n; i++) {
+		if (!i || !same_bus(host, i, i - 1))
+			g->buses[g->n_buses++] = (struct wr_grouping_bus){ -1, -1 };
+		g->functions[i].bus = g->n_buses - 1;
+	}
+}
+
+static void link_bus(const struct weir_host *host, struct wr_grouping *g, int i)
+{
+	const struct weir_host_function *fn = &host->functions[i];
+	struct wr_grouping_function *f = &g->functions[i];
+	struct wr_grouping_bus *bus = &g->buses[f->bus];
+	const char *above = f->acs.vf ? fn->physfn : fn->parent;
+	int up;
+
+	if (!*above)
+		return;
+	up = index_of(host, above);
+	if (up >= 0 && f->acs.vf && g->functions[up].bus == f->bus)
+		return;
+	if (up < 0 || !is_above(host, up, i)) {
+		f->lost = true;
+		return;
+	}
+	/* A bus of VFs alone has no bridge (virtfn_add_bus()). */
+	if (bus->parent < 0)
+		bus->parent = g->functions[up].bus;
+	if (!f->acs.vf && bus->self < 0) {
+		bus->self = up;
+		bus->parent = g->functions[up].bus;
+	}
+}
+
+/* pci_real_dma_dev(): VMD's children do DMA as the VMD, below which their root bus is. */
+static int find_dma(const struct weir_host *host, int i)
+{
+	char path[PATH_MAX], link[WR_PCI_PATH_MAX], *part, *last = NULL;
+	const struct weir_host_function *fn = &host->functions[i];
+	struct wr_pci_addr addr;
+	int found;
+
+	if (parse(host, i, &addr) < 0 || addr.domain < VMD_DOMAINS)
+		return i;
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", fn->address);
+	if (wr_root_link(host->root, path, link, sizeof(link)) < 0)
+		return i;
+	for (part = strtok(link, "/"); part && strcmp(part, fn->root_bus); part = strtok(NULL, "/"))
+		last = part;
+	found = part && last ? index_of(host, last) : -1;
+	return found < 0 ? i : found;
+}
+
+/*
+ * Whether reading the config space would wake a device: pci_config_pm_runtime_get() in
+ * drivers/pci/pci.c wakes the bridge, and a device itself only from D3cold.
+ */
+static bool would_wake(const struct weir_host *host, const struct weir_host_function *fn)
+{
+	const struct weir_host_function *up = weir_host_parent(host, fn);
+	char text[32];
+
+	if (wr_pci_attr(host->root, fn->address, "power_state", text, sizeof(text)) > 0 &&
+	    !strcmp(text, "D3cold"))
+		return true;
+	for (int depth = 0; up && depth < 256; up = weir_host_parent(host, up), depth++)
+		if (weir_host_is_asleep(host, up))
+			return true;
+	return false;
+}
+
+static void read_config(const struct weir_host *host, const struct weir_host_function *fn,
+			bool wake, struct wr_acs *acs)
+{
+	uint8_t config[CONFIG_MAX];
+	int len;
+
+	acs->config = WR_CONFIG_NONE;
+	if (!wake && would_wake(host, fn)) {
+		acs->config = WR_CONFIG_ASLEEP;
+		return;
+	}
+	len = weir_host_config(host, fn, config, sizeof(config));
+	if (len > 0)
+		wr_acs_parse(acs, config, (size_t)len);
+}
+
+static void read_function(const struct weir_host *host, bool wake, struct wr_grouping *g, int i)
+{
+	const struct weir_host_function *fn = &host->functions[i];
+	struct wr_grouping_function *f = &g->functions[i];
+	struct wr_pci_addr addr = { 0 };
+
+	parse(host, i, &addr);
+	f->devfn = (uint8_t)(addr.device << 3 | addr.function);
+	f->acs.vendor = fn->vendor;
+	f->acs.device = fn->device;
+	f->acs.subsystem_vendor = fn->subsystem_vendor;
+	f->acs.subsystem_device = fn->subsystem_device;
+	f->acs.class_code = fn->class_code;
+	f->acs.vf = fn->physfn[0];
+	f->acs.on_root_bus = !fn->parent[0];
+	f->dma = find_dma(host, i);
+	read_config(host, fn, wake, &f->acs);
+}
+
+int wr_facts_read(const struct weir_host *host, bool wake, struct wr_grouping *g)
+{
+	bool on = weir_host_has_iommu(host);
+	bool ivrs = wr_root_has(host->root, "/sys/firmware/acpi/tables/IVRS");
+	struct wr_grouping empty = { .n = host->count };
+	int ret = wr_facts_copy(&empty, host->count, g);
+
+	if (ret < 0)
+		return ret;
+	for (int i = 0; i < g->n; i++) {
+		const struct weir_host_function *fn = &host->functions[i];
+		struct wr_grouping_function *f = &g->functions[i];
+
+		read_function(host, wake, g, i);
+		f->acs.ivrs = ivrs;
+		/* Without an IOMMU: all but IOMMUs would have one. */
+		f->translated = on ? fn->group >= 0 || fn->iommu[0] :
+				     fn->class_code >> 8 != CLASS_IOMMU;
+		/* pci_std_enable_acs(): with an IOMMU the kernel switches on what there is. */
+		if (!on) {
+			f->acs.ctrl |= f->acs.cap & WR_ACS_NEEDED;
+			f->acs.wide_ctrl |= f->acs.cap & WR_ACS_NEEDED;
+		}
+	}
+	find_buses(host, g);
+	for (int i = 0; i < g->n; i++)
+		link_bus(host, g, i);
+	return 0;
+}
+
+static void *copy_of(const void *from, size_t used, size_t room, size_t size)
+{
+	void *copy = calloc(room + 1, size);
+
+	if (copy && from)
+		memcpy(copy, from, used * size);
+	return copy;
+}
+
+int wr_facts_copy(const struct wr_grouping *g, int buses, struct wr_grouping *copy)
+{
+	size_t n = (size_t)g->n, used = (size_t)g->n_buses;
+
+	*copy = (struct wr_grouping){
+		.functions = copy_of(g->functions, n, n, sizeof(*g->functions)),
+		.buses = copy_of(g->buses, used, used + (size_t)buses, sizeof(*g->buses)),
+		.order = copy_of(g->order, n, n, sizeof(*g->order)),
+		.n = g->n,
+		.n_buses = g->n_buses,
+	};
+	if (copy->functions && copy->buses && copy->order)
+		return 0;
+	wr_facts_free(copy);
+	return wr_fail(-ENOMEM, "no memory to compute IOMMU groups");
+}
+
+void wr_facts_free(struct wr_grouping *g)
+{
+	free(g->functions);
+	free(g->buses);
+	free(g->order);
+	*g = (struct wr_grouping){ 0 };
+}

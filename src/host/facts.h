@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* What the computation of groups needs to know of a machine. */
+#ifndef WR_HOST_FACTS_H
+#define WR_HOST_FACTS_H
+
+#include "host/grouping.h"
+#include "host/host.h"
+
+/*
+ * Fill @grouping from the scan and from config space, functions as in the scan; what would wake a
+ * device is read only with @wake. Returns 0 or -ENOMEM, with a message.
+ */
+int wr_facts_read(const struct weir_host *host, bool wake, struct wr_grouping *grouping);
+
+/* Another one with the same content, with room for @buses more. Returns 0 or -ENOMEM, as above. */
+int wr_facts_copy(const struct wr_grouping *grouping, int buses, struct wr_grouping *copy);
+
+void wr_facts_free(struct wr_grouping *grouping);
+
+#endif
