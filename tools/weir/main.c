@@ -18,6 +18,7 @@ static const struct verb {
 } verbs[] = {
 	{ "bench", cmd_bench, "what weir itself costs, beside the limit of the machine" },
 	{ "list", cmd_list, "the machine's PCI functions" },
+	{ "groups", cmd_groups, "IOMMU groups: what they are, why, and what were if" },
 	{ "info", cmd_info, "all about one device" },
 	{ "bind", cmd_bind, "give devices from their drivers to vfio-pci" },
 	{ "capture", cmd_capture, "all that is read of a machine, in one file" },

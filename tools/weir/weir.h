@@ -17,6 +17,7 @@ int cmd_bind(int argc, char **argv);
 int cmd_capture(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_eeh(int argc, char **argv);
+int cmd_groups(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_nvme(int argc, char **argv);

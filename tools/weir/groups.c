@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * weir groups: the IOMMU groups of a machine, why they are as they are, and what were if.
+ *
+ * --json prints
+ *	{"groups": [{"group": number,
+ *		"type": of its default domain: "DMA", "DMA-FQ", "identity" …, null when unknown,
+ *		"name": "vfio-noiommu", null when it has none, as most,
+ *		"viable": whether it can be given away: no driver of the kernel's is in the way,
+ *		"in_the_way": address of the first member that is, or null,
+ *		"functions": [what 'weir list --json' says of each, and
+ *			{"role": "free", "vfio", "harmless" or "in the way", as in 'weir info',
+ *			 "reset_methods": ["flr", "bus"], best first}]}],
+ *	 "ungrouped": [addresses of the functions that are in no group],
+ *	 "computed": with --check, --why and --what-if a list, by address, else null:
+ *		[{"address",
+ *		  "group": the kernel's number, null for none,
+ *		  "computed": weir's own, from 0 on, with all that is assumed, null for none,
+ *		  "held": the same, with what of that the hardware can do; numbers of its own,
+ *		  "agrees": whether it shares its group with the same functions in both,
+ *		  "unsure": whether that depends on what couldn't be known,
+ *		  "config": "read", "asleep" (it wasn't, since that would wake something), "short"
+ *			(64 bytes: no privilege)}],
+ *	 "why": with --why its sentences, else null}
+ * Only the groups that were asked for are in "groups".
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+
+#include "groups.h"
+#include "out_parts.h"
+#include "weir.h"
+
+static const char usage[] =
+	"usage: weir groups [OPTION...] [GROUP...]\n"
+	"\n"
+	"Shows the IOMMU groups of this machine: what can only be given away together.\n"
+	"Looking wakes no device.\n"
+	"\n"
+	"      --plain     a line for each function, as scripts around lspci print it\n"
+	"      --json      for programs\n"
+	"      --why BDF   why this function shares its group with others\n"
+	"      --what-if ASSUMPTION, which may be repeated, one of\n"
+	"          acs=downstream     ports isolate, as the ACS override patch pretends\n"
+	"          acs=multifunction  functions of multifunction devices do\n"
+	"          acs=BDF            this function does\n"
+	"          config_acs=FLAGS@BDF\n"
+	"                             the kernel was started with pci=config_acs=FLAGS@BDF\n"
+	"          move=BDF@PORT      the device is behind another port\n"
+	"      --check     whether weir computes the groups that the kernel made\n"
+	"      --wake      read also the config space of what sleeps\n"
+	"      --root DIR  another machine's: the folder in which its sys/ lies\n"
+	"  -h, --help      this text\n"
+	"\n"
+	"--why, --what-if and --check compute groups as the kernel does. For that they read\n"
+	"config space, of which only root sees enough. They wake nothing either: what would\n"
+	"have to be woken is left out and said, unless there is --wake.\n"
+	"\n"
+	"Exit status of --check: 1 if the groups differ, 2 if that couldn't be told.\n"
+	"\n"
+	"Example: weir groups --what-if acs=downstream";
+
+bool is_wanted(const struct groups_wish *wish, int number)
+{
+	for (size_t i = 0; i < wish->n_numbers; i++)
+		if (wish->numbers[i] == number)
+			return true;
+	return !wish->n_numbers;
+}
+
+const struct weir_host_function *in_the_way(const struct weir_host *host, int number)
+{
+	const struct weir_host_function *fn;
+
+	for (unsigned int i = 0; (fn = weir_host_member(host, number, i)); i++)
+		if (fn->role == WEIR_ROLE_IN_THE_WAY)
+			return fn;
+	return NULL;
+}
+
+/* The groups that are wanted, one after the other, as weir_host_next_group(). */
+static int next_wanted(const struct groups_wish *wish, int after)
+{
+	do
+		after = weir_host_next_group(wish->host, after);
+	while (after >= 0 && !is_wanted(wish, after));
+	return after;
+}
+
+static void print_plain(const struct groups_wish *wish)
+{
+	const struct weir_host_function *fn;
+	char name[LSPCI_TEXT_MAX];
+
+	for (int group = next_wanted(wish, -1); group >= 0; group = next_wanted(wish, group))
+		for (unsigned int i = 0; (fn = weir_host_member(wish->host, group, i)); i++) {
+			char revision[16] = "";
+
+			if (fn->revision)
+				snprintf(revision, sizeof(revision), " (rev %02x)", fn->revision);
+			say("Group:  %d%s  %s %s%s%s%s", group, group < 10 ? " " : "", fn->address,
+			    lspci_name(wish->names, fn, name), revision,
+			    *fn->driver ? "   Driver: " : "", fn->driver);
+		}
+}
+
+static const char *reset_text(const struct groups_wish *wish, const struct weir_host_function *fn,
+			      char *buf, size_t size)
+{
+	return weir_host_reset_methods(wish->host, fn, buf, size) > 0 ? buf : "-";
+}
+
+static void add_group(const struct groups_wish *wish, struct out_table *table, int number)
+{
+	enum { GROUP, DRIVER, RESET, NAME };
+	const struct weir_host_function *fn, *way = in_the_way(wish->host, number);
+	struct out_row *group = table_row(table);
+	struct weir_host_group about;
+	char reset[256], name[2 * NAME_TEXT_MAX];
+
+	if (weir_host_group(wish->host, number, &about) < 0)
+		about = (struct weir_host_group){ 0 };
+	table_cell(group, GROUP, "%d%s%s", number, *about.type ? " " : "", about.type);
+	if (way)
+		table_cell(group, NAME, "kept by %s: %s", way->address, way->driver);
+	else
+		table_cell(group, NAME, "can be given away");
+	table_colour(group, NAME, way ? "yellow" : "green");
+	for (unsigned int i = 0; (fn = weir_host_member(wish->host, number, i)); i++) {
+		struct out_row *row = table_child(table, group);
+
+		table_cell(row, GROUP, "%s", fn->address);
+		table_cell(row, DRIVER, "%s", *fn->driver ? fn->driver : "-");
+		table_cell(row, RESET, "%s", reset_text(wish, fn, reset, sizeof(reset)));
+		table_cell(row, NAME, "%s", full_name(wish->names, fn, name));
+		if (fn->role == WEIR_ROLE_VFIO)
+			table_colour(row, DRIVER, "green");
+		else if (fn->role == WEIR_ROLE_IN_THE_WAY)
+			table_colour(row, DRIVER, "yellow");
+	}
+}
+
+static void print_tree(const struct groups_wish *wish)
+{
+	static const struct column columns[] = {
+		{ .name = "GROUP", .tree = true },
+		{ .name = "DRIVER" },
+		{ .name = "RESET", .cut = true },
+		{ .name = "NAME", .cut = true },
+	};
+	struct out_table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]), true);
+	int group = next_wanted(wish, -1);
+
+	if (group < 0)
+		say("%s", weir_host_has_iommu(wish->host) ? "No function is in an IOMMU group." :
+		    "There are no IOMMU groups: the IOMMU is off, or there is none.");
+	for (; group >= 0; group = next_wanted(wish, group))
+		add_group(wish, table, group);
+	table_print(table);
+}
+
+static struct json_object *words(char *text)
+{
+	struct json_object *list = js_list();
+	char *save;
+
+	for (char *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))
+		js_append(list, js_text(word));
+	return list;
+}
+
+static struct json_object *js_member(const struct groups_wish *wish,
+				     const struct weir_host_function *fn)
+{
+	struct json_object *object = js_object();
+	char reset[256];
+
+	js_add_function(object, wish->names, fn);
+	js_add(object, "role", js_text(role_name(fn->role)));
+	if (weir_host_reset_methods(wish->host, fn, reset, sizeof(reset)) < 0)
+		reset[0] = '\0';
+	js_add(object, "reset_methods", words(reset));
+	return object;
+}
+
+static struct json_object *js_group(const struct groups_wish *wish, int number)
+{
+	const struct weir_host_function *fn, *way = in_the_way(wish->host, number);
+	struct json_object *object = js_object(), *members = js_list();
+	struct weir_host_group about;
+
+	if (weir_host_group(wish->host, number, &about) < 0)
+		about = (struct weir_host_group){ 0 };
+	js_add(object, "group", js_number(number));
+	js_add(object, "type", js_text(about.type));
+	js_add(object, "name", js_text(about.name));
+	js_add(object, "viable", js_bool(!way));
+	js_add(object, "in_the_way", js_text(way ? way->address : NULL));
+	for (unsigned int i = 0; (fn = weir_host_member(wish->host, number, i)); i++)
+		js_append(members, js_member(wish, fn));
+	js_add(object, "functions", members);
+	return object;
+}
+
+static struct json_object *js_computed(const struct groups_wish *wish,
+				       const struct weir_host_computed *computed)
+{
+	struct json_object *list = computed ? js_list() : NULL;
+	const struct weir_host_function *fn;
+
+	for (unsigned int i = 0; computed && (fn = weir_host_function(wish->host, i)); i++) {
+		struct weir_host_place place = weir_host_place(computed, fn);
+		struct json_object *object = js_object();
+
+		js_add(object, "address", js_text(fn->address));
+		js_add(object, "group", js_number(fn->group));
+		js_add(object, "computed", js_number(place.group));
+		js_add(object, "held", js_number(place.held));
+		js_add(object, "agrees", js_bool(agrees(wish->host, computed, fn)));
+		js_add(object, "unsure", js_bool(place.unsure));
+		js_add(object, "config", js_text(place.asleep ? "asleep" :
+						 place.unread ? "short" : "read"));
+		js_append(list, object);
+	}
+	return list;
+}
+
+static void print_json(const struct groups_wish *wish, const struct weir_host_computed *computed)
+{
+	struct json_object *object = js_object(), *groups = js_list(), *without = js_list();
+	const struct weir_host_function *fn;
+
+	for (int group = next_wanted(wish, -1); group >= 0; group = next_wanted(wish, group))
+		js_append(groups, js_group(wish, group));
+	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++)
+		if (fn->group < 0)
+			js_append(without, js_text(fn->address));
+	js_add(object, "groups", groups);
+	js_add(object, "ungrouped", without);
+	js_add(object, "computed", js_computed(wish, computed));
+	js_add(object, "why", wish->why ? js_why(wish, computed) : NULL);
+	js_print(object);
+}
+
+bool agrees(const struct weir_host *host, const struct weir_host_computed *computed,
+	    const struct weir_host_function *fn)
+{
+	const struct weir_host_function *other;
+	int group = weir_host_place(computed, fn).group;
+
+	if (group < 0 || fn->group < 0)
+		return group < 0 && fn->group < 0;
+	for (unsigned int i = 0; (other = weir_host_function(host, i)); i++)
+		if ((other->group == fn->group) !=
+		    (weir_host_place(computed, other).group == group))
+			return false;
+	return true;
+}
+
+/* Those that differ without a doubt come before those that may. */
+static int check_status(const struct groups_wish *wish, const struct weir_host_computed *computed)
+{
+	const struct weir_host_function *fn;
+	int status = EXIT_YES;
+
+	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++) {
+		if (weir_host_place(computed, fn).unsure)
+			status = EXIT_UNKNOWN;
+		else if (!agrees(wish->host, computed, fn))
+			return EXIT_NO;
+	}
+	return status;
+}
+
+static int compute(struct groups_wish *wish)
+{
+	struct weir_host_compute_opts opts = { .assume = wish->assume, .n = wish->n_what_if,
+					       .wake = wish->wake };
+	struct weir_host_computed *computed;
+	int status = read_what_if(wish);
+
+	if (status != GO_ON)
+		return status;
+	if (weir_host_compute(wish->host, &opts, &computed) < 0)
+		return fail("%s", weir_errmsg());
+	status = EXIT_YES;
+	if (wish->options.json)
+		print_json(wish, computed);
+	else if (wish->why)
+		status = show_why(wish, computed);
+	else
+		status = show_computed(wish, computed);
+	if (wish->check)
+		status = check_status(wish, computed);
+	weir_host_computed_close(computed);
+	return status;
+}
+
+static int show(struct groups_wish *wish)
+{
+	if (wish->check || wish->why || wish->n_what_if)
+		return compute(wish);
+	if (wish->options.json)
+		print_json(wish, NULL);
+	else if (wish->plain)
+		print_plain(wish);
+	else
+		print_tree(wish);
+	return EXIT_YES;
+}
+
+static int read_numbers(struct groups_wish *wish, int argc, char **argv)
+{
+	wish->numbers = need(calloc((size_t)(argc - optind) + 1, sizeof(*wish->numbers)));
+	for (; optind < argc; optind++) {
+		char *end;
+		long number = strtol(argv[optind], &end, 10);
+
+		if (*argv[optind] < '0' || *argv[optind] > '9' || *end || number > INT_MAX)
+			return fail("groups: '%s' isn't a group's number", argv[optind]);
+		if (!weir_host_member(wish->host, (int)number, 0))
+			return fail("groups: there is no group %ld; 'weir groups' shows those "
+				    "there are", number);
+		wish->numbers[wish->n_numbers++] = (int)number;
+	}
+	return GO_ON;
+}
+
+static int read_wish(struct groups_wish *wish, int argc, char **argv)
+{
+	const struct own_option own[] = {
+		{ .name = "check", .flag = &wish->check },
+		{ .name = "plain", .flag = &wish->plain },
+		{ .name = "root", .value = &wish->options.root },
+		{ .name = "wake", .flag = &wish->wake },
+		{ .name = "what-if", .value = wish->what_if, .count = &wish->n_what_if },
+		{ .name = "why", .value = &wish->why },
+	};
+	int status = read_own_options(argc, argv, own, sizeof(own) / sizeof(own[0]), usage,
+				      &wish->options);
+
+	if (status == GO_ON && wish->plain &&
+	    (wish->options.json || wish->check || wish->why || wish->n_what_if))
+		return fail("groups: --plain shows the groups that there are; it goes with no "
+			    "other option but --root");
+	return status;
+}
+
+int cmd_groups(int argc, char **argv)
+{
+	struct groups_wish wish = { 0 };
+	struct weir_host *host;
+	int status = read_wish(&wish, argc, argv);
+
+	if (status != GO_ON)
+		return status;
+	if (weir_host_open(wish.options.root, &host) < 0)
+		return fail("%s", weir_errmsg());
+	wish.host = host;
+	wish.names = names_open(wish.options.root);
+	status = read_numbers(&wish, argc, argv);
+	if (status == GO_ON)
+		status = show(&wish);
+	names_close(wish.names);
+	weir_host_close(host);
+	free(wish.numbers);
+	return status;
+}

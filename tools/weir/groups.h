@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of 'weir groups' share. */
+#ifndef WEIR_TOOL_GROUPS_H
+#define WEIR_TOOL_GROUPS_H
+
+#include <weir/groups.h>
+
+#include "function.h"
+#include "options.h"
+
+/* What was asked for. */
+struct groups_wish {
+	struct options options;
+	bool plain, check, wake;
+	const char *why;
+	const char *what_if[OPTION_TIMES];
+	size_t n_what_if;
+
+	const struct weir_host *host;
+	struct names *names;
+	int *numbers;		/* of the groups that are wanted, none for all */
+	size_t n_numbers;
+	struct weir_host_assume assume[OPTION_TIMES];
+};
+
+/* Whether a group is among those wanted. */
+bool is_wanted(const struct groups_wish *wish, int number);
+
+/* The member that keeps a group from being given away, NULL if none does. */
+const struct weir_host_function *in_the_way(const struct weir_host *host, int number);
+
+/* Read what --what-if says. Returns GO_ON, or the exit status when that makes no sense. */
+int read_what_if(struct groups_wish *wish);
+
+/* The computed groups beside those that there are, and what of them is only pretended. */
+int show_computed(const struct groups_wish *wish, const struct weir_host_computed *computed);
+
+/* Whether a function shares its group with the same others, computed, as it does now. */
+bool agrees(const struct weir_host *host, const struct weir_host_computed *computed,
+	    const struct weir_host_function *fn);
+
+/* The answer to --why, in words and as a list of sentences. */
+int show_why(const struct groups_wish *wish, const struct weir_host_computed *computed);
+struct json_object *js_why(const struct groups_wish *wish,
+			   const struct weir_host_computed *computed);
+
+#endif

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/* The computed half of 'weir groups': --what-if, --check, --why. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+
+#include "groups.h"
+#include "out_parts.h"
+#include "weir.h"
+
+#define FLAGS_MAX 7	/* SV to DT */
+
+static bool find(const struct groups_wish *wish, const char *address,
+		 const struct weir_host_function **fn)
+{
+	if (!weir_host_find(wish->host, address, fn))
+		return true;
+	fail("%s", weir_errmsg());
+	return false;
+}
+
+static bool read_acs(const struct groups_wish *wish, const char *what,
+		     struct weir_host_assume *assume)
+{
+	if (!strcmp(what, "downstream")) {
+		assume->kind = WEIR_ASSUME_DOWNSTREAM;
+		return true;
+	}
+	if (!strcmp(what, "multifunction")) {
+		assume->kind = WEIR_ASSUME_MULTIFUNCTION;
+		return true;
+	}
+	assume->kind = WEIR_ASSUME_ACS;
+	return find(wish, what, &assume->function);
+}
+
+/* As pci=config_acs= takes them: the last character is bit 0. */
+static bool read_flags(const char *flags, size_t len, struct weir_host_assume *assume)
+{
+	if (!len || len > FLAGS_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		uint16_t bit = (uint16_t)(1U << (len - 1 - i));
+
+		if (!strchr("01xX", flags[i]))
+			return false;
+		if (flags[i] == '0' || flags[i] == '1')
+			assume->mask |= bit;
+		if (flags[i] == '1')
+			assume->bits |= bit;
+	}
+	return true;
+}
+
+static bool read_config(const struct groups_wish *wish, const char *what,
+			struct weir_host_assume *assume)
+{
+	const char *at = strchr(what, '@');
+
+	assume->kind = WEIR_ASSUME_CONFIG_ACS;
+	if (!at || !read_flags(what, (size_t)(at - what), assume)) {
+		fail("groups: --what-if config_acs=%s: it takes FLAGS@BDF, FLAGS being up to 7 "
+		     "of 0, 1 and x, the last for SV, then TB, RR, CR, UF, EC and DT", what);
+		return false;
+	}
+	return find(wish, at + 1, &assume->function);
+}
+
+static bool read_move(const struct groups_wish *wish, const char *what,
+		      struct weir_host_assume *assume)
+{
+	const char *at = strchr(what, '@');
+	char address[32];
+
+	assume->kind = WEIR_ASSUME_MOVED;
+	if (!at || (size_t)(at - what) >= sizeof(address)) {
+		fail("groups: --what-if move=%s: it takes BDF@PORT, both addresses like "
+		     "01:00.0", what);
+		return false;
+	}
+	snprintf(address, sizeof(address), "%.*s", (int)(at - what), what);
+	return find(wish, address, &assume->function) && find(wish, at + 1, &assume->port);
+}
+
+int read_what_if(struct groups_wish *wish)
+{
+	static const struct {
+		const char *name;
+		bool (*read)(const struct groups_wish *wish, const char *what,
+			     struct weir_host_assume *assume);
+	} kinds[] = {
+		{ "acs=", read_acs },
+		{ "config_acs=", read_config },
+		{ "move=", read_move },
+	};
+
+	for (size_t i = 0; i < wish->n_what_if; i++) {
+		const char *text = wish->what_if[i];
+		size_t kind = 0;
+
+		while (kind < 3 && strncmp(text, kinds[kind].name, strlen(kinds[kind].name)))
+			kind++;
+		if (kind == 3)
+			return fail("groups: --what-if %s: it takes acs=, config_acs= or move=; "
+				    "see 'weir groups --help'", text);
+		if (!kinds[kind].read(wish, text + strlen(kinds[kind].name), &wish->assume[i]))
+			return EXIT_UNKNOWN;
+	}
+	return GO_ON;
+}
+
+static void number_cell(struct out_row *row, size_t column, int number)
+{
+	if (number < 0)
+		table_cell(row, column, "-");
+	else
+		table_cell(row, column, "%d", number);
+}
+
+/* The functions whose company changes. Returns how many there are. */
+static int print_changes(const struct groups_wish *wish, const struct weir_host_computed *computed)
+{
+	enum { NOW, THEN, FUNCTION, DRIVER, NAME, COLUMNS };
+	const struct column columns[COLUMNS] = {
+		[NOW] = { .name = "NOW", .right = true },
+		[THEN] = { .name = wish->n_what_if ? "THEN" : "COMPUTED", .right = true },
+		[FUNCTION] = { .name = "FUNCTION" },
+		[DRIVER] = { .name = "DRIVER" },
+		[NAME] = { .name = "NAME", .cut = true },
+	};
+	struct out_table *table = table_new(columns, COLUMNS, true);
+	const struct weir_host_function *fn;
+	char name[2 * NAME_TEXT_MAX];
+	int count = 0;
+
+	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++) {
+		struct out_row *row;
+
+		if (agrees(wish->host, computed, fn) || !is_wanted(wish, fn->group))
+			continue;
+		row = table_row(table);
+		number_cell(row, NOW, fn->group);
+		number_cell(row, THEN, weir_host_place(computed, fn).group);
+		table_cell(row, FUNCTION, "%s", fn->address);
+		table_cell(row, DRIVER, "%s", *fn->driver ? fn->driver : "-");
+		table_cell(row, NAME, "%s", full_name(wish->names, fn, name));
+		count++;
+	}
+	table_print(table);
+	return count;
+}
+
+/* The members of a computed group: "0000:01:00.0 0000:01:00.1"; free() it. */
+static char *members_text(const struct groups_wish *wish,
+			  const struct weir_host_computed *computed, int group)
+{
+	const struct weir_host_function *fn;
+	char *text = NULL;
+
+	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++) {
+		char *longer;
+
+		if (weir_host_place(computed, fn).group != group)
+			continue;
+		if (asprintf(&longer, "%s%s%s", text ? text : "", text ? " " : "",
+			     fn->address) < 0)
+			no_memory();
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+/* Whether @fn is the first, by address, of its computed group. */
+static bool is_first(const struct groups_wish *wish, const struct weir_host_computed *computed,
+		     const struct weir_host_function *fn)
+{
+	const struct weir_host_function *other;
+	int group = weir_host_place(computed, fn).group;
+
+	for (unsigned int i = 0; (other = weir_host_function(wish->host, i)) != fn; i++)
+		if (weir_host_place(computed, other).group == group)
+			return false;
+	return true;
+}
+
+/* Whether the group that holds @fn comes apart only in what the IOMMU is told. */
+static bool is_pretended(const struct groups_wish *wish, const struct weir_host_computed *computed,
+			 const struct weir_host_function *fn)
+{
+	struct weir_host_place place = weir_host_place(computed, fn);
+	const struct weir_host_function *other;
+
+	for (unsigned int i = 0; (other = weir_host_function(wish->host, i)); i++) {
+		struct weir_host_place there = weir_host_place(computed, other);
+
+		if (place.held >= 0 && there.held == place.held && there.group != place.group)
+			return true;
+	}
+	return false;
+}
+
+static bool heads_held(const struct groups_wish *wish, const struct weir_host_computed *computed,
+		       const struct weir_host_function *fn)
+{
+	const struct weir_host_function *other;
+	int held = weir_host_place(computed, fn).held;
+
+	for (unsigned int i = 0; (other = weir_host_function(wish->host, i)) != fn; i++)
+		if (weir_host_place(computed, other).held == held)
+			return false;
+	return true;
+}
+
+static void warn_of_price(void)
+{
+	say("%s", "");
+	say_heading("This isolation is only pretended.");
+	say("Nothing in the hardware changes, and DMA can still go between these groups without");
+	say("the IOMMU seeing it. Whoever drives a device of one of them can make it read and");
+	say("write registers and memory of the devices in the others.");
+}
+
+/* The price: what stays together for the hardware, and is called separate. */
+static void print_price(const struct groups_wish *wish, const struct weir_host_computed *computed)
+{
+	const struct weir_host_function *fn, *other;
+	bool any = false;
+
+	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++) {
+		int held = weir_host_place(computed, fn).held;
+
+		if (!is_pretended(wish, computed, fn) || !heads_held(wish, computed, fn))
+			continue;
+		if (!any)
+			warn_of_price();
+		any = true;
+		say("%s", "");
+		for (unsigned int j = 0; (other = weir_host_function(wish->host, j)); j++) {
+			int group = weir_host_place(computed, other).group;
+			char *text;
+
+			if (weir_host_place(computed, other).held != held ||
+			    !is_first(wish, computed, other))
+				continue;
+			text = members_text(wish, computed, group);
+			say("  %3d: %s", group, text);
+			free(text);
+		}
+	}
+}
+
+/* What the answer stands on: which config space couldn't be read, and whose groups that leaves
+ * open. */
+static void print_doubts(const struct groups_wish *wish, const struct weir_host_computed *computed)
+{
+	const struct weir_host_function *fn;
+	int unsure = 0, asleep = 0, shut = 0;
+
+	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++) {
+		struct weir_host_place place = weir_host_place(computed, fn);
+
+		unsure += place.unsure;
+		asleep += place.asleep;
+		shut += place.unread && !place.asleep;
+	}
+	if (!unsure)
+		return;
+	say("%s", "");
+	say("Of %d functions this isn't sure:", unsure);
+	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++)
+		if (weir_host_place(computed, fn).unsure)
+			say("  %s", fn->address);
+	if (shut)
+		say("The config space of %d couldn't be read, which takes root.", shut);
+	if (asleep)
+		say("That of %d wasn't read, since that would wake something; --wake reads it.",
+		    asleep);
+}
+
+int show_computed(const struct groups_wish *wish, const struct weir_host_computed *computed)
+{
+	int count = print_changes(wish, computed);
+
+	if (!count && wish->n_what_if)
+		say("No group changes.");
+	else if (!count)
+		say("The groups are as weir computes them.");
+	print_price(wish, computed);
+	print_doubts(wish, computed);
+	return EXIT_YES;
+}
+
+static void say_sentence(void *arg, const char *sentence)
+{
+	(void)arg;
+	say("%c%s.", toupper((unsigned char)*sentence), sentence + 1);
+}
+
+static void add_sentence(void *arg, const char *sentence)
+{
+	js_append(arg, js_text(sentence));
+}
+
+int show_why(const struct groups_wish *wish, const struct weir_host_computed *computed)
+{
+	const struct weir_host_function *fn;
+	char *text;
+
+	if (!find(wish, wish->why, &fn))
+		return EXIT_UNKNOWN;
+	if (weir_host_place(computed, fn).group >= 0) {
+		text = members_text(wish, computed, weir_host_place(computed, fn).group);
+		say_heading("%s is in group %d: %s", fn->address, fn->group, text);
+		free(text);
+	}
+	if (weir_host_why(computed, fn, say_sentence, NULL) < 0)
+		return fail("%s", weir_errmsg());
+	if (!wish->n_what_if && !agrees(wish->host, computed, fn))
+		say("The kernel sees that otherwise: what it knew when it made group %d isn't what "
+		    "config space says now.", fn->group);
+	print_price(wish, computed);
+	print_doubts(wish, computed);
+	return EXIT_YES;
+}
+
+struct json_object *js_why(const struct groups_wish *wish,
+			   const struct weir_host_computed *computed)
+{
+	struct json_object *list = js_list();
+	const struct weir_host_function *fn;
+
+	if (!weir_host_find(wish->host, wish->why, &fn))
+		weir_host_why(computed, fn, add_sentence, list);
+	return list;
+}
