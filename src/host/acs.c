@@ -53,7 +53,6 @@ void wr_acs_parse(struct wr_acs *acs, const uint8_t *bytes, size_t len)
 	}
 	acs->config = len > CONFIG_SHORT ? WR_CONFIG_READ : WR_CONFIG_SHORT;
 	header = bytes[WR_PCI_HEADER_TYPE];
-	acs->bridge = (header & ~MULTIFUNCTION) == 1;
 	/* pci_iov_add_virtfn() in drivers/pci/iov.c */
 	acs->multifunction = header & MULTIFUNCTION && !acs->vf;
 	n = weir_config_walk(read_bytes, &config, (unsigned int)len, caps,

@@ -63,7 +63,7 @@ struct wr_acs {
 	bool vf;
 
 	enum wr_config config;
-	bool bridge;		/* header type 1 */
+	bool port;		/* by its driver, a port of PCI Express */
 	bool multifunction;
 	bool express;		/* it has a PCI Express capability, of that type: */
 	enum wr_express type;

@@ -29,7 +29,8 @@ static void assume_override(struct wr_grouping *g, bool (*applies)(const struct 
 	for (int i = 0; i < g->n; i++) {
 		struct wr_acs *acs = &g->functions[i].acs;
 
-		if (!acs->has_acs && applies(acs) && !acs->assumed)
+		if (acs->config == WR_CONFIG_READ && !acs->has_acs && applies(acs) &&
+		    !acs->assumed)
 			acs->assumed = WR_ASSUMED_OVERRIDE;
 	}
 }

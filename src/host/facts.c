@@ -149,6 +149,8 @@ static void read_function(const struct weir_host *host, bool wake, struct wr_gro
 	f->acs.subsystem_device = fn->subsystem_device;
 	f->acs.class_code = fn->class_code;
 	f->acs.vf = fn->physfn[0];
+	/* pcie_portdrv_probe() in drivers/pci/pcie/portdrv.c takes nothing else */
+	f->acs.port = !strcmp(fn->driver, "pcieport");
 	f->acs.on_root_bus = !fn->parent[0];
 	f->dma = find_dma(host, i);
 	read_config(host, fn, wake, &f->acs);

@@ -7,6 +7,7 @@
 
 #define SLOT(devfn)	((devfn) >> 3)
 #define DEVFNS		256
+#define CLASS_BRIDGE	0x0604
 
 static void set_devfns(uint64_t map[4], unsigned int from, unsigned int count)
 {
@@ -58,6 +59,26 @@ static void apply_alias_quirk(struct wr_grouping_function *f, const struct wr_al
 }
 
 /*
+ * What a bridge is whose config space couldn't be read: conventional PCI, at worst. Ports of PCI
+ * Express take turns on the way down.
+ */
+static void guess_type(const struct wr_grouping *g, int function, enum wr_grouping_guess guess)
+{
+	struct wr_acs *acs = &g->functions[function].acs;
+	int up = upstream(g, function);
+
+	if (acs->config == WR_CONFIG_READ || acs->class_code >> 8 != CLASS_BRIDGE)
+		return;
+	acs->express = acs->port || guess == WR_GUESS_ISOLATES;
+	if (up < 0)
+		acs->type = WR_EXPRESS_ROOT_PORT;
+	else if (g->functions[up].acs.type == WR_EXPRESS_UPSTREAM)
+		acs->type = WR_EXPRESS_DOWNSTREAM;
+	else
+		acs->type = WR_EXPRESS_UPSTREAM;
+}
+
+/*
  * set_pcie_port_type(): of two ports that follow each other one looks up and one down, whatever
  * they say of themselves.
  */
@@ -102,6 +123,7 @@ static void judge(const struct wr_grouping *g, int function, enum wr_grouping_gu
 	struct wr_grouping_function *f = &g->functions[function];
 	int up = upstream(g, function);
 
+	guess_type(g, function, guess);
 	correct_type(g, function);
 	f->acs.multifunction = is_multifunction(g, function);
 	f->verdict = wr_acs_verdict(&f->acs);

@@ -13,6 +13,7 @@
 #define LIST_MAX	1024
 #define SENTENCE_MAX	2048
 #define NAMES_SHOWN	8
+#define CLASS_BRIDGE	0x0604
 
 struct story {
 	const struct weir_host_computed *computed;
@@ -52,8 +53,8 @@ static void tell(const struct story *s, const char *fmt, ...)
 static const char *kind_of(const struct wr_acs *acs)
 {
 	if (!acs->express)
-		return acs->bridge || acs->class_code >> 16 == 0x06 ? "conventional PCI bridge" :
-								      "conventional PCI function";
+		return acs->class_code >> 8 == CLASS_BRIDGE ? "conventional PCI bridge" :
+							      "conventional PCI function";
 	switch (acs->type) {
 	case WR_EXPRESS_ROOT_PORT:
 		return "root port";
