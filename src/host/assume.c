@@ -90,6 +90,9 @@ static int check_move(const struct weir_host *host, const struct wr_grouping *g,
 	if (g->functions[i].acs.vf)
 		return wr_fail(-EINVAL, "%s is a VF: it goes where its PF %s goes",
 			       name_of(host, i), host->functions[i].physfn);
+	if (g->functions[i].acs.config == WR_CONFIG_READ && !g->functions[i].acs.express)
+		return wr_fail(-EINVAL, "%s is conventional PCI, and so can't be behind a port of "
+			       "PCI Express", name_of(host, i));
 	if (g->buses[g->functions[i].bus].self < 0)
 		return wr_fail(-EINVAL, "%s is on a root bus, soldered to the machine: it can't be "
 			       "moved", name_of(host, i));
@@ -101,16 +104,19 @@ static int check_move(const struct weir_host *host, const struct wr_grouping *g,
 	return 0;
 }
 
+/* A port of PCI Express leads to a single device, whatever numbers its functions and VFs have. */
 static bool of_one_device(const struct wr_grouping *g, int i, int j)
 {
+	int up = g->buses[g->functions[i].bus].self;
+
 	return g->functions[i].bus == g->functions[j].bus &&
-	       g->functions[i].devfn >> 3 == g->functions[j].devfn >> 3;
+	       (g->functions[i].devfn >> 3 == g->functions[j].devfn >> 3 ||
+		(up >= 0 && is_port(&g->functions[up].acs)));
 }
 
 /*
- * All functions of the device go, and with them what is on buses of their own: their VFs (behind a
- * port there is no other device that could have some) and the buses below. @facts says what was
- * where before all moves, so that two can swap places.
+ * All functions of the device go, and with them what is on buses of their own: VFs, and the buses
+ * below. @facts says what was where before all moves, so that two can swap places.
  */
 static void move(const struct wr_grouping *facts, struct wr_grouping *g, int i, int port)
 {
@@ -128,7 +134,7 @@ static void move(const struct wr_grouping *facts, struct wr_grouping *g, int i, 
 	}
 }
 
-/* A port of PCI Express leads to a single device: after all moves, since some may swap places. */
+/* After all moves, since two may swap places. */
 static int check_room(const struct weir_host *host, const struct wr_grouping *facts,
 		      const struct wr_grouping *g, int i, int port)
 {
@@ -144,6 +150,8 @@ static int check_function(const struct weir_host_assume *assume)
 	bool alone = assume->kind == WEIR_ASSUME_DOWNSTREAM ||
 		     assume->kind == WEIR_ASSUME_MULTIFUNCTION;
 
+	if ((unsigned int)assume->kind > WEIR_ASSUME_MOVED)
+		return wr_fail(-EINVAL, "there is no assumption of kind %d", (int)assume->kind);
 	if (!alone && !assume->function)
 		return wr_fail(-EINVAL, "an assumption about a function needs a function");
 	if (assume->kind == WEIR_ASSUME_MOVED && !assume->port)
@@ -179,7 +187,7 @@ static int apply(const struct weir_host *host, const struct wr_grouping *facts, 
 			move(facts, g, i, port);
 		return ret;
 	}
-	return wr_fail(-EINVAL, "there is no assumption of kind %d", (int)assume->kind);
+	return 0;
 }
 
 int wr_assume(const struct weir_host *host, const struct wr_grouping *facts,
