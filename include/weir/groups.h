@@ -66,7 +66,7 @@ struct weir_host_computed;
  * IOMMU off, the groups are those that it were to have with it on.
  *
  * Returns 0; -EINVAL for an assumption that makes no sense; -EBUSY for a move to a port that has a
- * device already; -ENOMEM.
+ * device already; -ENOTSUP on a machine whose groups aren't made so; -ENOMEM.
  */
 WEIR_API int weir_host_compute(const struct weir_host *host,
 			       const struct weir_host_compute_opts *opts,

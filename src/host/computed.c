@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/root.h"
 #include "host/computed.h"
 
 static int run(struct wr_grouping *grouping, enum wr_grouping_guess guess,
@@ -76,6 +79,20 @@ static int find_unsure(struct weir_host_computed *computed)
 	return ret;
 }
 
+/* The ACS override patch's option. A kernel without the patch takes no notice of it. */
+static void find_override(struct weir_host_computed *computed)
+{
+	static const char option[] = "pcie_acs_override=";
+	char text[4096], *value, *save;
+
+	if (wr_root_text(computed->host->root, "/proc/cmdline", text, sizeof(text)) < 0)
+		return;
+	for (value = strtok_r(text, " ", &save); value; value = strtok_r(NULL, " ", &save))
+		if (!strncmp(value, option, sizeof(option) - 1))
+			snprintf(computed->override, sizeof(computed->override), "%s",
+				 value + sizeof(option) - 1);
+}
+
 int weir_host_compute(const struct weir_host *host, const struct weir_host_compute_opts *given,
 		      struct weir_host_computed **out)
 {
@@ -96,6 +113,7 @@ int weir_host_compute(const struct weir_host *host, const struct weir_host_compu
 		ret = run_assumed(host, &facts, &opts, true, &real, &computed->held);
 	if (!ret)
 		ret = find_unsure(computed);
+	find_override(computed);
 	wr_facts_free(&facts);
 	wr_facts_free(&real);
 	if (ret < 0)

@@ -12,6 +12,7 @@ struct weir_host_computed {
 	struct wr_grouping_result result;
 	struct wr_grouping_result held;		/* with what of that the hardware can do */
 	bool *unsure;				/* of each function */
+	char override[64];			/* what the kernel was told to pretend, or "" */
 };
 
 /*

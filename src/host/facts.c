@@ -156,13 +156,28 @@ static void read_function(const struct weir_host *host, bool wake, struct wr_gro
 	read_config(host, fn, wake, &f->acs);
 }
 
+/*
+ * Groups that don't follow from PCI: pSeries' and PowerNV's partitionable endpoints
+ * (arch/powerpc/kernel/iommu.c), s390's functions (drivers/iommu/s390-iommu.c).
+ */
+static bool made_otherwise(const char *iommu)
+{
+	return !strncmp(iommu, "iommu-phb", 9) || !strncmp(iommu, "s390-iommu", 10);
+}
+
 int wr_facts_read(const struct weir_host *host, bool wake, struct wr_grouping *g)
 {
 	bool on = weir_host_has_iommu(host);
 	bool ivrs = wr_root_has(host->root, "/sys/firmware/acpi/tables/IVRS");
 	struct wr_grouping empty = { .n = host->count };
-	int ret = wr_facts_copy(&empty, host->count, g);
+	int ret;
 
+	for (int i = 0; i < host->count; i++)
+		if (made_otherwise(host->functions[i].iommu))
+			return wr_fail(-ENOTSUP, "IOMMU groups of this machine (%s) aren't made by "
+				       "the rules of PCI, so weir can't compute them",
+				       host->functions[i].iommu);
+	ret = wr_facts_copy(&empty, host->count, g);
 	if (ret < 0)
 		return ret;
 	for (int i = 0; i < g->n; i++) {

@@ -8,7 +8,7 @@
 
 /*
  * Fill @grouping from the scan and from config space, functions as in the scan; what would wake a
- * device is read only with @wake. Returns 0 or -ENOMEM, with a message.
+ * device is read only with @wake. Returns 0, -ENOTSUP or -ENOMEM, with a message.
  */
 int wr_facts_read(const struct weir_host *host, bool wake, struct wr_grouping *grouping);
 

@@ -201,6 +201,21 @@ static void tell_peer(struct story *s, const struct wr_grouping_step *step)
 	     from, name_of(s, step->to), name_of(s, step->to), fault_of(f, fault));
 }
 
+static void tell_bridge(struct story *s, const struct wr_grouping_step *step)
+{
+	const struct wr_grouping_function *f = function_of(s, step->to);
+	char list[LIST_MAX], fault[LIST_MAX];
+	int n;
+	const char *from = list_from(s, step, list, &n);
+
+	if (f->acs.config == WR_CONFIG_READ)
+		tell(s, "%s: the DMA arrives under the id of %s, a %s, so that the IOMMU can't tell "
+		     "apart what is behind it", from, name_of(s, step->to), kind_of(&f->acs));
+	else
+		tell(s, "%s: if %s is a conventional PCI bridge the DMA arrives under its id; that "
+		     "can't be told, and it %s", from, name_of(s, step->to), fault_of(f, fault));
+}
+
 static void tell_step(struct story *s, const struct wr_grouping_step *step)
 {
 	char list[LIST_MAX];
@@ -214,9 +229,7 @@ static void tell_step(struct story *s, const struct wr_grouping_step *step)
 		tell_peer(s, step);
 		break;
 	case WR_GROUPING_BRIDGE:
-		tell(s, "%s: the DMA arrives under the id of %s, a %s, so that the IOMMU can't "
-		     "tell apart what is behind it", list_from(s, step, list, &n),
-		     name_of(s, step->to), kind_of(&function_of(s, step->to)->acs));
+		tell_bridge(s, step);
 		break;
 	case WR_GROUPING_ALIAS:
 		tell(s, "%s and %s: DMA of one of them is known to arrive under the other's id, so "
@@ -269,6 +282,21 @@ static int members_of(const struct story *s)
 	return count;
 }
 
+/* The group that the kernel made is smaller, and may be by pretending. */
+static void tell_override(const struct story *s, int at)
+{
+	const struct weir_host_function *functions = s->computed->host->functions;
+
+	for (int i = 0; i < s->computed->grouping.n; i++)
+		if (s->computed->override[0] && in_story(s, i) &&
+		    functions[i].group != functions[at].group) {
+			tell(s, "the kernel was started with pcie_acs_override=%s: with the ACS "
+			     "override patch it pretends that what is told here isn't so",
+			     s->computed->override);
+			return;
+		}
+}
+
 int weir_host_why(const struct weir_host_computed *computed,
 		  const struct weir_host_function *function, weir_host_sentence sentence, void *arg)
 {
@@ -294,6 +322,7 @@ int weir_host_why(const struct weir_host_computed *computed,
 			tell_steps_at(&s, s.queue[i]);
 		if (members_of(&s) == 1)
 			tell_alone(&s, at);
+		tell_override(&s, at);
 	}
 	free(s.told);
 	free(s.queue);

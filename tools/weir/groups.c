@@ -14,7 +14,7 @@
  *	 "ungrouped": [addresses of the functions that are in no group],
  *	 "computed": with --check, --why and --what-if a list, by address, else null:
  *		[{"address",
- *		  "group": the kernel's number, null for none,
+ *		  "group": the kernel's number, null for none (where the IOMMU is off: weir's own),
  *		  "computed": weir's own, from 0 on, with all that is assumed, null for none,
  *		  "held": the same, with what of that the hardware can do; numbers of its own,
  *		  "agrees": whether it shares its group with the same functions in both,
@@ -34,6 +34,8 @@
 #include "groups.h"
 #include "out_parts.h"
 #include "weir.h"
+
+#define CLASS_BRIDGES 0x06
 
 static const char usage[] =
 	"usage: weir groups [OPTION...] [GROUP...]\n"
@@ -108,6 +110,30 @@ static void print_plain(const struct groups_wish *wish)
 		}
 }
 
+/* What can be done with a group: behind bridges alone there is nothing to give away. */
+static void group_cell(const struct groups_wish *wish, struct out_row *row, size_t column,
+		       int number)
+{
+	const struct weir_host_function *fn, *way = in_the_way(wish->host, number);
+	int devices = 0, given = 0;
+
+	for (unsigned int i = 0; (fn = weir_host_member(wish->host, number, i)); i++) {
+		bool bridge = fn->class_code >> 16 == CLASS_BRIDGES;
+
+		devices += !bridge;
+		given += !bridge && fn->role == WEIR_ROLE_VFIO;
+	}
+	if (!devices) {
+		table_cell(row, column, "bridges alone");
+	} else if (way) {
+		table_cell(row, column, "kept by %s: %s", way->address, way->driver);
+		table_colour(row, column, "yellow");
+	} else {
+		table_cell(row, column, given == devices ? "given away" : "can be given away");
+		table_colour(row, column, "green");
+	}
+}
+
 static const char *reset_text(const struct groups_wish *wish, const struct weir_host_function *fn,
 			      char *buf, size_t size)
 {
@@ -117,19 +143,15 @@ static const char *reset_text(const struct groups_wish *wish, const struct weir_
 static void add_group(const struct groups_wish *wish, struct out_table *table, int number)
 {
 	enum { GROUP, DRIVER, RESET, NAME };
-	const struct weir_host_function *fn, *way = in_the_way(wish->host, number);
 	struct out_row *group = table_row(table);
+	const struct weir_host_function *fn;
 	struct weir_host_group about;
 	char reset[256], name[2 * NAME_TEXT_MAX];
 
 	if (weir_host_group(wish->host, number, &about) < 0)
 		about = (struct weir_host_group){ 0 };
 	table_cell(group, GROUP, "%d%s%s", number, *about.type ? " " : "", about.type);
-	if (way)
-		table_cell(group, NAME, "kept by %s: %s", way->address, way->driver);
-	else
-		table_cell(group, NAME, "can be given away");
-	table_colour(group, NAME, way ? "yellow" : "green");
+	group_cell(wish, group, NAME, number);
 	for (unsigned int i = 0; (fn = weir_host_member(wish->host, number, i)); i++) {
 		struct out_row *row = table_child(table, group);
 
@@ -217,10 +239,10 @@ static struct json_object *js_computed(const struct groups_wish *wish,
 		struct json_object *object = js_object();
 
 		js_add(object, "address", js_text(fn->address));
-		js_add(object, "group", js_number(fn->group));
+		js_add(object, "group", js_number(group_now(wish, fn)));
 		js_add(object, "computed", js_number(place.group));
 		js_add(object, "held", js_number(place.held));
-		js_add(object, "agrees", js_bool(agrees(wish->host, computed, fn)));
+		js_add(object, "agrees", js_bool(agrees(wish, computed, fn)));
 		js_add(object, "unsure", js_bool(place.unsure));
 		js_add(object, "config", js_text(place.asleep ? "asleep" :
 						 place.unread ? "short" : "read"));
@@ -246,16 +268,21 @@ static void print_json(const struct groups_wish *wish, const struct weir_host_co
 	js_print(object);
 }
 
-bool agrees(const struct weir_host *host, const struct weir_host_computed *computed,
+int group_now(const struct groups_wish *wish, const struct weir_host_function *fn)
+{
+	return wish->off ? weir_host_place(wish->off, fn).group : fn->group;
+}
+
+bool agrees(const struct groups_wish *wish, const struct weir_host_computed *computed,
 	    const struct weir_host_function *fn)
 {
+	int now = group_now(wish, fn), group = weir_host_place(computed, fn).group;
 	const struct weir_host_function *other;
-	int group = weir_host_place(computed, fn).group;
 
-	if (group < 0 || fn->group < 0)
-		return group < 0 && fn->group < 0;
-	for (unsigned int i = 0; (other = weir_host_function(host, i)); i++)
-		if ((other->group == fn->group) !=
+	if (group < 0 || now < 0)
+		return group < 0 && now < 0;
+	for (unsigned int i = 0; (other = weir_host_function(wish->host, i)); i++)
+		if ((group_now(wish, other) == now) !=
 		    (weir_host_place(computed, other).group == group))
 			return false;
 	return true;
@@ -270,10 +297,25 @@ static int check_status(const struct groups_wish *wish, const struct weir_host_c
 	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++) {
 		if (weir_host_place(computed, fn).unsure)
 			status = EXIT_UNKNOWN;
-		else if (!agrees(wish->host, computed, fn))
+		else if (!agrees(wish, computed, fn))
 			return EXIT_NO;
 	}
 	return status;
+}
+
+/* Where the IOMMU is off, there is nothing to compare with but what it were with it on. */
+static int compute_off(struct groups_wish *wish)
+{
+	struct weir_host_compute_opts opts = { .wake = wish->wake };
+
+	if (weir_host_has_iommu(wish->host))
+		return GO_ON;
+	if (wish->check)
+		return fail("groups: --check: the IOMMU is off, or there is none: there are no "
+			    "groups to compare with");
+	if (weir_host_compute(wish->host, &opts, &wish->off) < 0)
+		return fail("%s", weir_errmsg());
+	return GO_ON;
 }
 
 static int compute(struct groups_wish *wish)
@@ -283,6 +325,10 @@ static int compute(struct groups_wish *wish)
 	struct weir_host_computed *computed;
 	int status = read_what_if(wish);
 
+	if (status == GO_ON && wish->why && weir_host_find(wish->host, wish->why, &wish->about) < 0)
+		return fail("%s", weir_errmsg());
+	if (status == GO_ON)
+		status = compute_off(wish);
 	if (status != GO_ON)
 		return status;
 	if (weir_host_compute(wish->host, &opts, &computed) < 0)
@@ -365,6 +411,7 @@ int cmd_groups(int argc, char **argv)
 	status = read_numbers(&wish, argc, argv);
 	if (status == GO_ON)
 		status = show(&wish);
+	weir_host_computed_close(wish.off);
 	names_close(wish.names);
 	weir_host_close(host);
 	free(wish.numbers);

@@ -18,13 +18,18 @@ struct groups_wish {
 
 	const struct weir_host *host;
 	struct names *names;
+	const struct weir_host_function *about;	/* of --why */
 	int *numbers;		/* of the groups that are wanted, none for all */
 	size_t n_numbers;
 	struct weir_host_assume assume[OPTION_TIMES];
+	struct weir_host_computed *off;	/* the groups that there were, the IOMMU being off */
 };
 
 /* Whether a group is among those wanted. */
 bool is_wanted(const struct groups_wish *wish, int number);
+
+/* The group of a function now; where the machine has none, what it were to have with an IOMMU. */
+int group_now(const struct groups_wish *wish, const struct weir_host_function *fn);
 
 /* The member that keeps a group from being given away, NULL if none does. */
 const struct weir_host_function *in_the_way(const struct weir_host *host, int number);
@@ -36,7 +41,7 @@ int read_what_if(struct groups_wish *wish);
 int show_computed(const struct groups_wish *wish, const struct weir_host_computed *computed);
 
 /* Whether a function shares its group with the same others, computed, as it does now. */
-bool agrees(const struct weir_host *host, const struct weir_host_computed *computed,
+bool agrees(const struct groups_wish *wish, const struct weir_host_computed *computed,
 	    const struct weir_host_function *fn);
 
 /* The answer to --why, in words and as a list of sentences. */

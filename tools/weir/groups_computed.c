@@ -139,10 +139,10 @@ static int print_changes(const struct groups_wish *wish, const struct weir_host_
 	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++) {
 		struct out_row *row;
 
-		if (agrees(wish->host, computed, fn) || !is_wanted(wish, fn->group))
+		if (agrees(wish, computed, fn) || !is_wanted(wish, group_now(wish, fn)))
 			continue;
 		row = table_row(table);
-		number_cell(row, NOW, fn->group);
+		number_cell(row, NOW, group_now(wish, fn));
 		number_cell(row, THEN, weir_host_place(computed, fn).group);
 		table_cell(row, FUNCTION, "%s", fn->address);
 		table_cell(row, DRIVER, "%s", *fn->driver ? fn->driver : "-");
@@ -283,8 +283,11 @@ static void print_doubts(const struct groups_wish *wish, const struct weir_host_
 
 int show_computed(const struct groups_wish *wish, const struct weir_host_computed *computed)
 {
-	int count = print_changes(wish, computed);
+	int count;
 
+	if (wish->off)
+		say("The IOMMU is off, or there is none. With it on these were the groups.");
+	count = print_changes(wish, computed);
 	if (!count && wish->n_what_if)
 		say("No group changes.");
 	else if (!count)
@@ -307,21 +310,20 @@ static void add_sentence(void *arg, const char *sentence)
 
 int show_why(const struct groups_wish *wish, const struct weir_host_computed *computed)
 {
-	const struct weir_host_function *fn;
+	const struct weir_host_function *fn = wish->about;
 	char *text;
 
-	if (!find(wish, wish->why, &fn))
-		return EXIT_UNKNOWN;
 	if (weir_host_place(computed, fn).group >= 0) {
 		text = members_text(wish, computed, weir_host_place(computed, fn).group);
-		say_heading("%s is in group %d: %s", fn->address, fn->group, text);
+		say_heading("%s is in group %d: %s", fn->address, group_now(wish, fn), text);
 		free(text);
 	}
 	if (weir_host_why(computed, fn, say_sentence, NULL) < 0)
-		return fail("%s", weir_errmsg());
-	if (!wish->n_what_if && !agrees(wish->host, computed, fn))
-		say("The kernel sees that otherwise: what it knew when it made group %d isn't what "
-		    "config space says now.", fn->group);
+		no_memory();
+	if (!wish->n_what_if && !agrees(wish, computed, fn) &&
+	    !weir_host_place(computed, fn).unsure)
+		say("The kernel's group %d has other members: it goes by what it knew when it made "
+		    "the group.", fn->group);
 	print_price(wish, computed);
 	print_doubts(wish, computed);
 	return EXIT_YES;
@@ -331,9 +333,8 @@ struct json_object *js_why(const struct groups_wish *wish,
 			   const struct weir_host_computed *computed)
 {
 	struct json_object *list = js_list();
-	const struct weir_host_function *fn;
 
-	if (!weir_host_find(wish->host, wish->why, &fn))
-		weir_host_why(computed, fn, add_sentence, list);
+	if (weir_host_why(computed, wish->about, add_sentence, list) < 0)
+		no_memory();
 	return list;
 }
