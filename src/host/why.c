@@ -209,8 +209,9 @@ static void tell_bridge(struct story *s, const struct wr_grouping_step *step)
 	const char *from = list_from(s, step, list, &n);
 
 	if (f->acs.config == WR_CONFIG_READ)
-		tell(s, "%s: the DMA arrives under the id of %s, a %s, so that the IOMMU can't tell "
-		     "apart what is behind it", from, name_of(s, step->to), kind_of(&f->acs));
+		tell(s, "%s: the DMA arrives under the id of %s, a %s, so that the IOMMU can't "
+		     "tell apart what is behind it", from, name_of(s, step->to),
+		     kind_of(&f->acs));
 	else
 		tell(s, "%s: if %s is a conventional PCI bridge the DMA arrives under its id; that "
 		     "can't be told, and it %s", from, name_of(s, step->to), fault_of(f, fault));

@@ -24,10 +24,10 @@
 static char *root;
 
 static const struct machine_function desktop[] = {
-	{ .path = "00:01.0", .kind = ROOT_PORT, .header = BRIDGE | MULTI, GROUP(1), .revision = 0x0a,
-	  .vendor = 0x8086, .device = 0x1901, .driver = "pcieport" },
-	{ .path = "00:01.1", .kind = ROOT_PORT, .header = BRIDGE | MULTI, GROUP(1), .revision = 0x0a,
-	  .vendor = 0x8086, .device = 0x1905, .driver = "pcieport" },
+	{ .path = "00:01.0", .kind = ROOT_PORT, .header = BRIDGE | MULTI, GROUP(1),
+	  .revision = 0x0a, .vendor = 0x8086, .device = 0x1901, .driver = "pcieport" },
+	{ .path = "00:01.1", .kind = ROOT_PORT, .header = BRIDGE | MULTI, GROUP(1),
+	  .revision = 0x0a, .vendor = 0x8086, .device = 0x1905, .driver = "pcieport" },
 	{ .path = "00:02.0", .kind = INTEGRATED, GROUP(2), .vendor = 0x8086, .device = 0x3e98,
 	  .class_code = 0x038000, .driver = "i915" },
 	{ .path = "00:12.0", .kind = PCI, GROUP(3), .revision = 0x10, .vendor = 0x8086,
@@ -239,12 +239,12 @@ static void test_why(void **state)
 	assert_said(&outcome, EXIT_YES,
 		    "0000:01:00.0 is in group 1: 0000:00:01.0 0000:00:01.1 0000:01:00.0 "
 		    "0000:01:00.1 0000:02:00.0 0000:02:00.1\n"
-		    "0000:01:00.0 and 0000:01:00.1: they are behind 0000:00:01.0, a root port which "
-		    "has no ACS capability.\n"
+		    "0000:01:00.0 and 0000:01:00.1: they are behind 0000:00:01.0, a root port "
+		    "which has no ACS capability.\n"
 		    "0000:00:01.1 and 0000:00:01.0: they are functions of one device, which aren't "
 		    "kept apart, since 0000:00:01.0 has no ACS capability.\n"
-		    "0000:02:00.0 and 0000:02:00.1: they are behind 0000:00:01.1, a root port which "
-		    "has no ACS capability.\n");
+		    "0000:02:00.0 and 0000:02:00.1: they are behind 0000:00:01.1, a root port "
+		    "which has no ACS capability.\n");
 	outcome = GROUPS("--why", "00:02.0");
 	assert_part(&outcome, "0000:00:02.0 is alone in its group");
 }
@@ -285,9 +285,23 @@ static void test_pretended(void **state)
 	outcome = GROUPS("--check");
 	assert_int_equal(outcome.status, EXIT_NO);
 	outcome = GROUPS("--why", "01:00.0");
-	assert_part(&outcome, "pcie_acs_override=downstream: with the ACS override patch it pretends");
+	assert_part(&outcome, "pcie_acs_override=downstream: with the ACS override patch it "
+			      "pretends");
 	outcome = GROUPS("--check", "--what-if", "acs=downstream");
 	assert_int_equal(outcome.status, EXIT_NO);	/* the ports, one from another, are left */
+}
+
+/* ACS that came too late: the kernel doesn't go back on a group. */
+static void test_late(void **state)
+{
+	struct outcome outcome;
+
+	(void)state;
+	tree_attr_link(root, "0000:00:12.0", "iommu_group", "../../../../kernel/iommu_groups/4");
+	outcome = GROUPS("--why", "00:14.0");
+	assert_part(&outcome, "The kernel's group 4 has more members");
+	outcome = GROUPS("--why", "01:00.0");
+	assert_null(strstr(outcome.out, "The kernel's group"));
 }
 
 static struct json_object *member(struct json_object *object, const char *key)
@@ -356,6 +370,7 @@ int main(void)
 		TEST(test_why),
 		TEST(test_what_if),
 		TEST(test_pretended),
+		TEST(test_late),
 		TEST(test_json),
 		TEST(test_unread),
 	};

@@ -219,9 +219,9 @@ static void warn_of_price(void)
 {
 	say("%s", "");
 	say_heading("This isolation is only pretended.");
-	say("Nothing in the hardware changes, and DMA can still go between these groups without");
-	say("the IOMMU seeing it. Whoever drives a device of one of them can make it read and");
-	say("write registers and memory of the devices in the others.");
+	say("Nothing in the hardware changes: DMA may still go between these groups without the");
+	say("IOMMU seeing it. Whoever drives a device of one of them may make it read and write");
+	say("registers and memory of the devices in the others.");
 }
 
 /* The price: what stays together for the hardware, and is called separate. */
@@ -308,6 +308,23 @@ static void add_sentence(void *arg, const char *sentence)
 	js_append(arg, js_text(sentence));
 }
 
+/*
+ * Whether the kernel's group has members without a reason that is there now. With a device tree
+ * kernels may switch on ACS only afterwards (drivers/iommu/of_iommu.c in 6.12).
+ */
+static bool is_wider(const struct groups_wish *wish, const struct weir_host_computed *computed,
+		     const struct weir_host_function *fn)
+{
+	struct weir_host_place place = weir_host_place(computed, fn);
+	const struct weir_host_function *other;
+
+	for (unsigned int i = 0; (other = weir_host_function(wish->host, i)); i++)
+		if (!place.unsure && place.group >= 0 && group_now(wish, other) == fn->group &&
+		    weir_host_place(computed, other).group != place.group)
+			return true;
+	return false;
+}
+
 int show_why(const struct groups_wish *wish, const struct weir_host_computed *computed)
 {
 	const struct weir_host_function *fn = wish->about;
@@ -320,10 +337,10 @@ int show_why(const struct groups_wish *wish, const struct weir_host_computed *co
 	}
 	if (weir_host_why(computed, fn, say_sentence, NULL) < 0)
 		no_memory();
-	if (!wish->n_what_if && !agrees(wish, computed, fn) &&
-	    !weir_host_place(computed, fn).unsure)
-		say("The kernel's group %d has other members: it goes by what it knew when it made "
-		    "the group.", fn->group);
+	if (!wish->n_what_if && is_wider(wish, computed, fn))
+		say("The kernel's group %d has more members: what isolates now didn't when the "
+		    "kernel made it. It stays so until its devices are removed and found anew.",
+		    fn->group);
 	print_price(wish, computed);
 	print_doubts(wish, computed);
 	return EXIT_YES;
