@@ -156,7 +156,8 @@ static void test_inside(void **state)
 	snprintf(root, sizeof(root), "%s///", trees->root);
 	assert_int_equal(wr_root_text(root, "/sys/file", buf, sizeof(buf)), 2);
 	snprintf(root, sizeof(root), "%s/sys/file", trees->root);
-	assert_int_equal(wr_root_text("/", root, buf, sizeof(buf)), 2);
+	/* "/" itself is another folder where QEMU runs the test. */
+	assert_int_equal(wr_root_text("/proc/self/root", root, buf, sizeof(buf)), 2);
 	assert_int_equal(wr_root_text("", root, buf, sizeof(buf)), 2);
 }
 
