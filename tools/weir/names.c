@@ -60,45 +60,72 @@ static char *names_file(const char *root)
 	return NULL;
 }
 
+/* What was looked up last: on a big machine most functions are like the one before. */
+struct answer {
+	bool given, known;
+	int ids[2];
+	char text[NAME_TEXT_MAX];
+};
+
+struct names {
+	struct pci_access *access;
+	struct answer vendor, device, class;
+};
+
 /* pci_alloc() opens nothing; pci_init(), which would look for a way to config space, isn't needed
  * for names. */
 struct names *names_open(const char *root)
 {
-	struct pci_access *access = pci_alloc();
+	struct names *names = calloc(1, sizeof(*names));
 	char *file = names_file(root);
 
+	if (!names)
+		no_memory();
+	names->access = pci_alloc();
 	if (file)
-		pci_set_name_list_path(access, file, 1);
-
-	access->error = complain;
-	access->warning = ignore;
-	access->debug = ignore;
-	return (struct names *)access;
+		pci_set_name_list_path(names->access, file, 1);
+	names->access->error = complain;
+	names->access->warning = ignore;
+	names->access->debug = ignore;
+	return names;
 }
 
 void names_close(struct names *names)
 {
-	pci_cleanup((struct pci_access *)names);
+	pci_cleanup(names->access);
+	free(names);
+}
+
+/* A class and a vendor have one id, and libpci takes no notice of a second. */
+static const char *look_up(struct names *names, struct answer *answer, int what, int first,
+			   int second, char buf[NAME_TEXT_MAX])
+{
+	if (!answer->given || answer->ids[0] != first || answer->ids[1] != second) {
+		answer->known = pci_lookup_name(names->access, answer->text, NAME_TEXT_MAX,
+						FLAGS | what, first, second);
+		answer->given = true;
+		answer->ids[0] = first;
+		answer->ids[1] = second;
+	}
+	return answer->known ? strcpy(buf, answer->text) : NULL;
 }
 
 const char *vendor_name(struct names *names, const struct weir_host_function *fn,
 			char buf[NAME_TEXT_MAX])
 {
-	return pci_lookup_name((struct pci_access *)names, buf, NAME_TEXT_MAX,
-			       FLAGS | PCI_LOOKUP_VENDOR, fn->vendor);
+	return look_up(names, &names->vendor, PCI_LOOKUP_VENDOR, fn->vendor, 0, buf);
 }
 
 const char *device_name(struct names *names, const struct weir_host_function *fn,
 			char buf[NAME_TEXT_MAX])
 {
-	return pci_lookup_name((struct pci_access *)names, buf, NAME_TEXT_MAX,
-			       FLAGS | PCI_LOOKUP_DEVICE, fn->vendor, fn->device);
+	return look_up(names, &names->device, PCI_LOOKUP_DEVICE, fn->vendor, fn->device, buf);
 }
 
 const char *subsystem_name(struct names *names, const struct weir_host_function *fn,
 			   char buf[NAME_TEXT_MAX])
 {
-	return pci_lookup_name((struct pci_access *)names, buf, NAME_TEXT_MAX,
+	return pci_lookup_name(names->access, buf, NAME_TEXT_MAX,
 			       FLAGS | PCI_LOOKUP_SUBSYSTEM | PCI_LOOKUP_DEVICE, fn->vendor,
 			       fn->device, fn->subsystem_vendor, fn->subsystem_device);
 }
@@ -106,8 +133,7 @@ const char *subsystem_name(struct names *names, const struct weir_host_function 
 const char *class_name(struct names *names, const struct weir_host_function *fn,
 		       char buf[NAME_TEXT_MAX])
 {
-	return pci_lookup_name((struct pci_access *)names, buf, NAME_TEXT_MAX,
-			       FLAGS | PCI_LOOKUP_CLASS, fn->class_code >> 8);
+	return look_up(names, &names->class, PCI_LOOKUP_CLASS, (int)(fn->class_code >> 8), 0, buf);
 }
 
 const char *lspci_name(struct names *names, const struct weir_host_function *fn,
@@ -116,9 +142,9 @@ const char *lspci_name(struct names *names, const struct weir_host_function *fn,
 	char class[NAME_TEXT_MAX], device[2 * NAME_TEXT_MAX];
 
 	snprintf(buf, LSPCI_TEXT_MAX, "%s: %s",
-		 pci_lookup_name((struct pci_access *)names, class, sizeof(class),
+		 pci_lookup_name(names->access, class, sizeof(class),
 				 LSPCI_FLAGS | PCI_LOOKUP_CLASS, fn->class_code >> 8),
-		 pci_lookup_name((struct pci_access *)names, device, sizeof(device),
+		 pci_lookup_name(names->access, device, sizeof(device),
 				 LSPCI_FLAGS | PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE, fn->vendor,
 				 fn->device));
 	return buf;
