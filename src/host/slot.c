@@ -76,13 +76,10 @@ static int read_slots(const struct weir_host *host, const struct wr_folder *fold
 
 static const char *slot_of(const struct slot *slots, int n, const char *address)
 {
-	for (int i = 0; i < n; i++) {
-		size_t len = strlen(slots[i].address);
-
-		if (!strncmp(address, slots[i].address, len) &&
-		    (address[len] == '.' || address[len] == ':'))
+	/* All parts of both have a fixed width. */
+	for (int i = 0; i < n; i++)
+		if (!strncmp(address, slots[i].address, strlen(slots[i].address)))
 			return slots[i].name;
-	}
 	return NULL;
 }
 
