@@ -235,6 +235,17 @@ WEIR_API int weir_host_reset_methods(const struct weir_host *host,
 				     const struct weir_host_function *function, char *buf,
 				     size_t size);
 
+/**
+ * weir_host_read_ahead() - read what weir_host_reset_methods() and weir_host_group() tell of all
+ * functions and groups, at once.
+ *
+ * For who is going to ask for all of them: on a big machine several threads share it. Without it,
+ * each is read when it is asked for; and so is what can't be read ahead.
+ *
+ * Returns 0, or -ENOMEM.
+ */
+WEIR_API int weir_host_read_ahead(struct weir_host *host);
+
 /** weir_host_action - what a step does. */
 enum weir_host_action {
 	WEIR_HOST_LOAD,		/**< load a kernel module */

@@ -112,7 +112,7 @@ static int enter(const struct weir_host *host, int number, struct wr_folder *fol
 		       "opened: %s", host->root, number, strerror(-ret));
 }
 
-int weir_host_group(const struct weir_host *host, int number, struct weir_host_group *out)
+int wr_host_group_read(const struct weir_host *host, int number, struct weir_host_group *out)
 {
 	struct weir_host_group group = { .number = number };
 	int first = first_of(host, number), ret;
@@ -133,6 +133,28 @@ int weir_host_group(const struct weir_host *host, int number, struct weir_host_g
 	if (ret < 0)
 		return ret;
 	*out = group;
+	return 0;
+}
+
+static int by_number(const void *key, const void *element)
+{
+	const struct weir_host_group *group = element;
+	int number = *(const int *)key;
+
+	return number < group->number ? -1 : number > group->number;
+}
+
+int weir_host_group(const struct weir_host *host, int number, struct weir_host_group *out)
+{
+	const struct wr_ahead *ahead = &host->ahead;
+	const struct weir_host_group *group = NULL;
+
+	if (ahead->n_groups)
+		group = bsearch(&number, ahead->groups, (size_t)ahead->n_groups,
+				sizeof(*ahead->groups), by_number);
+	if (!group || !ahead->told[group - ahead->groups])
+		return wr_host_group_read(host, number, out);
+	*out = *group;
 	return 0;
 }
 

@@ -180,6 +180,7 @@ int weir_host_close(struct weir_host *host)
 		wr_unpacked_remove(&host->unpacked);
 		free(host->iommus);
 		free(host->grouped);
+		wr_ahead_free(&host->ahead);
 		free(host->functions);
 		free(host->root);
 		free(host);

@@ -26,6 +26,17 @@ struct wr_grouped {
 	int function;	/* its place in the list */
 };
 
+/* What was read ahead: of each function and each group, in their order. NULL: nothing was. */
+struct wr_ahead {
+	struct wr_reset {
+		char methods[128];
+		int len;			/* negative: it couldn't be read */
+	} *resets;
+	struct weir_host_group *groups;
+	bool *told;				/* whether the group could be read */
+	int n_groups;
+};
+
 struct weir_host {
 	char *root;
 	struct wr_unpacked unpacked;		/* the root, if it was an archive */
@@ -37,6 +48,7 @@ struct weir_host {
 	int n_grouped;
 	char (*iommus)[64];			/* by name */
 	int n_iommus;
+	struct wr_ahead ahead;
 };
 
 /* @root must live as long. Returns 0, or -errno without a message. */
@@ -65,6 +77,11 @@ bool wr_is_address(const char *name);
 
 /* Look at all functions of the list, and drop those that vanish. As below. */
 int wr_host_look(struct weir_host *host);
+
+/* As weir_host_group(), from the files. */
+int wr_host_group_read(const struct weir_host *host, int number, struct weir_host_group *out);
+
+void wr_ahead_free(struct wr_ahead *ahead);
 
 /* Order the functions that are in groups; note the IOMMUs; tell functions their slots. Return 0, or
  * -errno with a message. */

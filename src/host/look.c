@@ -17,40 +17,44 @@
 
 struct work {
 	struct weir_host *host;
-	int *results;		/* of each function */
+	/* Returns 0; -ENOENT where there is nothing; others with a message, which end it. */
+	int (*each)(struct weir_host *host, struct wr_scan *scan, int i);
+	int n;
+	int *results;		/* of each, or NULL */
 	int taken;		/* changed by all threads, as is: */
-	int failed;		/* the first function that couldn't be read, or INT_MAX */
+	int failed;		/* the first that couldn't be read, or INT_MAX */
 	pthread_mutex_t lock;	/* of the first failure's message: */
 	char message[1024];
-	int message_of;
+	int message_of, error;
 };
 
 /* A message is the thread's own, and the caller's is another. */
-static void fail(struct work *work, int i)
+static void fail(struct work *work, int i, int err)
 {
 	pthread_mutex_lock(&work->lock);
 	if (i < work->message_of) {
 		work->message_of = i;
+		work->error = err;
 		snprintf(work->message, sizeof(work->message), "%s", weir_errmsg());
 		__atomic_store_n(&work->failed, i, __ATOMIC_RELAXED);
 	}
 	pthread_mutex_unlock(&work->lock);
 }
 
-static bool look_at_slice(struct work *work, struct wr_scan *scan)
+static bool do_slice(struct work *work, struct wr_scan *scan)
 {
 	int first = __atomic_fetch_add(&work->taken, SLICE, __ATOMIC_RELAXED);
-	int n = work->host->count;
 
 	/* What comes behind a failure needn't be looked at. */
-	if (first >= n || first > __atomic_load_n(&work->failed, __ATOMIC_RELAXED))
+	if (first >= work->n || first > __atomic_load_n(&work->failed, __ATOMIC_RELAXED))
 		return false;
-	for (int i = first; i < n && i < first + SLICE; i++) {
-		int ret = wr_scan_function(scan, &work->host->functions[i]);
+	for (int i = first; i < work->n && i < first + SLICE; i++) {
+		int ret = work->each(work->host, scan, i);
 
-		work->results[i] = ret;
+		if (work->results)
+			work->results[i] = ret;
 		if (ret < 0 && ret != -ENOENT) {
-			fail(work, i);
+			fail(work, i, ret);
 			return false;
 		}
 	}
@@ -65,10 +69,37 @@ static void *worker(void *arg)
 	/* Without it, the others have more to do. */
 	if (wr_scan_open(&scan, work->host->root) < 0)
 		return NULL;
-	while (look_at_slice(work, &scan))
+	while (do_slice(work, &scan))
 		;
 	wr_scan_close(&scan);
 	return NULL;
+}
+
+static int share(struct work *work)
+{
+	unsigned int slices = ((unsigned int)work->n + SLICE - 1) / SLICE;
+	unsigned int n = wr_processors();
+	pthread_t workers[WORKERS_MAX];
+
+	work->failed = work->message_of = INT_MAX;
+	pthread_mutex_init(&work->lock, NULL);
+	/* Two slices each, or a thread isn't worth while. This thread is one of them. */
+	n = n < WORKERS_MAX ? n : WORKERS_MAX;
+	n = n < slices / 2 ? n : slices / 2;
+	n = n > 1 ? wr_workers(workers, n - 1, worker, work) : 0;
+	while (do_slice(work, &work->host->scan))
+		;
+	while (n)
+		pthread_join(workers[--n], NULL);
+	pthread_mutex_destroy(&work->lock);
+	return work->error ? wr_fail(work->error, "%s", work->message) : 0;
+}
+
+/* ---- the functions ---- */
+
+static int look(struct weir_host *host, struct wr_scan *scan, int i)
+{
+	return wr_scan_function(scan, &host->functions[i]);
 }
 
 /* Forget the functions that vanished. */
@@ -88,29 +119,74 @@ static void keep_found(struct weir_host *host, const int *results)
 
 int wr_host_look(struct weir_host *host)
 {
-	unsigned int slices = ((unsigned int)host->count + SLICE - 1) / SLICE;
-	unsigned int n = wr_processors();
-	struct work work = { .host = host, .failed = INT_MAX, .message_of = INT_MAX };
-	pthread_t workers[WORKERS_MAX];
-	int ret = 0;
+	struct work work = { .host = host, .each = look, .n = host->count };
+	int ret;
 
 	work.results = calloc((size_t)host->count + 1, sizeof(*work.results));
 	if (!work.results)
 		return wr_fail(-ENOMEM, "no memory for the list of PCI functions");
-	pthread_mutex_init(&work.lock, NULL);
-	/* Two slices each, or a thread isn't worth while. This thread is one of them. */
-	n = n < WORKERS_MAX ? n : WORKERS_MAX;
-	n = n < slices / 2 ? n : slices / 2;
-	n = n > 1 ? wr_workers(workers, n - 1, worker, &work) : 0;
-	while (look_at_slice(&work, &host->scan))
-		;
-	while (n)
-		pthread_join(workers[--n], NULL);
-	pthread_mutex_destroy(&work.lock);
-	if (work.message_of < INT_MAX)
-		ret = wr_fail(work.results[work.message_of], "%s", work.message);
-	else
+	ret = share(&work);
+	if (!ret)
 		keep_found(host, work.results);
 	free(work.results);
 	return ret;
+}
+
+/* ---- what is told of them all ---- */
+
+/* What can't be read is left to who asks for it, and is told why. */
+static int read_ahead(struct weir_host *host, struct wr_scan *scan, int i)
+{
+	struct wr_ahead *ahead = &host->ahead;
+	struct wr_reset *reset;
+	struct wr_folder folder;
+
+	if (i >= host->count) {
+		i -= host->count;
+		ahead->told[i] = !wr_host_group_read(host, ahead->groups[i].number,
+						     &ahead->groups[i]);
+		return 0;
+	}
+	reset = &ahead->resets[i];
+	reset->len = -1;
+	if (!wr_scan_enter(scan, host->functions[i].address, &folder, NULL)) {
+		reset->len = wr_folder_text(&folder, "reset_method", reset->methods,
+					    sizeof(reset->methods));
+		if (reset->len == -ENOENT)
+			reset->len = 0;
+		wr_folder_leave(&folder);
+	}
+	return 0;
+}
+
+int weir_host_read_ahead(struct weir_host *host)
+{
+	struct work work = { .host = host, .each = read_ahead };
+	struct wr_ahead *ahead = &host->ahead;
+	int n = 0;
+
+	wr_ahead_free(ahead);
+	for (int group = -1; (group = weir_host_next_group(host, group)) >= 0;)
+		n++;
+	ahead->resets = calloc((size_t)host->count + 1, sizeof(*ahead->resets));
+	ahead->groups = calloc((size_t)n + 1, sizeof(*ahead->groups));
+	ahead->told = calloc((size_t)n + 1, sizeof(*ahead->told));
+	if (!ahead->resets || !ahead->groups || !ahead->told) {
+		wr_ahead_free(ahead);
+		return wr_fail(-ENOMEM, "no memory for what is told of functions and groups");
+	}
+	n = 0;
+	for (int group = -1; (group = weir_host_next_group(host, group)) >= 0;)
+		ahead->groups[n++].number = group;
+	work.n = host->count + n;
+	ahead->n_groups = n;
+	return share(&work);
+}
+
+void wr_ahead_free(struct wr_ahead *ahead)
+{
+	free(ahead->resets);
+	free(ahead->groups);
+	free(ahead->told);
+	*ahead = (struct wr_ahead){ 0 };
 }

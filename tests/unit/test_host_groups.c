@@ -423,6 +423,48 @@ static int reserved(const char *root, const char *text, struct weir_host_reserve
 	return ret;
 }
 
+/* Many enough for threads: what was read ahead is told, and what couldn't be read is asked again. */
+static void test_read_ahead(void **state)
+{
+	char address[20], target[64], buf[128];
+	struct weir_host_function copy;
+	struct weir_host_group group;
+	const char *root = *state;
+	struct weir_host *host;
+
+	for (unsigned int i = 0; i < 320; i++) {
+		snprintf(address, sizeof(address), "0000:%02x:%02x.0", i / 32, i % 32);
+		snprintf(target, sizeof(target), "../../../kernel/iommu_groups/%u", i / 2);
+		tree_function(root, address);
+		tree_attr_link(root, address, "iommu_group", target);
+	}
+	tree_attr(root, "0000:00:05.0", "reset_method", "flr pm\n");
+	tree_text(root, "sys/kernel/iommu_groups/2/type", "DMA\n");
+	tree_text(root, "sys/kernel/iommu_groups/150/type", "a type of more than sixteen\n");
+	host = open_tree(root);
+	assert_int_equal(weir_host_read_ahead(host), 0);
+	tree_attr(root, "0000:00:05.0", "reset_method", "bus\n");
+	tree_text(root, "sys/kernel/iommu_groups/2/type", "identity\n");
+	tree_text(root, "sys/kernel/iommu_groups/150/type", "DMA-FQ\n");
+	assert_int_equal(weir_host_reset_methods(host, find(host, "0000:00:05.0"), buf, 128), 6);
+	assert_string_equal(buf, "flr pm");
+	assert_int_equal(weir_host_reset_methods(host, find(host, "0000:00:06.0"), buf, 128), 0);
+	assert_int_equal(weir_host_group(host, 2, &group), 0);
+	assert_string_equal(group.type, "DMA");
+	assert_int_equal(group.members, 2);
+	assert_int_equal(weir_host_group(host, 150, &group), 0);
+	assert_string_equal(group.type, "DMA-FQ");
+	assert_int_equal(weir_host_group(host, 160, &group), -ENOENT);
+	/* A copy has no place, and too little room is no other answer. */
+	copy = *find(host, "0000:00:05.0");
+	assert_int_equal(weir_host_reset_methods(host, &copy, buf, 128), 3);
+	assert_int_equal(weir_host_reset_methods(host, find(host, "0000:00:05.0"), buf, 3),
+			 -EOVERFLOW);
+	assert_int_equal(weir_host_read_ahead(host), 0);
+	assert_int_equal(weir_host_reset_methods(host, find(host, "0000:00:05.0"), buf, 128), 3);
+	weir_host_close(host);
+}
+
 static void test_reserved_bad(void **state)
 {
 	static const char *const bad[] = {
@@ -601,6 +643,7 @@ int main(void)
 		TEST(test_no_groups),
 		TEST(test_groups),
 		TEST(test_group),
+		TEST(test_read_ahead),
 		TEST(test_reserved_bad),
 		TEST(test_reserved),
 		TEST(test_no_iommu),

@@ -410,6 +410,8 @@ int cmd_groups(int argc, char **argv)
 	wish.host = host;
 	wish.names = names_open(wish.options.root);
 	status = read_numbers(&wish, argc, argv);
+	if (status == GO_ON && !wish.n_numbers && weir_host_read_ahead(host) < 0)
+		status = fail("%s", weir_errmsg());
 	if (status == GO_ON)
 		status = show(&wish);
 	weir_host_computed_close(wish.off);

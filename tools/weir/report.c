@@ -215,7 +215,10 @@ int cmd_report(int argc, char **argv)
 	if (weir_host_open(options.root, &report.host) < 0)
 		return fail("%s", weir_errmsg());
 	report.names = names_open(options.root);
-	status = collect(&report);
+	if (weir_host_read_ahead(report.host) < 0)
+		status = fail("%s", weir_errmsg());
+	else
+		status = collect(&report);
 	if (status == EXIT_YES && output)
 		status = write_file(&report, output);
 	else if (status == EXIT_YES)
