@@ -24,9 +24,6 @@
 /* REQ_ACS_FLAGS in drivers/iommu/iommu.c: what keeps groups apart. */
 #define WR_ACS_NEEDED	(WR_ACS_SV | WR_ACS_RR | WR_ACS_CR | WR_ACS_UF)
 
-/* A version of the kernel, as a number that compares. */
-#define WR_LINUX(major, minor)	((major) << 8 | (minor))
-
 /* PCI Express Base, section 7.5.3.2: device/port types. */
 enum wr_express {
 	WR_EXPRESS_ENDPOINT = 0,
@@ -114,7 +111,6 @@ struct wr_acs_quirk {
 	uint16_t vendor, first, last;	/* device ids; */
 	uint8_t step;			/* of which every one, or every second */
 	uint8_t rule;			/* wr_acs_rule */
-	uint16_t since;			/* WR_LINUX(), 0: since 6.12 or longer */
 	const char *name;
 };
 
@@ -141,7 +137,6 @@ struct wr_alias_quirk {
 	uint8_t rule;			/* wr_alias_rule */
 	uint8_t from;
 	uint16_t count;
-	uint16_t since;
 };
 
 extern const struct wr_alias_quirk wr_alias_quirks[];

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the kernel knows of devices beyond their registers, as of Linux 7.3: pci_dev_acs_enabled[]
- * and the fixups about requester ids in drivers/pci/quirks.c. Entries come to stable kernels and
- * distributions' kernels as well, so that a version number doesn't say which a kernel has; those
- * that 6.12 began without say when they came.
+ * and the fixups about requester ids in drivers/pci/quirks.c. Older kernels have fewer; since new
+ * entries come to stable and distributions' kernels as well, a version number doesn't say which.
  */
 #include "host/acs.h"
 
-#define ONE(vendor, device, rule, name) { vendor, device, device, 1, rule, 0, name }
-#define SPAN(vendor, first, last, rule, name) { vendor, first, last, 1, rule, 0, name }
-#define EVEN(vendor, first, last, rule, name) { vendor, first, last, 2, rule, 0, name }
-#define ANY(vendor, rule, name) { vendor, 0, 0xffff, 1, rule, 0, name }
+#define ONE(vendor, device, rule, name) { vendor, device, device, 1, rule, name }
+#define SPAN(vendor, first, last, rule, name) { vendor, first, last, 1, rule, name }
+#define EVEN(vendor, first, last, rule, name) { vendor, first, last, 2, rule, name }
+#define ANY(vendor, rule, name) { vendor, 0, 0xffff, 1, rule, name }
 
 const struct wr_acs_quirk wr_acs_quirks[] = {
 	ONE(0x1002, 0x4385, WR_RULE_AMD_SB, "AMD SBx00 SMBus"),
@@ -132,11 +131,11 @@ const size_t wr_acs_n_quirks = sizeof(wr_acs_quirks) / sizeof(wr_acs_quirks[0]);
 
 #define DEVFN(slot, function) ((slot) << 3 | (function))
 #define FUNCTION(vendor, device, function) \
-	{ vendor, device, device, 0, WR_ALIAS_FUNCTION, function, 1, 0 }
+	{ vendor, device, device, 0, WR_ALIAS_FUNCTION, function, 1 }
 #define DEVFNS(vendor, device, from, count) \
-	{ vendor, device, device, 0, WR_ALIAS_DEVFN, from, count, 0 }
-#define BRIDGE(vendor, device, rule) { vendor, device, device, 0, rule, 0, 0, 0 }
-#define NTB(vendor, first, last) { vendor, first, last, 0, WR_ALIAS_UNKNOWN, 0, 0, 0 }
+	{ vendor, device, device, 0, WR_ALIAS_DEVFN, from, count }
+#define BRIDGE(vendor, device, rule) { vendor, device, device, 0, rule, 0, 0 }
+#define NTB(vendor, first, last) { vendor, first, last, 0, WR_ALIAS_UNKNOWN, 0, 0 }
 
 /* All that fit apply. */
 const struct wr_alias_quirk wr_alias_quirks[] = {
@@ -166,8 +165,8 @@ const struct wr_alias_quirk wr_alias_quirks[] = {
 	FUNCTION(0x197b, 0x2392, 1),
 	FUNCTION(0x1c28, 0x0122, 1),
 	/* Adaptec 3405 and 3805 */
-	{ 0x9005, 0x0285, 0x0285, 0x02bb, WR_ALIAS_DEVFN, DEVFN(1, 0), 1, 0 },
-	{ 0x9005, 0x0285, 0x0285, 0x02bc, WR_ALIAS_DEVFN, DEVFN(1, 0), 1, 0 },
+	{ 0x9005, 0x0285, 0x0285, 0x02bb, WR_ALIAS_DEVFN, DEVFN(1, 0), 1 },
+	{ 0x9005, 0x0285, 0x0285, 0x02bc, WR_ALIAS_DEVFN, DEVFN(1, 0), 1 },
 	/* Intel MIC x200 */
 	DEVFNS(0x8086, 0x2260, DEVFN(0x10, 0), 1),
 	DEVFNS(0x8086, 0x2260, DEVFN(0x11, 0), 1),
@@ -176,8 +175,8 @@ const struct wr_alias_quirk wr_alias_quirks[] = {
 	DEVFNS(0x8086, 0x2264, DEVFN(0x11, 0), 1),
 	DEVFNS(0x8086, 0x2264, DEVFN(0x12, 3), 1),
 	/* Intel VCA */
-	{ 0x8086, 0x2954, 0x2956, 0, WR_ALIAS_SLOTS, 0, 5, 0 },
-	{ 0x8086, 0x2958, 0x295a, 0, WR_ALIAS_SLOTS, 0, 5, 0 },
+	{ 0x8086, 0x2954, 0x2956, 0, WR_ALIAS_SLOTS, 0, 5 },
+	{ 0x8086, 0x2958, 0x295a, 0, WR_ALIAS_SLOTS, 0, 5 },
 	/* PLX NTB */
 	DEVFNS(0x10b5, 0x87b0, 0, 256),
 	DEVFNS(0x10b5, 0x87b1, 0, 256),

@@ -12,6 +12,7 @@
  *			{"role": "free", "vfio", "harmless" or "in the way", as in 'weir info',
  *			 "reset_methods": ["flr", "bus"], best first}]}],
  *	 "ungrouped": [addresses of the functions that are in no group],
+ *	 "rules": "Linux 7.3", by whose rules and list of quirks, or null,
  *	 "computed": with --check, --why and --what-if a list, by address, else null:
  *		[{"address",
  *		  "group": the kernel's number, null for none (where the IOMMU is off: weir's own),
@@ -59,9 +60,10 @@ static const char usage[] =
 	"                  capture' made of it\n"
 	"  -h, --help      this text\n"
 	"\n"
-	"--why, --what-if and --check compute groups as the kernel does. For that they read\n"
-	"config space, of which only root sees enough. They wake nothing either: what would\n"
-	"have to be woken is left out and said, unless there is --wake.\n"
+	"--why, --what-if and --check compute groups as the kernel does, by the rules and the\n"
+	"list of quirks of Linux 7.3. For that they read config space, of which only root sees\n"
+	"enough. They wake nothing either: what would have to be woken is left out and said,\n"
+	"unless there is --wake.\n"
 	"\n"
 	"Exit status of --check: 1 if the groups differ, 2 if that couldn't be told.\n"
 	"\n"
@@ -264,6 +266,7 @@ static void print_json(const struct groups_wish *wish, const struct weir_host_co
 			js_append(without, js_text(fn->address));
 	js_add(object, "groups", groups);
 	js_add(object, "ungrouped", without);
+	js_add(object, "rules", js_text(computed ? "Linux 7.3" : NULL));
 	js_add(object, "computed", js_computed(wish, computed));
 	js_add(object, "why", wish->why ? js_why(wish, computed) : NULL);
 	js_print(object);
