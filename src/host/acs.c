@@ -53,8 +53,7 @@ void wr_acs_parse(struct wr_acs *acs, const uint8_t *bytes, size_t len)
 	}
 	acs->config = len > CONFIG_SHORT ? WR_CONFIG_READ : WR_CONFIG_SHORT;
 	header = bytes[WR_PCI_HEADER_TYPE];
-	/* pci_iov_add_virtfn() in drivers/pci/iov.c */
-	acs->multifunction = header & MULTIFUNCTION && !acs->vf;
+	acs->multifunction = header & MULTIFUNCTION;
 	n = weir_config_walk(read_bytes, &config, (unsigned int)len, caps,
 			     sizeof(caps) / sizeof(caps[0]));
 	for (int i = 0; i < n && (size_t)i < sizeof(caps) / sizeof(caps[0]); i++) {

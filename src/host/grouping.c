@@ -102,7 +102,8 @@ static void correct_type(const struct wr_grouping *g, int function)
 
 /*
  * pci_scan_slot(): a function other than the first is one of several, whatever it says; below a
- * port of PCI Express there is one device, whose functions may have all numbers (ARI).
+ * port of PCI Express there is one device, whose functions may have all numbers (ARI). A VF never
+ * is: pci_iov_add_virtfn() in drivers/pci/iov.c.
  */
 static bool is_multifunction(const struct wr_grouping *g, int function)
 {
@@ -257,12 +258,12 @@ static int climb(struct search *s, int last)
 	return last;
 }
 
+/* pci_devs_are_dma_aliases(); a VMD's children aren't on its bus. */
 static bool are_aliases(const struct wr_grouping *g, int one, int other)
 {
 	const struct wr_grouping_function *f = &g->functions[one], *o = &g->functions[other];
 
-	return has_devfn(f->aliases, o->devfn) || has_devfn(o->aliases, f->devfn) ||
-	       f->dma == other || o->dma == one;
+	return has_devfn(f->aliases, o->devfn) || has_devfn(o->aliases, f->devfn);
 }
 
 static int search_aliases(struct search *s, int function);

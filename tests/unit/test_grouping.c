@@ -210,6 +210,10 @@ static void test_endpoints(void **state)
 	       { .path = "00:01.0/01:00.0", .kind = ENDPOINT, ON },
 	       { .path = "00:01.0/01:00.1", .kind = ENDPOINT, ON },
 	       { .path = "00:01.0/01:00.2", .kind = ENDPOINT, ON });
+	EXPECT("00:02.0 | 00:02.1 00:02.2",
+	       { .path = "00:02.0", .kind = ENDPOINT, ON },
+	       { .path = "00:02.1", .kind = ENDPOINT, ON },
+	       { .path = "00:02.2", .kind = ENDPOINT, ON });
 	/* ARI: the ninth function has the number of another slot, and the kernel takes it so. */
 	EXPECT("00:01.0 | 01:00.0 01:00.1 | 01:01.0 01:01.1",
 	       { .path = "00:01.0", PORT, SAFE, ON },
@@ -301,6 +305,11 @@ static void test_aliases(void **state)
 	       { .path = "00:02.0", .kind = ENDPOINT, ON, .vendor = 0x8086, .device = 0x295a },
 	       { .path = "00:10.4", .kind = ENDPOINT, SAFE, ON },
 	       { .path = "00:10.5", .kind = ENDPOINT, SAFE, ON });
+	/* What has no group itself leads to who isn't kept apart from it. */
+	EXPECT("00:12.0 00:1f.0",
+	       { .path = "00:12.0", .kind = ENDPOINT, .header = MULTI, ON },
+	       { .path = "00:12.3", .kind = ENDPOINT, .header = MULTI },
+	       { .path = "00:1f.0", .kind = ENDPOINT, ON, .vendor = 0x8086, .device = 0x2264 });
 	/* Who shares with one that is known by another's id shares with that too. */
 	EXPECT("00:01.0 | 01:00.0 01:00.1 01:00.2",
 	       { .path = "00:01.0", PORT, SAFE, ON },
@@ -354,6 +363,77 @@ static void test_vmd(void **state)
 	weir_host_close(host);
 }
 
+static void truncate_config(const char *address)
+{
+	static const uint8_t config[64] = { [0x0e] = 0x80 };
+	char path[128];
+
+	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/config", machine_address(address));
+	tree_bytes(root, path, config, sizeof(config));
+}
+
+/* ---- in words ---- */
+
+static void keep(void *arg, const char *sentence)
+{
+	char *text = arg;
+
+	strcat(strcat(text, sentence), ".\n");
+}
+
+static void expect_why(const char *address, const char *part)
+{
+	struct weir_host *host = open_host();
+	const struct weir_host_function *fn;
+	struct weir_host_computed *computed;
+	char text[8192] = "";
+
+	assert_int_equal(weir_host_compute(host, NULL, &computed), 0);
+	assert_int_equal(weir_host_find(host, address, &fn), 0);
+	assert_int_equal(weir_host_why(computed, fn, keep, text), 0);
+	if (!strstr(text, part))
+		fail_msg("'%s' isn't in: %s", part, text);
+	weir_host_computed_close(computed);
+	weir_host_close(host);
+}
+
+static void test_why(void **state)
+{
+	static const struct machine_function functions[] = {
+		{ .path = "00:01.0", PORT, .cap = ALL_ACS, .ctrl = 0x14, ON },
+		{ .path = "00:02.0", .kind = TO_PCI, .header = BRIDGE, ON },
+		{ .path = "00:03.0", .kind = TO_PCI, .header = BRIDGE, ON, .vendor = 0x1a03,
+		  .device = 0x1150 },
+		{ .path = "00:04.0", .kind = PCI, .header = BRIDGE, ON, .vendor = 0x14e4,
+		  .device = 0x9084 },
+		{ .path = "00:05.0", PORT, SAFE, ON },
+		{ .path = "00:06.0", .kind = ENDPOINT },
+		{ .path = "00:01.0/01:00.0", .kind = UPSTREAM, .header = BRIDGE, ON },
+		{ .path = "00:02.0/02:00.0", .kind = PCI, ON },
+		{ .path = "00:03.0/03:00.0", .kind = PCI, ON },
+		{ .path = "00:04.0/04:00.0", .kind = PCI, ON },
+		{ .path = "00:05.0/05:00.0", .kind = FROM_PCI, .header = BRIDGE, ON },
+		{ .path = "00:05.0/05:00.0/06:00.0", .kind = ENDPOINT, ON },
+		{ .path = "00:01.0/01:00.0/07:00.0", .kind = DOWNSTREAM, .header = BRIDGE, SAFE,
+		  ON },
+	};
+
+	(void)state;
+	machine_build(root, functions, ARRAY_SIZE(functions));
+	expect_why("01:00.0", "behind 0000:00:01.0, a root port which has SV CR switched off");
+	expect_why("07:00.0", "behind 0000:01:00.0, and between that and the root is 0000:00:01.0");
+	expect_why("02:00.0", "the DMA arrives under the id of 0000:00:02.0, a bridge to");
+	/* The kernel's list says of these that ids stay as they are. */
+	expect_why("03:00.0", "behind 0000:00:03.0, a bridge to conventional PCI which is of");
+	expect_why("04:00.0", "behind 0000:00:04.0, a conventional PCI bridge which is");
+	expect_why("06:00.0", "the DMA arrives under the id of 0000:05:00.0, a bridge from");
+	expect_why("05:00.0", "0000:06:00.0: the DMA arrives");
+	expect_why("00:05.0", "0000:00:05.0 is alone in its group: it is on a root bus");
+	expect_why("00:06.0", "is in no group");
+	truncate_config("00:02.0");
+	expect_why("02:00.0", "if 0000:00:02.0 is a conventional PCI bridge");
+}
+
 /* ---- what the machine is ---- */
 
 /* Buses are found port by port, whatever their numbers are: the first port's come first. */
@@ -394,15 +474,6 @@ static void test_untranslated(void **state)
 }
 
 /* ---- what can't be read ---- */
-
-static void truncate_config(const char *address)
-{
-	static const uint8_t config[64] = { [0x0e] = 0x80 };
-	char path[128];
-
-	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/config", machine_address(address));
-	tree_bytes(root, path, config, sizeof(config));
-}
 
 static void test_unread(void **state)
 {
@@ -516,6 +587,7 @@ int main(void)
 		TEST(test_aliases),
 		TEST(test_unknown_aliases),
 		TEST(test_vmd),
+		TEST(test_why),
 		TEST(test_order),
 		TEST(test_off),
 		TEST(test_untranslated),

@@ -267,6 +267,24 @@ static void test_what_if(void **state)
 	assert_said(&outcome, EXIT_YES, "No group changes.\n");
 }
 
+/* The last of the flags is bit 0, as on the kernel's command line. */
+static void test_flags(void **state)
+{
+	struct outcome outcome;
+
+	(void)state;
+	machine_add(root, &(struct machine_function){ .path = "00:1c.0", .kind = ROOT_PORT,
+						      GROUP(7), .header = BRIDGE,
+						      .cap = ALL_ACS });
+	machine_add(root, &(struct machine_function){ .path = "00:1c.0/07:00.0", .kind = ENDPOINT,
+						      GROUP(7) });
+	outcome = GROUPS("--what-if", "config_acs=0011101@00:1c.0");
+	assert_part(&outcome, "0000:07:00.0");
+	assert_null(strstr(outcome.out, "pretended"));
+	outcome = GROUPS("--what-if", "config_acs=1011100@00:1c.0");
+	assert_said(&outcome, EXIT_YES, "No group changes.\n");
+}
+
 /* After that: the kernel pretends, and the computation doesn't. */
 static void test_pretended(void **state)
 {
@@ -369,6 +387,7 @@ int main(void)
 		TEST(test_no_groups),
 		TEST(test_why),
 		TEST(test_what_if),
+		TEST(test_flags),
 		TEST(test_pretended),
 		TEST(test_late),
 		TEST(test_json),
