@@ -175,16 +175,26 @@ static void test_plain(void **state)
 /* Another machine's names come from its file, but not from what that leads to elsewhere. */
 static void test_names(void **state)
 {
+	char path[256], *elsewhere = tree_new();
 	struct outcome outcome;
-	char path[256];
 
 	(void)state;
-	tree_text(root, "elsewhere", "10ee  Somebody else\n");
-	snprintf(path, sizeof(path), "%s/elsewhere", root);
+	tree_text(root, "inside", "10ee  Somebody here\n");
+	tree_link(root, "usr/share/misc/pci.ids", "../../../inside");
+	outcome = GROUPS("--plain", "1");
+	assert_part(&outcome, "Somebody here");
+	tree_text(elsewhere, "share/misc/pci.ids", "10ee  Somebody else\n");
+	snprintf(path, sizeof(path), "%s/share/misc/pci.ids", elsewhere);
 	tree_link(root, "usr/share/misc/pci.ids", path);
 	outcome = GROUPS("--plain", "1");
 	assert_int_equal(outcome.status, EXIT_YES);
-	assert_null(strstr(outcome.out, "Somebody else"));
+	assert_null(strstr(outcome.out, "Somebody"));
+	tree_remove(root, "usr");
+	tree_link(root, "usr", elsewhere);
+	outcome = GROUPS("--plain", "1");
+	assert_null(strstr(outcome.out, "Somebody"));
+	tree_remove(root, "usr");
+	tree_free(elsewhere);
 	tree_text(root, "usr/share/misc/pci.ids", "10ee  \033[31mred\n");
 	outcome = GROUPS("--plain", "1");
 	assert_null(strchr(outcome.out, '\033'));

@@ -42,22 +42,30 @@ static void ignore(char *fmt, ...)
 }
 
 /*
- * The file of another machine's names, NULL if there is none. It may be anything in a captured
- * tree: a link elsewhere, a FIFO or a device isn't read.
+ * The file of another machine's names, NULL if there is none. In a captured tree it may be
+ * anything: what a link leads to outside of the tree, a FIFO and a device aren't read.
  */
 static char *names_file(const char *root)
 {
+	char *base, *path, *file;
 	struct stat st;
-	char *path;
+	size_t len;
 
 	if (!root || !*root)
 		return NULL;
 	if (asprintf(&path, "%s/usr/share/misc/pci.ids", root) < 0)
 		no_memory();
-	if (!lstat(path, &st) && S_ISREG(st.st_mode))
-		return path;
+	base = realpath(root, NULL);
+	file = realpath(path, NULL);
+	len = base ? strlen(base) : 0;
+	if (!file || !len || strncmp(file, base, len) || (len > 1 && file[len] != '/') ||
+	    stat(file, &st) || !S_ISREG(st.st_mode)) {
+		free(file);
+		file = NULL;
+	}
+	free(base);
 	free(path);
-	return NULL;
+	return file;
 }
 
 /* What was looked up last: on a big machine most functions are like the one before. */
