@@ -19,6 +19,7 @@ from cases_bench import bench_cases
 from cases_bind import BIND_CASES, refused
 from cases_hwpt import check_iommu, hwpt_cases
 from cases_nvme import BAD_NVME_CASES, nvme_cases
+from cases_topologies import topology_cases
 from cases_windows import window_cases
 
 PAGE = 12
@@ -72,6 +73,11 @@ MACHINE_CASES = [
     Case("kernel", "uname -r; ls /sys/kernel/iommu_groups | wc -l; [ -c /dev/vfio/vfio ]",
          check_kernel, needs=()),
 ]
+
+# Where nothing is bound to VFIO.
+BOARD_CASES = [Case("kernel", "uname -r; ls /sys/kernel/iommu_groups | wc -l", check_kernel,
+                    needs=())]
+
 
 def check_reserved(machine, outcome):
     """Where interrupts are written to nothing can be mapped; everything else is left."""
@@ -518,6 +524,8 @@ def of_machine(machine):
 
 def every_case(machine):
     """Those that it could run."""
+    if machine.board:
+        return BOARD_CASES + topology_cases(machine) + LAST_CASES
     found = list(BIND_CASES if machine.bind else MACHINE_CASES)
     if machine.late_groups:
         found += LATE_GROUP_CASES

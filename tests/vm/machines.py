@@ -4,8 +4,10 @@
 import dataclasses
 import re
 
+import topologies
 from kernels import LINUX, LINUX_ARM64, LINUX_CONTAINER, Kernel
 from packages import PackageSet
+from topologies import Board
 
 QEMU = PackageSet("qemu", ("qemu-system-x86", "qemu-system-arm", "qemu-system-ppc",
                            "qemu-system-data", "seabios"), suite="trixie-backports")
@@ -73,6 +75,8 @@ class Machine:
     `limit` and `boot_limit` are seconds; `grace` is how long the guest may stay silent
     beyond what it was granted, since an emulated machine on a busy host is slow.
     `soak` is the interface that the soak test uses, if it is one of the programs.
+    `board` are the topologies that it holds, and `acs` says whether the ports in question have
+    ACS on or off, if they do in another machine otherwise.
     """
 
     name: str
@@ -112,6 +116,8 @@ class Machine:
     boot_limit: int = 180
     grace: int = 45
     soak: str = ""
+    board: Board | None = None
+    acs: str = ""
 
     @property
     def arch(self):
@@ -396,6 +402,66 @@ def _bind():
     )
 
 
+def _board(name, board, unit=("-device", "intel-iommu,intremap=on"), append="", **more):
+    """A q35 with topologies: nothing else, and no more memory than it needs, since each starts
+    anew. Drivers are there to switch VFs on."""
+    drivers = board.drivers()
+    return _built(name, **{**dict(
+        arguments=("-M", "q35,kernel-irqchip=split", "-cpu", "max", "-smp", "1", "-m", "512M",
+                   *unit, *board.arguments()),
+        append=f"console=ttyS0 {EMULATED} {append}".strip(),
+        devices={f"WEIR_TEST_PF{number}": address for number, address in enumerate(drivers)},
+        settle=drivers,
+        programs={},
+        command=False,
+        board=board), **more})
+
+
+# The same board twice, but for one port of each topology: it has ACS, or it hasn't. The last one's
+# is there on both, and one kernel is told to leave it off.
+WITH_ACS = Board(None, *topologies.around(topologies.acs))
+WITHOUT_ACS = Board(None, *topologies.around(topologies.plain))
+LEFT_OFF = f"pci=config_acs=0000000@{WITHOUT_ACS.roots[-1].placed[0].address}"
+
+
+def _boards():
+    """Machines for their IOMMU groups, with several IOMMUs and both kernels.
+
+    QEMU's virtio-iommu knows no device behind a conventional bridge, and Linux gives up on all when
+    one is refused; SMMUv3's driver refuses those behind two such bridges."""
+    named = topologies.named
+    mixes = [topologies.Mix(seed).topology for seed in range(1, 14)]
+    # Where devices are found by a device tree, Linux 6.12 leaves ACS off (of_iommu_configure() in
+    # drivers/iommu/of_iommu.c asks for it when ports are set up already).
+    smmu = Board(topologies.joined("one-root-bus", 13, topologies.INTEGRATED, *named(
+        "ports-multifunction-mixed", "switch-below-switch", "card-partly-isolated")))
+    debian = {"kernel": LINUX_DEBIAN, "release": "deb13"}
+    return (
+        _board("groups-ports", Board(topologies.INTEGRATED, *named("ports")),
+               append="intel_iommu=on", **debian),
+        _board("groups-cards", Board(None, *named("switch", "card-below", "card-isolated")),
+               append="intel_iommu=on", **debian),
+        _board("groups-bridges", Board(None, *named("bridge"))),
+        _board("groups-vfs", Board(None, *named("vfs", "card-partly"))),
+        _board("groups-mixes", Board(None, *mixes[:7])),
+        _board("groups-amd", Board(topologies.INTEGRATED, *mixes[7:]),
+               unit=("-device", "amd-iommu,intremap=on,dma-remap=on", *SOUTHBRIDGE)),
+        _board("groups-virtio", Board(None, *named(
+            "ports-mixed", "ports-multifunction-mixed", "switch-multifunction",
+            "card-partly-isolated", "vfs-below-switch", "vfs-of-two", "vfs-nvme")),
+               unit=("-device", "virtio-iommu-pci,addr=0x15")),
+        _board("groups-acs-on", WITH_ACS, acs="on"),
+        _board("groups-acs-off", WITHOUT_ACS, append=LEFT_OFF, acs="off"),
+        # A device tree tells Linux of one root bus, no expander's.
+        _board("groups-smmu", smmu, kernel=_debian("arm64", "arm64"), release="deb13-arm64$",
+               program="qemu-system-aarch64",
+               arguments=("-M", "virt,iommu=smmuv3,gic-version=3", "-cpu", "max", "-smp", "1",
+                          "-m", "512M", *smmu.arguments()),
+               append="console=ttyAMA0 cryptomgr.notests", results="ttyAMA1",
+               modules=("pci-stub",), late_groups=True),
+    )
+
+
 # For the soak test, and what it stands on. The machine should have hugepages.
 SOAK = {"programs": {"killed": ("EDU", "BEHIND", "NVME"),
                      "soak": ("EDU", "PAIR0", "PAIR1", "BEHIND", "NVME")},
@@ -596,6 +662,7 @@ MACHINES = {machine.name: machine for machine in (
     _built("none-container", kernel=LINUX_CONTAINER, release="-weir-container$", **_NO_IOMMU),
     _arm64(),
     _smmu_nested(),
+    *_boards(),
     _pseries("pseries", "powerpc64le"),
     _pseries("pseries-64k", "powerpc64le-64k", only=(*LARGE_PAGE_CASES, "guest/*")),
     _powernv("powernv9", "powerpc64le", ("4K",), POWERNV_CASES),

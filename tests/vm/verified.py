@@ -58,6 +58,16 @@ IOMMUS = {
     "none-container": "none; `/dev/vfio/vfio` is IOMMUFD's",
     "arm64": "SMMUv3, 48 bits; devices found by a device tree",
     "arm64-nested": "SMMUv3, 48 bits; by UEFI, whose IORT has CANWBS set in addition",
+    "groups-ports": "VT-d; PCI hierarchies side by side",
+    "groups-cards": "VT-d; PCI hierarchies side by side",
+    "groups-bridges": "VT-d; PCI hierarchies side by side",
+    "groups-vfs": "VT-d; PCI hierarchies side by side",
+    "groups-mixes": "VT-d; PCI hierarchies side by side",
+    "groups-amd": "AMD-Vi; PCI hierarchies side by side",
+    "groups-virtio": "virtio-iommu; PCI hierarchies side by side",
+    "groups-acs-on": "VT-d; PCI hierarchies side by side",
+    "groups-acs-off": "VT-d; PCI hierarchies side by side",
+    "groups-smmu": "SMMUv3; a PCI hierarchy of many parts",
     "pseries": "sPAPR TCE of a pSeries guest, pages of 4 KiB",
     "pseries-64k": "sPAPR TCE of a pSeries guest, pages of 64 KiB",
     "powernv9": "sPAPR TCE of a bare POWER9, pages of 4 KiB",
@@ -130,6 +140,13 @@ PROVED = {
          "can be, without bus mastering elsewhere, and is told which", "guest/killed/*"),
         ("A minute of processes that use devices at random, most of them killed: no wrong byte, "
          "nothing that stays pinned or grows, no warning of the kernel", "guest/soak/*"),
+    ),
+    "Groups": (
+        ("The groups that `weir groups --check` computes are the kernel's own: root ports with and "
+         "without ACS, switches, cards of several functions, conventional bridges, virtual "
+         "functions, expanders, what is integrated, and mixes from a seed", "topologies/*"),
+        ("With a port's ACS off, `weir groups --what-if` gives the groups of the machine that has "
+         "it on, and the other way round", "what-if/*"),
     ),
     "Devices and memory in trouble": (
         ("POWER's windows of IOVAs: DMA by content in each size of pages, by a command and an NVMe "
