@@ -81,9 +81,10 @@ static void check_intel_value(struct wr_exam *exam)
 		wr_report(exam, WEIR_HOST_WARNING, "/proc/cmdline", "intel_iommu=%s is no valid "
 			  "value: the kernel answers \"Unknown option - '%s'\" and goes on as "
 			  "without it", value, value);
-	} else if (exam->m->cpu == WR_CPU_AMD) {
-		wr_report(exam, WEIR_HOST_NOTE, "/proc/cmdline", "intel_iommu=%s does nothing on a "
-			  "processor of AMD's", list);
+	} else if (exam->m->cpu == WR_CPU_AMD && exam->m->table &&
+		   strstr(exam->m->table, "IVRS")) {
+		wr_report(exam, WEIR_HOST_NOTE, "/proc/cmdline", "intel_iommu=%s does nothing here: "
+			  "the IOMMU is AMD's", list);
 	}
 }
 

@@ -127,13 +127,16 @@ static void check_shared(struct wr_exam *exam)
 	if (!*list)
 		return;
 	devices_of(exam, file);
-	wr_cure(exam, "another slot; ACS (and AER, ARI) in the firmware's setup; 'weir groups "
-		"--why %s' says what joins them, 'weir groups --what-if' what an override would "
-		"change",
-		exam->fn->address);
+	if (exam->m->cpu == WR_CPU_POWER)
+		wr_cure(exam, "a slot of another host bridge");
+	else
+		wr_cure(exam, "another slot; ACS (and AER, ARI) in the firmware's setup; 'weir "
+			"groups --why %s' says what joins them, 'weir groups --what-if' what an "
+			"override would change", exam->fn->address);
 	wr_report(exam, WEIR_HOST_WARNING, file, "it shares group %d with devices of other slots, "
-		  "and can be given away with all of them alone: %s; a port above them doesn't "
-		  "keep them apart", exam->fn->group, list);
+		  "and can be given away only together with them: %s; %s", exam->fn->group, list,
+		  exam->m->cpu == WR_CPU_POWER ? "here a group is what is behind one host bridge" :
+		  "a port above them doesn't keep them apart");
 }
 
 /* VFIO_GROUP_… "used in multiple address spaces" is QEMU's, for groups behind a guest's IOMMU. */

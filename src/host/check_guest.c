@@ -18,6 +18,10 @@ static void check_guest(struct wr_exam *exam)
 		wr_report(exam, WEIR_HOST_OK, exam->m->virtual_file, "this is a VM (%s) with an "
 			  "IOMMU of its own: devices are given away as on a real machine",
 			  exam->m->virtual_name);
+	else if (exam->m->table)
+		wr_report(exam, WEIR_HOST_NOTE, exam->m->virtual_file, "this is a VM (%s) with an "
+			  "IOMMU of its own (%s), which is off", exam->m->virtual_name,
+			  exam->m->table);
 	else
 		wr_report(exam, WEIR_HOST_NOTE, exam->m->virtual_file, "this is a VM (%s) without "
 			  "an IOMMU of its own: devices can be given away in no-IOMMU mode alone, "
@@ -27,7 +31,7 @@ static void check_guest(struct wr_exam *exam)
 
 static bool is_bare(const struct wr_exam *exam)
 {
-	return exam->m->virtual && !wr_has_iommu(exam);
+	return exam->m->virtual && !wr_has_iommu(exam) && !exam->m->table;
 }
 
 static void check_mode(struct wr_exam *exam)

@@ -6,7 +6,6 @@
 #include "base/root.h"
 #include "host/check.h"
 
-#define TABLES "/sys/firmware/acpi/tables"
 #define GROUPS "/sys/kernel/iommu_groups"
 
 /* VT-d specification 10.4.3, extended capability register. */
@@ -25,22 +24,9 @@ static const char *firmware_switch(const struct wr_machine *m)
 	}
 }
 
-/* The table that describes IOMMUs to the kernel, or NULL. */
-static const char *firmware_table(const struct wr_machine *m)
-{
-	static const char *const tables[] = {
-		TABLES "/DMAR", TABLES "/IVRS", TABLES "/IORT", TABLES "/VIOT",
-	};
-
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-		if (wr_root_has(m->root, tables[i]))
-			return tables[i];
-	return NULL;
-}
-
 static void check_table(struct wr_exam *exam)
 {
-	const char *table = firmware_table(exam->m);
+	const char *table = exam->m->table;
 
 	if (table) {
 		wr_report(exam, WEIR_HOST_OK, table, "the firmware describes an IOMMU (%s)",
@@ -59,7 +45,7 @@ static void check_table(struct wr_exam *exam)
 		wr_cure(exam, "switch %s on in the firmware's setup, and restart",
 			firmware_switch(exam->m));
 	/* A VM may do without: that is what no-IOMMU mode is for. */
-	wr_report(exam, exam->m->virtual ? WEIR_HOST_NOTE : WEIR_HOST_STOP, TABLES,
+	wr_report(exam, exam->m->virtual ? WEIR_HOST_NOTE : WEIR_HOST_STOP, WR_ACPI,
 		  "%s shows no IOMMU: there is none of the tables DMAR, IVRS, IORT and VIOT%s",
 		  exam->m->virtual ? "the hypervisor" : "the firmware",
 		  exam->m->virtual ? "" : "; the machine has none, or it is off in its setup");
@@ -79,8 +65,9 @@ static bool is_off(const struct wr_machine *m, char option[WR_LINE_MAX])
 	return false;
 }
 
-static void report_off(struct wr_exam *exam, const char *table, bool unsafe)
+static void report_off(struct wr_exam *exam, bool unsafe)
 {
+	const char *table = exam->m->table;
 	enum weir_host_severity severity = unsafe ? WEIR_HOST_WARNING : WEIR_HOST_STOP;
 	char option[WR_LINE_MAX];
 
@@ -111,7 +98,7 @@ static void check_on(struct wr_exam *exam)
 	int n;
 
 	if (!wr_has_iommu(exam)) {
-		report_off(exam, firmware_table(exam->m), wr_noiommu_mode(exam, file));
+		report_off(exam, wr_noiommu_mode(exam, file));
 		return;
 	}
 	n = wr_names(exam->m->root, "/sys/class/iommu", &names);
@@ -362,7 +349,7 @@ static void check_firmware_bug(struct wr_exam *exam)
 const struct wr_check wr_checks_iommu[] = {
 	{ { "firmware-table", false, WEIR_HOST_STOP,
 	    "does the firmware describe an IOMMU?",
-	    TABLES "/{DMAR,IVRS,IORT,VIOT} /sys/class/iommu" }, check_table },
+	    WR_ACPI "/{DMAR,IVRS,IORT,VIOT} /sys/class/iommu" }, check_table },
 	{ { "iommu-on", false, WEIR_HOST_STOP,
 	    "is the IOMMU on, and if not, why?",
 	    "/sys/class/iommu /proc/cmdline " GROUPS }, check_on },

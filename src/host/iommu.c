@@ -36,6 +36,9 @@ int wr_host_find_iommus(struct weir_host *host)
 	if (ret < 0)
 		return wr_fail(ret, "%s" CLASS " can't be listed: %s", host->root, strerror(-ret));
 	while (ret >= 0 && (errno = 0, entry = readdir(dir))) {
+		/* CONFIG_IOMMUFD_TEST's: no device is behind it. */
+		if (!strncmp(entry->d_name, "iommufd_selftest_iommu", 22))
+			continue;
 		if (entry->d_name[0] != '.' && strlen(entry->d_name) < sizeof(*host->iommus))
 			ret = append(host, entry->d_name);
 	}

@@ -209,6 +209,18 @@ static void read_boot(struct wr_machine *m)
 		}
 }
 
+/* Intel's, AMD's, Arm's, and the one of paravirtual IOMMUs. */
+static void read_table(struct wr_machine *m)
+{
+	static const char *const tables[] = {
+		WR_ACPI "/DMAR", WR_ACPI "/IVRS", WR_ACPI "/IORT", WR_ACPI "/VIOT",
+	};
+
+	for (size_t i = 0; !m->table && i < sizeof(tables) / sizeof(tables[0]); i++)
+		if (has_file(m, tables[i]))
+			m->table = tables[i];
+}
+
 /* CAP_IPC_LOCK: the limit isn't looked at (mm_lock_acct() and its like in the kernel). */
 static bool may_lock_all(const char *root)
 {
@@ -272,6 +284,7 @@ int wr_machine_read(struct wr_machine *m, const char *root)
 		wr_machine_free(m);
 		return wr_fail(-ENOMEM, "no memory for the facts of the machine");
 	}
+	read_table(m);
 	read_family(m);
 	read_boot(m);
 	read_limits(m);

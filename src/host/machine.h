@@ -42,6 +42,8 @@ enum wr_boot {
 
 #define WR_LINE_MAX 512
 
+#define WR_ACPI "/sys/firmware/acpi/tables"
+
 struct wr_machine {
 	const char *root;
 	char release[128];	/* of the kernel; "" when it can't be read */
@@ -50,6 +52,7 @@ struct wr_machine {
 	char *log;		/* the kernel's, or what can be read of it */
 	int log_error;		/* why it can't be read; -ENOENT: a tree without it */
 	enum wr_cpu cpu;
+	const char *table;	/* the ACPI table that describes IOMMUs, or NULL */
 	bool power_nv;		/* POWER without a hypervisor */
 	bool virtual;		/* a VM */
 	char virtual_file[64];	/* which says so */

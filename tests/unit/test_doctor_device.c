@@ -94,7 +94,7 @@ static void test_shared(void **state)
 	assert_silent(root, CARD, "group-shared");
 	assert_found(root, CARD, "group-spaces", WEIR_HOST_NOTE, "2 devices", MEMBERS);
 	put_function(root, "0000:00:1c.1/" OTHER, 5, NULL);
-	assert_found(root, CARD, "group-shared", WEIR_HOST_WARNING, "alone: " OTHER ";", MEMBERS);
+	assert_found(root, CARD, "group-shared", WEIR_HOST_WARNING, "with them: " OTHER ";", MEMBERS);
 }
 
 /* A port of a switch: PCI Express, that type of port, and ACS or not. */
