@@ -81,6 +81,7 @@ static void check_host_side(struct wr_exam *exam)
 const struct wr_check wr_checks_guest[] = {
 	{ { "guest", false, WEIR_HOST_NOTE, "is this a VM, with or without an IOMMU of its own?",
 	    "/proc/cpuinfo /sys/hypervisor/type /sys/class/dmi/id/{sys_vendor,product_name} "
+	    "/sys/bus/acpi/devices/QEMU0002:00 "
 	    "/proc/device-tree/{model,compatible} /sys/class/iommu" }, check_guest },
 	{ { "guest-noiommu", false, WEIR_HOST_STOP,
 	    "a VM without an IOMMU: is no-IOMMU mode on?",

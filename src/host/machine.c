@@ -83,7 +83,9 @@ static bool read_model(struct wr_machine *m)
 		"/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name",
 		"/proc/device-tree/model", "/proc/device-tree/compatible",
 	};
-	bool found = false;
+	/* Its firmware's device, for machines that say nothing else (QEMU's docs/specs/fw_cfg). */
+	static const char fw_cfg[] = "/sys/bus/acpi/devices/QEMU0002:00";
+	bool found = has_file(m, fw_cfg) && is_virtual(m, fw_cfg, "QEMU");
 
 	for (size_t i = 0; !found && i < sizeof(files) / sizeof(files[0]); i++) {
 		char *text;

@@ -404,6 +404,10 @@ static void test_guest(void **state)
 	tree_text(root, "sys/hypervisor/type", "xen\n");
 	assert_found(root, NULL, "guest", WEIR_HOST_NOTE, "xen", "/sys/hypervisor/type");
 	tree_remove(root, "sys/hypervisor");
+	tree_folder(root, "sys/bus/acpi/devices/QEMU0002:00");
+	assert_found(root, NULL, "guest", WEIR_HOST_NOTE, "QEMU",
+		     "/sys/bus/acpi/devices/QEMU0002:00");
+	tree_remove(root, "sys/bus/acpi");
 	tree_text(root, "proc/cpuinfo", "cpu\t: POWER9\nplatform\t: pSeries\n");
 	assert_found(root, NULL, "guest", WEIR_HOST_NOTE, "pSeries", "/proc/cpuinfo");
 }
