@@ -17,6 +17,7 @@ import tap
 from case import Case, bad_input, complaint, ended_well, parsed, strings
 from cases_bench import bench_cases
 from cases_bind import BIND_CASES, refused
+from cases_doctor import doctor_cases
 from cases_hwpt import check_iommu, hwpt_cases
 from cases_nvme import BAD_NVME_CASES, nvme_cases
 from cases_topologies import topology_cases
@@ -529,6 +530,7 @@ def every_case(machine):
     found = list(BIND_CASES if machine.bind else MACHINE_CASES)
     if machine.late_groups:
         found += LATE_GROUP_CASES
+    found += doctor_cases(machine)
     if machine.command:
         found += command_cases(machine)
     found += [program_case(name, devices) for name, devices in machine.programs.items()]

@@ -513,8 +513,8 @@ def _smmu_nested():
                   "nested": ("EDU", "PAIR0", "PAIR1"), "mock": ()},
         selftests={"iommufd": ("",), "iommufd_fail_nth": ("",)},
         groups=(("EDU",), ("PAIR0", "PAIR1")),
-        only=("kernel", "groups", "reserved", "info-taken", "choice*", "bad-absent-*",
-              "selftest-edu-*", "guest/*", "example-*", "kernel-*", "given-back"),
+        only=("kernel", "doctor-*", "groups", "reserved", "info-taken", "choice*",
+              "bad-absent-*", "selftest-edu-*", "guest/*", "example-*", "kernel-*", "given-back"),
         nests=True,
         interfaces=("iommufd", "compat", "type1v2", "type1"),
         msi=(0x8000000, 0x80fffff),
@@ -605,11 +605,11 @@ POWERNV_NAMES = {
 
 # The device is reset as it is opened and closed, which takes seconds each time: that much and no
 # more. The machine has one serial port, and QEMU's own host bridges.
-POWERNV_CASES = ("kernel", "list", "groups", "info-taken", "choice", "selftest-edu-*",
+POWERNV_CASES = ("kernel", "list", "doctor-*", "groups", "info-taken", "choice", "selftest-edu-*",
                  "nvme-verify-*", "nvme-to-kernel-*", "window-*",
                  "eeh-*", "guest/*", "given-back")
 # With pages of 64 KiB: what depends on their size.
-LARGE_PAGE_CASES = ("kernel", "info-taken", "choice", "selftest-edu-*", "nvme-verify-*",
+LARGE_PAGE_CASES = ("kernel", "doctor-*", "info-taken", "choice", "selftest-edu-*", "nvme-verify-*",
                     "window-*", "given-back")
 
 
@@ -646,6 +646,10 @@ MACHINES = {machine.name: machine for machine in (
     _built("hot-iommufd", arguments=("-M", "q35,kernel-irqchip=split", "-cpu", "max", "-smp", "2",
                                      "-m", "2G", *_intel(",caching-mode=on"), *HOT_DEVICES),
            **{**HOT, "settle": {**HOT["settle"], "0000:02:00.0": "e1000e", "0000:04:00.0": "igb"}}),
+    # VT-d that is off, and that lets pass what isn't given away: for weir doctor alone.
+    _built("vtd-off", _intel(), "intel_iommu=off", iommu=False, programs={}, command=False,
+           interfaces=_NO_IOMMU["interfaces"]),
+    _built("vtd-pt", _intel(), "intel_iommu=on iommu=pt", programs={}, command=False),
     _built("vtd-second", _intel(",scalable-mode=on,device-iotlb=on")),
     _built("vtd-first", _intel(",scalable-mode=on,fsts=on"), iova_last=(1 << 47) - 1),
     _built("amd", ("-device", "amd-iommu,intremap=on,dma-remap=on", *SOUTHBRIDGE),

@@ -48,6 +48,8 @@ IOMMUS = {
     "vtd-legacy": "VT-d, legacy mode",
     "soak-iommufd": "VT-d, legacy mode",
     "hot-iommufd": "VT-d, legacy mode; root ports with hotplug",
+    "vtd-off": "VT-d, switched off (`intel_iommu=off`)",
+    "vtd-pt": "VT-d, legacy mode; `iommu=pt`",
     "vtd-second": "VT-d, scalable mode, second-stage tables, device IOTLB",
     "vtd-first": "VT-d, scalable mode, first-stage tables",
     "amd": "AMD-Vi",
@@ -127,6 +129,9 @@ PROVED = {
          "bad-unsafe-interrupts"),
     ),
     "Taking devices, and giving them back": (
+        ("`weir doctor` finds what is true there, and nothing else: of the machine, of a device "
+         "alone in its group, of one whose group isn't viable, and of one in VFIO's hands",
+         "doctor-*"),
         ("`weir bind` and `weir release` killed with -9 before each system call that changes "
          "something: each function gets its driver back", "guest/kill/*"),
         ("A function whose group shows only when it is bound: what is in its way there is named, "
