@@ -84,12 +84,12 @@ int wr_attr(const struct wr_exam *exam, const char *name, char path[WR_LINE_MAX]
 	return wr_root_text(exam->m->root, path, value, size);
 }
 
-int wr_peek_config(const struct wr_exam *exam, const struct weir_host_function *fn, void *buf,
+int wr_peek_config(const struct weir_host *host, const struct weir_host_function *fn, void *buf,
 		   size_t size)
 {
-	if (weir_host_is_asleep(exam->host, fn))
+	if (weir_host_is_asleep(host, fn))
 		return -EBUSY;
-	return weir_host_config(exam->host, fn, buf, size);
+	return weir_host_config(host, fn, buf, size);
 }
 
 const struct weir_host_check_info *weir_host_check_info(unsigned int n)
@@ -104,14 +104,12 @@ const struct weir_host_check_info *weir_host_check_info(unsigned int n)
 int weir_host_check(const struct weir_host *host, const struct weir_host_function *function,
 		    weir_host_found found, void *arg)
 {
-	struct wr_machine machine;
 	struct wr_exam exam = {
-		.host = host, .fn = function, .m = &machine, .found = found, .arg = arg,
+		.host = host, .fn = function, .m = wr_machine(host), .found = found, .arg = arg,
 	};
-	int ret = wr_machine_read(&machine, host->root);
 
-	if (ret < 0)
-		return ret;
+	if (!exam.m)
+		return -ENOMEM;
 	for (size_t t = 0; t < TABLES; t++)
 		for (const struct wr_check *check = tables[t]; check->run; check++) {
 			if (check->info.of_function != !!function)
@@ -121,6 +119,5 @@ int weir_host_check(const struct weir_host *host, const struct weir_host_functio
 			exam.cure[0] = '\0';
 			check->run(&exam);
 		}
-	wr_machine_free(&machine);
 	return 0;
 }

@@ -74,7 +74,7 @@ int wr_attr(const struct wr_exam *exam, const char *name, char path[WR_LINE_MAX]
 /*
  * As weir_host_config(), but -EBUSY, without a message, for a device that sleeps: it isn't woken.
  */
-int wr_peek_config(const struct wr_exam *exam, const struct weir_host_function *fn, void *buf,
+int wr_peek_config(const struct weir_host *host, const struct weir_host_function *fn, void *buf,
 		   size_t size);
 
 /* "vfio-pci.ids=" and options in modprobe.d: whether vfio-pci was told to take such devices. */

@@ -83,8 +83,8 @@ static void check_intel_value(struct wr_exam *exam)
 			  "without it", value, value);
 	} else if (exam->m->cpu == WR_CPU_AMD && exam->m->table &&
 		   strstr(exam->m->table, "IVRS")) {
-		wr_report(exam, WEIR_HOST_NOTE, "/proc/cmdline", "intel_iommu=%s does nothing here: "
-			  "the IOMMU is AMD's", list);
+		wr_report(exam, WEIR_HOST_NOTE, "/proc/cmdline", "intel_iommu=%s does nothing "
+			  "here: the IOMMU is AMD's", list);
 	}
 }
 

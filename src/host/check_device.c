@@ -28,7 +28,7 @@ static void check_config(struct wr_exam *exam)
 {
 	unsigned char bytes[64];
 	char file[WR_LINE_MAX];
-	int ret = wr_peek_config(exam, exam->fn, bytes, sizeof(bytes));
+	int ret = wr_peek_config(exam->host, exam->fn, bytes, sizeof(bytes));
 
 	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/config", exam->fn->address);
 	if (ret < (int)sizeof(bytes)) {

@@ -118,43 +118,22 @@ static bool ids_hold(const struct weir_host_function *fn, const char *list)
 	return false;
 }
 
-static bool ids_in_file(const struct wr_exam *exam, const char *path)
-{
-	char *text, *save = NULL, ids[WR_LINE_MAX];
-	bool found = false;
-
-	if (wr_load(exam->m->root, path, 64 << 10, &text) < 0)
-		return false;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		if ((!strncmp(line, "options vfio-pci ", 17) ||
-		     !strncmp(line, "options vfio_pci ", 17)) && wr_word(line, "ids=", ids))
-			found = found || ids_hold(exam->fn, ids);
-	free(text);
-	return found;
-}
-
 bool wr_ids_wanted(const struct wr_exam *exam, char file[WR_LINE_MAX])
 {
-	static const char *const folders[] = { "/etc/modprobe.d", "/usr/lib/modprobe.d" };
-	char ids[WR_LINE_MAX];
-	bool found;
+	char list[WR_LINE_MAX];
 
 	strcpy(file, "/proc/cmdline");
-	if (wr_word(exam->m->cmdline, "vfio-pci.ids=", ids) && ids_hold(exam->fn, ids))
+	if (wr_word(exam->m->cmdline, "vfio-pci.ids=", list) && ids_hold(exam->fn, list))
 		return true;
-	found = false;
-	for (size_t i = 0; !found && i < sizeof(folders) / sizeof(folders[0]); i++) {
-		char **names;
-		int n = wr_names(exam->m->root, folders[i], &names);
+	for (const char *line = exam->m->ids; *line; line += strcspn(line, "\n") + 1) {
+		size_t len = strcspn(line, " ");
 
-		for (int k = 0; !found && k < n; k++) {
-			snprintf(file, WR_LINE_MAX, "%s/%s", folders[i], names[k]);
-			found = ids_in_file(exam, file);
-		}
-		if (n > 0)
-			wr_names_free(names, n);
+		snprintf(file, WR_LINE_MAX, "%.*s", (int)len, line);
+		snprintf(list, sizeof(list), "%.*s", (int)strcspn(line + len, "\n"), line + len);
+		if (ids_hold(exam->fn, list + 1))
+			return true;
 	}
-	return found;
+	return false;
 }
 
 static void check_late(struct wr_exam *exam)
@@ -226,36 +205,34 @@ static void check_denylist(struct wr_exam *exam)
 
 static void check_vfs(struct wr_exam *exam)
 {
-	char file[WR_LINE_MAX], text[32];
+	char file[WR_LINE_MAX];
 
-	if (wr_attr(exam, "sriov_numvfs", file, text, sizeof(text)) <= 0 || !strcmp(text, "0"))
+	if (!exam->fn->vfs)
 		return;
+	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/sriov_numvfs", exam->fn->address);
 	if (exam->fn->role == WEIR_ROLE_VFIO) {
-		wr_report(exam, WEIR_HOST_NOTE, file, "it has %s VFs, made while VFIO has it: who "
-			  "opens them needs its VF token", text);
+		wr_report(exam, WEIR_HOST_NOTE, file, "it has %u VFs, made while VFIO has it: who "
+			  "opens them needs its VF token", exam->fn->vfs);
 		return;
 	}
 	wr_cure(exam, "give the VFs away instead, or 'echo 0 > %s' first", file);
-	wr_report(exam, WEIR_HOST_STOP, file, "it has %s VFs: vfio-pci refuses a PF with SR-IOV "
-		  "enabled (EBUSY)", text);
+	wr_report(exam, WEIR_HOST_STOP, file, "it has %u VFs: vfio-pci refuses a PF with SR-IOV "
+		  "enabled (EBUSY)", exam->fn->vfs);
 }
 
 static void check_token(struct wr_exam *exam)
 {
-	char file[WR_LINE_MAX], link[WR_LINE_MAX], driver[64];
-	const char *pf;
+	const struct weir_host_function *pf;
+	char file[WR_LINE_MAX];
 
+	if (!exam->fn->physfn[0] || weir_host_find(exam->host, exam->fn->physfn, &pf) < 0 ||
+	    pf->role != WEIR_ROLE_VFIO)
+		return;
 	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/physfn", exam->fn->address);
-	if (wr_root_link(exam->m->root, file, link, sizeof(link)) < 0)
-		return;
-	pf = strrchr(link, '/');
-	pf = pf ? pf + 1 : link;
-	if (wr_pci_link(exam->m->root, pf, "driver", driver) < 0 || !strstr(driver, "vfio"))
-		return;
 	wr_cure(exam, "give both the same token, a UUID (QEMU: vf-token=)");
-	wr_report(exam, WEIR_HOST_WARNING, file, "its PF %.20s is with %s, too: it opens only "
-		  "with the PF's VF token (\"VF token required to access device\", EACCES)",
-		  pf, driver);
+	wr_report(exam, WEIR_HOST_WARNING, file, "its PF %s is with %s, too: it opens only with the "
+		  "PF's VF token (\"VF token required to access device\", EACCES)", pf->address,
+		  pf->driver);
 }
 
 /* The guide of QATlib; the faulty releases are those between. */

@@ -2,6 +2,7 @@
 /* The function's IOMMU group: its members, what it reserves, and what lies on the path to it. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/root.h"
 #include "host/check.h"
@@ -55,7 +56,7 @@ static void check_group(struct wr_exam *exam)
 				  exam->fn->group);
 		return;
 	}
-	if (wr_has_iommu(exam)) {
+	if (wr_has_iommu(exam) && wr_root_has(exam->m->root, "/sys/firmware/devicetree/base")) {
 		wr_cure(exam, "'weir bind %s' tries; a reason may be in the kernel's log", address);
 		wr_report(exam, WEIR_HOST_NOTE, file, "%s is in no IOMMU group yet: where devices "
 			  "are found by a device tree it gets one when its first driver is tried, "
@@ -222,14 +223,14 @@ static int read_config(void *arg, unsigned int offset, void *buf, unsigned int l
 #define PORT_DOWN	6	/* of a switch; PCI Express Base 7.5.3.2 */
 
 /* Whether a bridge is a switch's port without ACS; false also when it can't be read. */
-static bool lacks_acs(const struct wr_exam *exam, const struct weir_host_function *port)
+static bool lacks_acs(const struct weir_host *host, const struct weir_host_function *port)
 {
 	struct weir_cap caps[64];
 	struct config config;
 	bool express = false;
 	int n, ret;
 
-	ret = wr_peek_config(exam, port, config.bytes, sizeof(config.bytes));
+	ret = wr_peek_config(host, port, config.bytes, sizeof(config.bytes));
 	if (ret < WR_PCI_EXT_CONFIG_SIZE)
 		return false;
 	config.size = (unsigned int)ret;
@@ -243,6 +244,16 @@ static bool lacks_acs(const struct wr_exam *exam, const struct weir_host_functio
 	return express;
 }
 
+bool *wr_find_ports(const struct weir_host *host)
+{
+	bool *found = calloc((size_t)host->count + 1, sizeof(*found));
+
+	for (int i = 0; found && i < host->count; i++)
+		found[i] = is_bridge(&host->functions[i]) &&
+			   lacks_acs(host, &host->functions[i]);
+	return found;
+}
+
 static void check_switch(struct wr_exam *exam)
 {
 	const struct weir_host_function *port = exam->fn;
@@ -250,7 +261,7 @@ static void check_switch(struct wr_exam *exam)
 
 	/* Links of a damaged tree may lead in a circle. */
 	for (int depth = 0; depth < 64 && (port = weir_host_parent(exam->host, port)); depth++) {
-		if (!lacks_acs(exam, port))
+		if (!exam->m->no_acs[port - exam->host->functions])
 			continue;
 		snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/config", port->address);
 		wr_cure(exam, "another slot; 'weir groups --why %s'", exam->fn->address);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "host/host.h"
+#include "host/machine.h"
 
 static int compare(const void *a, const void *b)
 {
@@ -175,6 +176,7 @@ int weir_host_open(const char *root, struct weir_host **out)
 int weir_host_close(struct weir_host *host)
 {
 	if (host) {
+		wr_machine_free(host->machine);
 		wr_scan_close(&host->scan);
 		wr_folder_close(&host->groups);
 		wr_unpacked_remove(&host->unpacked);

@@ -3,6 +3,7 @@
 #define WR_HOST_HOST_H
 
 #include <limits.h>
+#include <stdatomic.h>
 
 #include <weir/host.h>
 
@@ -49,6 +50,8 @@ struct weir_host {
 	char (*iommus)[64];			/* by name */
 	int n_iommus;
 	struct wr_ahead ahead;
+	/* What all checks need, from the first on: machine.h. */
+	_Atomic(struct wr_machine *) machine;
 };
 
 /* @root must live as long. Returns 0, or -errno without a message. */

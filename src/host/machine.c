@@ -253,39 +253,103 @@ static void read_limits(struct wr_machine *m)
 	free(text);
 }
 
-/* Read() of /dev/kmsg gives one record; a plain file has them one after another. */
+/* In place, the lines that have one of @words in them. */
+static void keep_lines(char *text, const char *const *words)
+{
+	char *to = text;
+
+	for (char *line = text, *end; *line; line = end) {
+		bool kept = false;
+		char next;
+
+		end = line + strcspn(line, "\n");
+		end += *end == '\n';
+		next = *end;
+		*end = '\0';
+		for (size_t i = 0; !kept && words[i]; i++)
+			kept = strstr(line, words[i]);
+		*end = next;
+		if (kept) {
+			memmove(to, line, (size_t)(end - line));
+			to += end - line;
+		}
+	}
+	*to = '\0';
+}
+
+/* Each read() of /dev/kmsg gives one record; a plain file has them one after another. */
 static int read_log(struct wr_machine *m)
 {
+	/* What the checks look for; what concerns functions is looked through for each of them. */
+	static const char *const words[] = {
+		"DMAR", "AMD-Vi", "Firmware Bug", "Your BIOS is broken", "RMRR", "x2apic",
+		"interrupt remapping", "RLIMIT_MEMLOCK", "; giving up", "D3cold", "fault addr",
+		"IO_PAGE_FAULT", NULL,
+	};
 	int ret = wr_load(m->root, "/dev/kmsg", LOG_MAX, &m->log);
 
 	m->log_error = ret < 0 ? ret : 0;
-	if (ret < 0 && ret != -ENOMEM) {
-		m->log = strdup("");
-		ret = m->log ? 0 : -ENOMEM;
-	}
-	return ret < 0 ? ret : 0;
+	if (m->log)
+		keep_lines(m->log, words);
+	return ret == -ENOMEM ? ret : 0;
 }
 
-int wr_machine_read(struct wr_machine *m, const char *root)
+static int read_ids(struct wr_machine *m)
 {
-	int ret;
+	static const char *const folders[] = { "/etc/modprobe.d", "/usr/lib/modprobe.d" };
+	char path[WR_LINE_MAX], list[WR_LINE_MAX], *text, *more;
 
-	memset(m, 0, sizeof(*m));
-	m->root = root;
-	read_release(m);
-	ret = wr_load(root, "/proc/cmdline", CMDLINE_MAX, &m->cmdline);
-	if (ret < 0 && ret != -ENOMEM) {
-		m->cmdline = strdup("");
-		ret = m->cmdline ? 0 : -ENOMEM;
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		char **names, *save = NULL;
+		int n = wr_names(m->root, folders[i], &names), ret = 0;
+
+		for (int k = 0; k < n; k++, save = NULL) {
+			snprintf(path, sizeof(path), "%s/%s", folders[i], names[k]);
+			if (wr_load(m->root, path, 64 << 10, &text) < 0)
+				continue;
+			for (char *line = strtok_r(text, "\n", &save); !ret && line;
+			     line = strtok_r(NULL, "\n", &save)) {
+				if ((strncmp(line, "options vfio-pci ", 17) &&
+				     strncmp(line, "options vfio_pci ", 17)) ||
+				    !wr_word(line, "ids=", list))
+					continue;
+				ret = asprintf(&more, "%s%s %s\n", m->ids ? m->ids : "", path,
+					       list) < 0 ? -ENOMEM : 0;
+				if (!ret) {
+					free(m->ids);
+					m->ids = more;
+				}
+			}
+			free(text);
+		}
+		if (n > 0)
+			wr_names_free(names, n);
+		if (ret < 0)
+			return ret;
 	}
-	if (ret >= 0)
-		ret = read_cpu(m);
-	if (ret >= 0)
+	return 0;
+}
+
+/* What couldn't be read is empty. */
+static int fill_in(char **text)
+{
+	if (!*text)
+		*text = strdup("");
+	return *text ? 0 : -ENOMEM;
+}
+
+static int read_all(struct wr_machine *m)
+{
+	int ret = wr_load(m->root, "/proc/cmdline", CMDLINE_MAX, &m->cmdline);
+
+	ret = ret == -ENOMEM ? ret : read_cpu(m);
+	if (!ret)
 		ret = read_log(m);
-	if (ret < 0) {
-		wr_machine_free(m);
-		return wr_fail(-ENOMEM, "no memory for the facts of the machine");
-	}
+	if (!ret)
+		ret = read_ids(m);
+	if (ret || fill_in(&m->cmdline) || fill_in(&m->log) || fill_in(&m->ids))
+		return -ENOMEM;
+	read_release(m);
 	read_table(m);
 	read_family(m);
 	read_boot(m);
@@ -293,12 +357,40 @@ int wr_machine_read(struct wr_machine *m, const char *root)
 	return 0;
 }
 
+struct wr_machine *wr_machine(const struct weir_host *host)
+{
+	/* To the caller the scan is as it was. */
+	_Atomic(struct wr_machine *) *place = &((struct weir_host *)host)->machine;
+	struct wr_machine *m = atomic_load(place), *other = NULL;
+
+	if (m)
+		return m;
+	m = calloc(1, sizeof(*m));
+	if (m) {
+		m->root = host->root;
+		m->no_acs = wr_find_ports(host);
+	}
+	if (!m || !m->no_acs || read_all(m) < 0) {
+		wr_message("no memory for the facts of the machine");
+		wr_machine_free(m);
+		return NULL;
+	}
+	if (atomic_compare_exchange_strong(place, &other, m))
+		return m;
+	/* Another thread was faster. */
+	wr_machine_free(m);
+	return other;
+}
+
 void wr_machine_free(struct wr_machine *m)
 {
+	if (!m)
+		return;
 	free(m->cmdline);
 	free(m->log);
-	m->cmdline = NULL;
-	m->log = NULL;
+	free(m->ids);
+	free(m->no_acs);
+	free(m);
 }
 
 bool wr_module_here(const struct wr_machine *m, const char *name)

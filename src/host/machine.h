@@ -49,7 +49,7 @@ struct wr_machine {
 	char release[128];	/* of the kernel; "" when it can't be read */
 	unsigned int version;	/* WR_VERSION() of that, 0: unknown */
 	char *cmdline;		/* these are never NULL */
-	char *log;		/* the kernel's, or what can be read of it */
+	char *log;		/* the kernel's lines about devices, IOMMUs and limits */
 	int log_error;		/* why it can't be read; -ENOENT: a tree without it */
 	enum wr_cpu cpu;
 	const char *table;	/* the ACPI table that describes IOMMUs, or NULL */
@@ -62,13 +62,25 @@ struct wr_machine {
 	uint64_t memory;	/* bytes, 0: unknown */
 	uint64_t memlock;	/* the caller's limit, bytes; UINT64_MAX: none */
 	bool memlock_known;
+	/* "FILE LIST" of each of modprobe's files that tells vfio-pci by ids= what to take. */
+	char *ids;
+	/* Of each function of the scan, whether it is a switch's port and lacks ACS. */
+	bool *no_acs;
 };
 
 #define WR_VERSION(major, minor) ((major) << 16 | (minor))
 
-/* Returns 0 or -ENOMEM, with a message. */
-int wr_machine_read(struct wr_machine *m, const char *root);
+/*
+ * The facts of the machine of a scan: read at the first call, and as they were then from there on.
+ * NULL, with a message: no memory.
+ */
+struct wr_machine *wr_machine(const struct weir_host *host);
+
+/* NULL is fine. */
 void wr_machine_free(struct wr_machine *m);
+
+/* Find the ports without ACS. Returns NULL when there is no memory. */
+bool *wr_find_ports(const struct weir_host *host);
 
 /*
  * The beginning of a file, up to @max bytes, as text: NULs, as in /proc/PID/cmdline, are blanks.

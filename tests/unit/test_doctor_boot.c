@@ -78,7 +78,8 @@ static void test_stale(void **state)
 	assert_silent(root, NULL, "cmdline-stale");
 	/* Proxmox with systemd-boot takes another file. */
 	tree_text(root, "etc/kernel/proxmox-boot-uuids", "ABCD\n");
-	tree_text(root, "etc/kernel/cmdline", "root=ZFS=rpool intel_iommu=on vfio-pci.ids=10de:1\n");
+	tree_text(root, "etc/kernel/cmdline",
+		  "root=ZFS=rpool intel_iommu=on vfio-pci.ids=10de:1\n");
 	assert_found(root, NULL, "cmdline-stale", WEIR_HOST_WARNING, "has vfio-pci.ids=10de:1",
 		     "/etc/kernel/cmdline");
 	assert_cure(root, NULL, "cmdline-stale", "proxmox-boot-tool refresh");

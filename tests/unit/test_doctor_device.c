@@ -44,6 +44,9 @@ static void test_group(void **state)
 
 	assert_well(root, CARD, "iommu-group");
 	tree_remove(root, "sys/bus/pci/devices/" CARD "/iommu_group");
+	assert_found(root, CARD, "iommu-group", WEIR_HOST_STOP, "in no IOMMU group:",
+		     PCI CARD "/iommu_group");
+	tree_folder(root, "sys/firmware/devicetree/base");
 	assert_found(root, CARD, "iommu-group", WEIR_HOST_NOTE, "in no IOMMU group yet",
 		     PCI CARD "/iommu_group");
 	tree_remove(root, "sys/class/iommu");
@@ -94,7 +97,8 @@ static void test_shared(void **state)
 	assert_silent(root, CARD, "group-shared");
 	assert_found(root, CARD, "group-spaces", WEIR_HOST_NOTE, "2 devices", MEMBERS);
 	put_function(root, "0000:00:1c.1/" OTHER, 5, NULL);
-	assert_found(root, CARD, "group-shared", WEIR_HOST_WARNING, "with them: " OTHER ";", MEMBERS);
+	assert_found(root, CARD, "group-shared",
+		     WEIR_HOST_WARNING, "with them: " OTHER ";", MEMBERS);
 }
 
 /* A port of a switch: PCI Express, that type of port, and ACS or not. */
@@ -148,7 +152,8 @@ static void test_reserved(void **state)
 	assert_silent(root, CARD, "reserved-direct");
 	tree_text(root, GROUP "reserved_regions", "0x1000 0x1fff direct-relaxable\n"
 		  "0xbdf6f000 0xbdf82fff direct\n");
-	assert_found(root, CARD, "reserved-direct", WEIR_HOST_STOP, "(0xbdf6f000 to 0xbdf82fff, type "
+	assert_found(root, CARD, "reserved-direct",
+		     WEIR_HOST_STOP, "(0xbdf6f000 to 0xbdf82fff, type "
 		     "direct", file);
 	tree_text(root, GROUP "reserved_regions", "0x1000 0x1fff \x1b[2J\n0x2000\n");
 	assert_found(root, CARD, "reserved-direct", WEIR_HOST_UNKNOWN, "can't be read", file);
@@ -281,14 +286,14 @@ static void test_sriov(void **state)
 {
 	const char *root = *state;
 
-	tree_attr(root, CARD, "sriov_numvfs", "0\n");
 	assert_silent(root, CARD, "pf-vfs");
-	tree_attr(root, CARD, "sriov_numvfs", "4\n");
-	assert_found(root, CARD, "pf-vfs", WEIR_HOST_STOP, "it has 4 VFs", PCI CARD "/sriov_numvfs");
-	assert_well(root, CARD, "in-use");
 	put_function(root, PORT "/" MATE, 7, NULL);
 	assert_silent(root, MATE, "vf-token");
+	tree_attr(root, CARD, "sriov_numvfs", "1\n");
 	tree_attr_link(root, MATE, "physfn", "../" CARD);
+	assert_found(root, CARD, "pf-vfs", WEIR_HOST_STOP, "it has 1 VFs",
+		     PCI CARD "/sriov_numvfs");
+	assert_well(root, CARD, "in-use");
 	assert_silent(root, MATE, "vf-token");
 	take(root, "vfio-pci");
 	assert_found(root, MATE, "vf-token", WEIR_HOST_WARNING, "PF " CARD " is with vfio-pci",
@@ -362,7 +367,8 @@ static void test_log_of_device(void **state)
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		tree_text(root, "dev/kmsg", "6,1,1,-;e1000e " CARD ": up\n");
 		assert_silent(root, CARD, lines[i].id);
-		snprintf(text, sizeof(text), "6,0,0,-;" CARD " is there\n3,1,1,-;%s", lines[i].line);
+		snprintf(text, sizeof(text), "6,0,0,-;" CARD " is there\n3,1,1,-;%s",
+			 lines[i].line);
 		tree_text(root, "dev/kmsg", text);
 		assert_found(root, CARD, lines[i].id, WEIR_HOST_WARNING, "the kernel said",
 			     "/dev/kmsg");
@@ -439,7 +445,8 @@ static void test_bars(void **state)
 	assert_silent(root, CARD, "bar-memlock");
 	/* Its registers are 16 MiB. */
 	tree_text(root, "proc/self/limits", "Max locked memory  16777215  16777215 bytes\n");
-	assert_found(root, CARD, "bar-memlock", WEIR_HOST_WARNING, "16 MiB, more than the 16383 KiB",
+	assert_found(root, CARD, "bar-memlock",
+		     WEIR_HOST_WARNING, "16 MiB, more than the 16383 KiB",
 		     PCI CARD "/resource");
 	tree_text(root, "proc/self/limits", "Max locked memory  16777216  16777216 bytes\n");
 	assert_silent(root, CARD, "bar-memlock");

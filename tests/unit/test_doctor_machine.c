@@ -29,7 +29,8 @@ static void no_iommu(const char *root)
 
 static void make_guest(const char *root)
 {
-	tree_text(root, "proc/cpuinfo", "vendor_id\t: GenuineIntel\nflags\t: fpu hypervisor sse2\n");
+	tree_text(root, "proc/cpuinfo",
+		  "vendor_id\t: GenuineIntel\nflags\t: fpu hypervisor sse2\n");
 	tree_text(root, "sys/class/dmi/id/sys_vendor", "QEMU\n");
 }
 
@@ -93,15 +94,16 @@ static void test_domain(void **state)
 	const char *root = *state;
 
 	tree_text(root, "proc/cmdline", "intel_iommu=on\n");
-	assert_found(root, NULL, id, WEIR_HOST_OK, "intel_iommu=on switched VT-d on: devices that the "
-		     "kernel drives are translated now (all of 2 groups)", file);
+	assert_found(root, NULL, id, WEIR_HOST_OK, "intel_iommu=on switched VT-d on: devices that "
+		     "the kernel drives are translated now (all of 2 groups)", file);
 	assert_found(root, NULL, id, WEIR_HOST_OK, "the group's file 'type' goes on to show the "
 		     "default", file);
 	tree_text(root, GROUP "type", "identity\n");
-	assert_found(root, NULL, id, WEIR_HOST_OK, "those of 1 groups are translated now, those of 1 "
-		     "pass", file);
+	assert_found(root, NULL, id, WEIR_HOST_OK, "those of 1 groups are translated now, those "
+		     "of 1 pass", file);
 	tree_text(root, "sys/kernel/iommu_groups/4/type", "identity\n");
-	assert_found(root, NULL, id, WEIR_HOST_OK, "passes untranslated now (all of 2 groups)", file);
+	assert_found(root, NULL, id, WEIR_HOST_OK, "passes untranslated now (all of 2 groups)",
+		     file);
 	assert_found(root, NULL, id, WEIR_HOST_OK, "CONFIG_IOMMU_DEFAULT_PASSTHROUGH", file);
 	tree_text(root, "proc/cmdline", CMDLINE);
 	assert_found(root, NULL, id, WEIR_HOST_OK, "the command line has iommu=pt", file);
@@ -135,7 +137,8 @@ static void test_interrupts(void **state)
 	assert_well(root, NULL, id);
 	tree_text(root, "proc/interrupts", " 9:  0  IO-APIC   9-fasteoi acpi\n");
 	assert_found(root, NULL, id, WEIR_HOST_STOP, "no chip", "/proc/interrupts");
-	tree_text(root, "dev/kmsg", "4,1,0,-;x\n4,2,0,-;DMAR-IR: x2apic is disabled because BIOS sets "
+	tree_text(root, "dev/kmsg",
+		  "4,1,0,-;x\n4,2,0,-;DMAR-IR: x2apic is disabled because BIOS sets "
 		  "x2apic opt out bit.\n");
 	assert_well(root, NULL, "firmware-bug");
 	tree_text(root, "dev/kmsg", "4,2,0,-;Not enabling interrupt remapping\n");
@@ -316,7 +319,8 @@ static void test_memlock(void **state)
 	/* CAP_IPC_LOCK */
 	tree_text(root, "proc/self/status", "CapEff:\t0000000000004000\n");
 	assert_well(root, NULL, "memlock");
-	tree_text(root, "dev/kmsg", "4,9,0,-;vfio_pin_pages_remote: RLIMIT_MEMLOCK (65536) exceeded\n");
+	tree_text(root, "dev/kmsg",
+		  "4,9,0,-;vfio_pin_pages_remote: RLIMIT_MEMLOCK (65536) exceeded\n");
 	assert_found(root, NULL, "memlock", WEIR_HOST_WARNING, "said \"vfio_pin_pages_remote: "
 		     "RLIMIT_MEMLOCK (65536)", "/dev/kmsg");
 }
@@ -343,7 +347,8 @@ static void test_vmm(void **state)
 	put_vmm(root, two, "5368709120");
 	assert_well(root, NULL, "vmm-memlock");
 	put_vmm(root, two, "5368709119");
-	assert_found(root, NULL, "vmm-memlock", WEIR_HOST_WARNING, "a VM with 4096 MiB, 2 devices, may",
+	assert_found(root, NULL, "vmm-memlock",
+		     WEIR_HOST_WARNING, "a VM with 4096 MiB, 2 devices, may",
 		     "/proc/77/limits");
 	/* Behind an IOMMU of its own both count. */
 	put_vmm(root, both, "5368709120");
@@ -377,7 +382,8 @@ static void test_guest(void **state)
 	assert_silent(root, NULL, "guest-noiommu");
 	assert_silent(root, NULL, "guest-host");
 	make_guest(root);
-	assert_found(root, NULL, "guest", WEIR_HOST_OK, "this is a VM (QEMU) with an IOMMU of its own",
+	assert_found(root, NULL, "guest",
+		     WEIR_HOST_OK, "this is a VM (QEMU) with an IOMMU of its own",
 		     "/sys/class/dmi/id/sys_vendor");
 	assert_silent(root, NULL, "guest-noiommu");
 	no_iommu(root);
