@@ -46,7 +46,8 @@ typedef void (*weir_host_found)(void *arg, const struct weir_host_finding *findi
  * @arg: the caller's, for @found.
  *
  * A file that isn't there or can't be read is no failure: it is a finding, or of no consequence.
- * Calls for one scan may run at once.
+ * What concerns the whole machine is read by the first call for a scan, and as it was then for the
+ * later ones. Calls for one scan may run at once.
  *
  * Returns 0; -ENOMEM, in which case some findings may have been told.
  */

@@ -230,8 +230,8 @@ static void check_token(struct wr_exam *exam)
 		return;
 	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/physfn", exam->fn->address);
 	wr_cure(exam, "give both the same token, a UUID (QEMU: vf-token=)");
-	wr_report(exam, WEIR_HOST_WARNING, file, "its PF %s is with %s, too: it opens only with the "
-		  "PF's VF token (\"VF token required to access device\", EACCES)", pf->address,
+	wr_report(exam, WEIR_HOST_WARNING, file, "its PF %s is with %s, too: it opens only with "
+		  "the PF's VF token (\"VF token required to access device\", EACCES)", pf->address,
 		  pf->driver);
 }
 

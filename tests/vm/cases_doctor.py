@@ -2,9 +2,10 @@
 """The cases of weir doctor: on each machine it finds what is true there, and nothing else.
 
 expected/doctor.json has for each machine, and there for the machine itself ("machine") and devices
-by their names ("TAKEN" is EDU in VFIO's hands), what must be found: {id: severity}, or {id: "severity: words that are in the text"},
-of all findings that aren't ok, and of those that are, the ones that a machine is about. A finding
-that isn't listed fails the case, unless it is ok; one that is listed must be there.
+by their names ("TAKEN" is EDU in VFIO's hands), what must be found: {id: severity}, or
+{id: "severity: words that are in the text"}; of all findings that aren't ok, and of those that are,
+the ones that a machine is about. A finding that isn't listed fails the case, unless it is ok; one
+that is listed must be there.
 """
 
 import functools
