@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/err.h"
 #include "host/capture.h"
 
 int weir_host_capture(const char *root, const char *file, const struct weir_host_capture_opts *opts,

@@ -389,6 +389,27 @@ static void test_same_bytes(void **state)
 	assert_memory_equal(first, second, n);
 }
 
+/* In whichever order a folder lists its entries, they are numbered by their names. */
+static void test_numbers(void **state)
+{
+	struct machine *m = *state;
+	char name[100];
+
+	for (int i = 9; i >= 0; i--) {
+		snprintf(name, sizeof(name), "sys/class/net/enx00aabbccdd%02x/flags", i * 7 + 1);
+		tree_text(m->root, name, "0x0\n");
+		snprintf(name, sizeof(name), "sys/class/net/enx00aabbccdd%02x/type", i * 7 + 1);
+		snprintf(name + 60, 40, "%d", i);
+		tree_text(m->root, name, name + 60);
+	}
+	capture(m, (struct weir_host_capture_opts){ 0 });
+	for (int i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "/sys/class/net/enx%012x/type", i + 2);
+		assert_non_null(text(m, name));
+		assert_int_equal(atoi(text(m, name)), i);
+	}
+}
+
 /* A capture of a capture is the same. */
 static void test_again(void **state)
 {
@@ -485,6 +506,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cut, start, stop),
 		cmocka_unit_test_setup_teardown(test_unreadable, start, stop),
 		cmocka_unit_test_setup_teardown(test_same_bytes, start, stop),
+		cmocka_unit_test_setup_teardown(test_numbers, start, stop),
 		cmocka_unit_test_setup_teardown(test_again, start, stop),
 		cmocka_unit_test_setup_teardown(test_file, start, stop),
 		cmocka_unit_test_setup_teardown(test_hostile, start, stop),

@@ -126,6 +126,20 @@ static void test_json(void **state)
 	assert_false(js_there());
 }
 
+static void test_archives(void **state)
+{
+	struct outcome outcome;
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/m.tar.gz", (char *)*state);
+	outcome = run(cmd_capture, "capture", "--root", *state, path, NULL);
+	assert_complaint(&outcome, "m.tar.gz can't be made: weir was built without libarchive");
+	assert_int_equal(access(path, F_OK), -1);
+	tree_text(*state, "m.tar.gz", "");
+	outcome = run(cmd_list, "list", "--root", path, NULL);
+	assert_complaint(&outcome, "weir was built without libarchive: unpack it by 'tar -xf'");
+}
+
 /* Numbers where names would be. */
 static void test_list(void **state)
 {
@@ -189,6 +203,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_module, start, stop),
 		cmocka_unit_test_setup_teardown(test_type1, start, stop),
 		cmocka_unit_test_setup_teardown(test_json, start, stop),
+		cmocka_unit_test_setup_teardown(test_archives, start, stop),
 		cmocka_unit_test_setup_teardown(test_list, start, stop),
 		cmocka_unit_test(test_tables),
 	};
