@@ -15,14 +15,18 @@ void add_seeds(void)
 static void look_at(const struct weir_host *host, const struct weir_host_function *fn)
 {
 	const struct weir_host_function *found = NULL;
-	struct weir_host_region regions[7];
+	struct weir_host_region regions[7] = { 0 };
 	uint8_t config[4096];
 	char methods[64];
+	int n;
 
 	must(!weir_host_find(host, fn->address, &found) && found == fn);
 	must(memchr(fn->driver, 0, sizeof(fn->driver)) && !strchr(fn->driver, '/'));
 	must(memchr(fn->iommu, 0, sizeof(fn->iommu)) && !strchr(fn->iommu, '/'));
-	must(weir_host_regions(host, fn, regions, 7) <= 7);
+	n = weir_host_regions(host, fn, regions, 7);
+	must(n <= 7);
+	for (int i = 0; i < n; i++)
+		must(regions[i].size && regions[i].start + regions[i].size - 1 >= regions[i].start);
 	must(weir_host_config(host, fn, config, sizeof(config)) <= (int)sizeof(config));
 	weir_host_reset_methods(host, fn, methods, sizeof(methods));
 	weir_host_is_asleep(host, fn);

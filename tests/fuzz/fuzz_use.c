@@ -1,42 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What a function is used for: sysfs' classes, mounts, swap, routes, consoles. */
-#include <errno.h>
-#include <ifaddrs.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/holder.h"
-#include "base/sys.h"
 #include "host/use.h"
 #include "machine.h"
 
-/* Who has nodes open here isn't the input's affair; the linker puts this in its place. */
-int __wrap_wr_holder(const char *path, char *buf, size_t size);
-int __wrap_wr_holder(const char *path, char *buf, size_t size)
-{
-	(void)path, (void)buf, (void)size;
-	return -ENOENT;
-}
-
-static int no_addresses(struct ifaddrs **list)
-{
-	*list = NULL;
-	return 0;
-}
-
-static void free_none(struct ifaddrs *list)
-{
-	(void)list;
-}
-
 void add_seeds(void)
 {
-	static struct wr_sys sys;
-
-	sys = wr_sys_kernel;
-	sys.getifaddrs = no_addresses;
-	sys.freeifaddrs = free_none;
-	wr_sys = &sys;
 	machine_seeds();
 }
 

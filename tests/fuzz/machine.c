@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <ifaddrs.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/holder.h"
+#include "base/sys.h"
 #include "machine.h"
 
 enum kind { TEXT, LINK, FOLDER, NOTHING };
@@ -204,20 +207,71 @@ void machine_restore(void)
 			put_default(n);
 }
 
+/*
+ * Who has nodes open here, and which addresses this machine has, isn't the input's affair. The
+ * linker puts this in its place.
+ */
+int __wrap_wr_holder(const char *path, char *buf, size_t size);
+int __wrap_wr_holder(const char *path, char *buf, size_t size)
+{
+	(void)path, (void)buf, (void)size;
+	return -ENOENT;
+}
+
+static int no_addresses(struct ifaddrs **list)
+{
+	*list = NULL;
+	return 0;
+}
+
+static void free_none(struct ifaddrs *list)
+{
+	(void)list;
+}
+
+static void add_record(size_t n, enum kind kind, const void *content, size_t len)
+{
+	uint8_t seed[3 + sizeof(card_config)] = {
+		(uint8_t)n, (uint8_t)len, (uint8_t)(len >> 8 | (unsigned int)kind << 6)
+	};
+
+	if (len)
+		memcpy(seed + 3, content, len);
+	add_seed(seed, 3 + len);
+}
+
 void machine_seeds(void)
 {
-	uint8_t seed[3 + sizeof(card_config)];
+	/* What the search would take long to come upon. */
+	static const struct part bad[] = {
+		{ CARD "resource", TEXT, "0xfe0fffff 0xfe000000 0x40200\n", NULL },
+		{ CARD "resource", TEXT, "0x0 0xffffffffffffffff 0x40200\n", NULL },
+		{ CARD "iommu_group", LINK, FROM_CARD "kernel/iommu_groups/99999999999", NULL },
+		{ CARD "power/runtime_status", TEXT, "suspended\n", NULL },
+		{ CARD "physfn", LINK, "../0000:01:00.0", NULL },
+		{ "sys/kernel/iommu_groups/1/reserved_regions", TEXT, "0x2 0x1 msi\n", NULL },
+		{ "sys/class/block/dm-0", LINK, "../../devices", NULL },
+		{ "sys/class/block/sda", LINK, "../../../../../../dev", NULL },
+		{ "proc/cmdline", TEXT, "-- intel_iommu= iommu=off,pt amd_iommu", NULL },
+		{ "proc/self/mountinfo", TEXT, "1 - / - - - -\n", NULL },
+	};
+	static struct wr_sys sys;
+
+	sys = wr_sys_kernel;
+	sys.getifaddrs = no_addresses;
+	sys.freeifaddrs = free_none;
+	wr_sys = &sys;
 
 	for (size_t n = 0; n < PARTS; n++) {
 		const struct part *part = &parts[n];
-		size_t len = part->bytes ? 0x140 : part->content ? strlen(part->content) : 0;
 
-		seed[0] = (uint8_t)n;
-		seed[1] = (uint8_t)len;
-		seed[2] = (uint8_t)(len >> 8 | (unsigned int)part->kind << 6);
-		if (len)
-			memcpy(seed + 3, part->bytes ? (const char *)part->bytes : part->content,
-			       len);
-		add_seed(seed, 3 + len);
+		if (part->bytes)
+			add_record(n, part->kind, part->bytes, 0x140);
+		else
+			add_record(n, part->kind, part->content,
+				   part->content ? strlen(part->content) : 0);
+		for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+			if (!strcmp(bad[i].path, part->path))
+				add_record(n, bad[i].kind, bad[i].content, strlen(bad[i].content));
 	}
 }

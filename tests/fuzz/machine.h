@@ -15,7 +15,7 @@ const char *machine_root(void);
 void machine_change(const uint8_t *data, size_t size);
 void machine_restore(void);
 
-/* A seed for each of its files: as it is. */
+/* A seed for each of its files: as it is. From here on nothing of this machine is asked. */
 void machine_seeds(void);
 
 #endif
