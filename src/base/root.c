@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -310,6 +311,28 @@ int wr_folder_dir(const struct wr_folder *folder, DIR **dir)
 	return list(wr_sys->openat(folder->fd, ".", O_RDONLY | O_DIRECTORY), dir);
 }
 
+static void read_node(int fd, struct stat *st)
+{
+	static const char bits[] = "rwxrwxrwx";
+	unsigned int uid, gid, major, minor;
+	char text[64], type, mode[10];
+	mode_t permissions = 0;
+	int file = reopen(fd, 0), ret;
+
+	ret = file < 0 ? file : wr_read_fd_text(file, text, sizeof(text));
+	wr_close(file);
+	if (ret < 0 || sscanf(text, "%c%9[rwx-] %u:%u %u:%u", &type, mode, &uid, &gid, &major,
+			      &minor) != 6 || strlen(mode) != 9 || !strchr("c-", type))
+		return;
+	for (int i = 0; i < 9; i++)
+		if (mode[i] == bits[i])
+			permissions |= 0400U >> i;
+	st->st_mode = (type == 'c' ? S_IFCHR : S_IFREG) | permissions;
+	st->st_uid = uid;
+	st->st_gid = gid;
+	st->st_rdev = makedev(major, minor);
+}
+
 int wr_root_stat(const char *root, const char *path, struct stat *st)
 {
 	int fd, ret;
@@ -320,6 +343,8 @@ int wr_root_stat(const char *root, const char *path, struct stat *st)
 	if (fd < 0)
 		return fd;
 	ret = fstat(fd, st) ? -errno : 0;
+	if (!ret && S_ISREG(st->st_mode) && !strncmp(path, "/dev/", 5))
+		read_node(fd, st);
 	close(fd);
 	return ret;
 }

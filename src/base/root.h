@@ -31,7 +31,10 @@ WR_PRIVATE int wr_root_link(const char *root, const char *path, char *buf, size_
 /* Whether there is such a path. */
 WR_PRIVATE bool wr_root_has(const char *root, const char *path);
 
-/* What a path is, a device node too; -errno. */
+/*
+ * What a path is, a device node too; -errno. A file below another root's /dev that says whose it
+ * is, "crw-rw---- UID:GID MAJOR:MINOR", is one that was captured: then what it was on its machine.
+ */
 WR_PRIVATE int wr_root_stat(const char *root, const char *path, struct stat *st);
 
 /* A folder's entries, to be closed with closedir(). Returns 0, or -errno. */

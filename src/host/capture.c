@@ -27,9 +27,9 @@ enum kind {
 	KIND_THERE,	/* that it is there */
 	KIND_NODE,	/* whose node it is */
 	KIND_CONFIG,
-	KIND_FIRST,	/* up to the first empty line: one processor of many */
+	KIND_FIRST,	/* what is said of the first processor */
 	KIND_ABOUT,	/* lines that are about our subject */
-	KIND_VMM,	/* a process: only if it is a VMM */
+	KIND_VMM,	/* of a process: if it is a VMM, or starts them */
 };
 
 #define TEXT(folder, names)		{ folder, names, KIND_TEXT, NULL }
@@ -151,8 +151,8 @@ static const struct pattern {
 	THERE("/run", "ostree-booted"),
 	THERE("/usr/sbin", "update-grub grub-mkconfig grub2-mkconfig grubby proxmox-boot-tool "
 	      "update-initramfs dracut"),
-	THERE("/usr/bin", "grub-mkconfig grub2-mkconfig bootctl kernelstub rpm-ostree dracut "
-	      "mkinitcpio booster"),
+	THERE("/usr/bin", "bootc bootctl booster dracut grub-mkconfig grub2-mkconfig grubby "
+	      "kernelstub mkinitcpio rpm-ostree"),
 
 	NODE("/dev", "iommu kvm vfio"),
 	NODE("/dev/vfio", "*"),
@@ -259,6 +259,24 @@ static int read_all(int fd, size_t max, char **out, size_t *len)
 	return 0;
 }
 
+/* One processor of many; and of the last paragraph, which is the machine's on POWER, its kind. */
+static void keep_first(char *text, size_t *len)
+{
+	char *end = strstr(text, "\n\n"), *platform = end ? strstr(end, "\nplatform\t") : NULL;
+	size_t n;
+
+	if (!end)
+		return;
+	*++end = '\0';
+	if (platform) {
+		n = strcspn(platform + 1, "\n");
+		memmove(end, platform + 1, n);
+		end[n] = '\n';
+		end[n + 1] = '\0';
+	}
+	*len = strlen(text);
+}
+
 /* Lines about devices, IOMMUs and memory for them; of all that kernels and distributions say. */
 static void keep_about(char *text, size_t *len)
 {
@@ -287,7 +305,7 @@ static void keep_about(char *text, size_t *len)
 
 static int take_text(struct capture *c, const struct pattern *p, const char *path, int fd)
 {
-	char *data, *end;
+	char *data;
 	size_t len;
 	int ret = read_all(fd, FILE_MAX, &data, &len);
 
@@ -300,10 +318,8 @@ static int take_text(struct capture *c, const struct pattern *p, const char *pat
 		data[i] = data[i] ? data[i] : ' ';
 	if (p->kind == KIND_ABOUT)
 		keep_about(data, &len);
-	if (p->kind == KIND_FIRST && (end = strstr(data, "\n\n"))) {
-		end[1] = '\0';
-		len = strlen(data);
-	}
+	if (p->kind == KIND_FIRST)
+		keep_first(data, &len);
 	data = wr_mask_text(&c->mask, p->mask, data, &len);
 	return data ? add(c, path, data, len) : no_memory();
 }
@@ -384,7 +400,7 @@ static int take_file(struct capture *c, const struct pattern *p, const struct fo
 	return ret;
 }
 
-/* A node of this machine, or what an earlier capture said of one. */
+/* A node: as wr_root_stat() reads it; or a file with what an earlier capture said of one. */
 static int take_node(struct capture *c, const struct pattern *p, const struct folder *folder,
 		     const char *name, const char *path, const struct stat *st)
 {
@@ -392,17 +408,17 @@ static int take_node(struct capture *c, const struct pattern *p, const struct fo
 	char mode[sizeof(bits)], *text;
 	int len;
 
-	if (S_ISREG(st->st_mode))
+	if (S_ISREG(st->st_mode) && st->st_size)
 		return take_file(c, p, folder, name, path);
 	if (S_ISDIR(st->st_mode))
 		return add(c, path, NULL, 0);
-	if (!S_ISCHR(st->st_mode))
+	if (!S_ISCHR(st->st_mode) && !S_ISREG(st->st_mode))
 		return 0;
 	for (int i = 0; i < 9; i++)
 		mode[i] = (char)(st->st_mode & 0400 >> i ? bits[i] : '-');
 	mode[9] = '\0';
-	len = asprintf(&text, "c%s %u:%u %u:%u\n", mode, st->st_uid, st->st_gid,
-		       major(st->st_rdev), minor(st->st_rdev));
+	len = asprintf(&text, "%c%s %u:%u %u:%u\n", S_ISCHR(st->st_mode) ? 'c' : '-', mode,
+		       st->st_uid, st->st_gid, major(st->st_rdev), minor(st->st_rdev));
 	return len < 0 ? no_memory() : add(c, path, text, (size_t)len);
 }
 
@@ -530,15 +546,23 @@ static int list(struct capture *c, const struct folder *folder, const char *patt
 	return (int)n;
 }
 
+/* A process that has a device by VFIO as an argument, or libvirt's daemon. */
 static bool is_vmm(const struct folder *folder)
 {
-	static const char *const names[] = { "qemu", "kvm", "virtqemud", "libvirtd", "crosvm",
-					     "cloud-hyp" };
-	bool found = false;
+	bool is = says(folder->fd, "comm", "virtqemud") || says(folder->fd, "comm", "libvirtd");
+	char *args;
+	size_t len;
+	int fd;
 
-	for (size_t i = 0; !found && i < sizeof(names) / sizeof(names[0]); i++)
-		found = says(folder->fd, "comm", names[i]);
-	return found;
+	fd = is ? -1 : openat(folder->fd, "cmdline",
+			      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return is;
+	if (!read_all(fd, FILE_MAX, &args, &len))
+		is = memmem(args, len, "vfio", 4);
+	free(args);
+	close(fd);
+	return is;
 }
 
 static int take_names(struct capture *c, const struct pattern *p, const struct folder *folder)

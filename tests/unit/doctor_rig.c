@@ -73,13 +73,31 @@ static void look(void *arg, const struct weir_host_finding *finding)
 		wanted->found = true;
 }
 
+/* Of the tree, or of what 'weir capture' makes of it. */
+static int open_host(const char *root, struct weir_host **host)
+{
+#ifdef DOCTOR_CAPTURED
+	const struct weir_host_capture_opts opts = { .force = true };
+	char file[300];
+	int ret;
+
+	snprintf(file, sizeof(file), "%s.tar.gz", root);
+	ret = weir_host_capture(root, file, &opts, NULL);
+	if (!ret)
+		ret = weir_host_open(file, host);
+	remove(file);
+	return ret;
+#else
+	return weir_host_open(root, host);
+#endif
+}
+
 static void check(const char *root, const char *device, struct wanted *wanted)
 {
 	const struct weir_host_function *fn = NULL;
 	struct weir_host *host;
 
-	if (weir_host_open(root, &host) < 0 ||
-	    (device && weir_host_find(host, device, &fn) < 0))
+	if (open_host(root, &host) < 0 || (device && weir_host_find(host, device, &fn) < 0))
 		fail_msg("%s", weir_errmsg());
 	assert_int_equal(weir_host_check(host, fn, look, wanted), 0);
 	weir_host_close(host);
@@ -128,10 +146,20 @@ void assert_silent(const char *root, const char *device, const char *id)
 	seen_of(id)->well = true;
 }
 
+/* As sysfs has it from a place below the root bus. */
+static void relative(char target[256], const char *place, const char *path)
+{
+	size_t len = (size_t)snprintf(target, 256, "../../../");
+
+	for (; (place = strchr(place, '/')); place++)
+		len += (size_t)snprintf(target + len, 256 - len, "../");
+	snprintf(target + len, 256 - len, "%s", path);
+}
+
 void put_function(const char *root, const char *place, int group, const char *driver)
 {
 	const char *address = strrchr(place, '/') ? strrchr(place, '/') + 1 : place;
-	char path[256], target[256];
+	char path[256], target[256], to[128];
 
 	snprintf(path, sizeof(path), "sys/devices/pci0000:00/%s", place);
 	tree_folder(root, path);
@@ -139,11 +167,13 @@ void put_function(const char *root, const char *place, int group, const char *dr
 	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s", address);
 	tree_link(root, path, target);
 	tree_function(root, address);
-	snprintf(target, sizeof(target), "/sys/kernel/iommu_groups/%d", group);
+	snprintf(to, sizeof(to), "kernel/iommu_groups/%d", group);
+	relative(target, place, to);
 	tree_attr_link(root, address, "iommu_group", target);
 	tree_attr(root, address, "reset_method", "flr bus\n");
 	if (driver) {
-		snprintf(target, sizeof(target), "/sys/bus/pci/drivers/%s", driver);
+		snprintf(to, sizeof(to), "bus/pci/drivers/%s", driver);
+		relative(target, place, to);
 		tree_attr_link(root, address, "driver", target);
 	}
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -206,6 +207,7 @@ static void test_masked(void **state)
 {
 	struct machine *m = *state;
 	uint8_t bytes[4096];
+	struct stat st;
 
 	capture(m, (struct weir_host_capture_opts){ 0 });
 	assert_string_equal(text(m, "/proc/cmdline"), "BOOT_IMAGE=masked root=masked "
@@ -228,6 +230,11 @@ static void test_masked(void **state)
 	assert_string_equal(text(m, "/sys/firmware/acpi/tables/DMAR"), "");
 	assert_string_equal(text(m, "/" AT "/rom"), "");
 	assert_string_equal(text(m, "/dev/kvm"), "crw-rw---- 0:105 10:232");
+	assert_int_equal(wr_root_stat(m->back.folder, "/dev/kvm", &st), 0);
+	assert_int_equal(st.st_mode, S_IFCHR | 0660);
+	assert_int_equal(st.st_uid, 0);
+	assert_int_equal(st.st_gid, 105);
+	assert_int_equal(st.st_rdev, makedev(10, 232));
 	assert_string_equal(text(m, "/dev/kmsg"), "6,3,0,-;pci 0000:01:00.0: 00:00:00:00:00:02\n"
 			    "6,4,0,-;DMAR: IOMMU enabled");
 	assert_string_equal(text(m, "/boot/config-6.1"), "CONFIG_VFIO=m");

@@ -125,6 +125,11 @@ static void test_round_trip(void **state)
 	assert_same(m, cmd_list, "list", "--json", NULL);
 	assert_same(m, cmd_info, "info", ADDR, NULL);
 	assert_same(m, cmd_info, "info", "--json", ADDR);
+	assert_same(m, cmd_groups, "groups", NULL, NULL);
+	assert_same(m, cmd_groups, "groups", "--plain", NULL);
+	assert_same(m, cmd_groups, "groups", "--why", ADDR);
+	assert_same(m, cmd_doctor, "doctor", ADDR, NULL);
+	assert_same(m, cmd_doctor, "doctor", "--json", ADDR);
 }
 
 int main(void)

@@ -160,5 +160,11 @@ int main(void)
 	run_machine_tests(&failed);
 	run_boot_tests(&failed);
 	run_device_tests(&failed);
-	return failed + cmocka_run_group_tests(last, NULL, NULL);
+	/* Not everything is captured: who has a device open, say. */
+#ifndef DOCTOR_CAPTURED
+	failed += cmocka_run_group_tests(last, NULL, NULL);
+#else
+	(void)last;
+#endif
+	return failed;
 }

@@ -24,7 +24,7 @@ static void take(const char *root, const char *driver)
 {
 	char target[64];
 
-	snprintf(target, sizeof(target), "/sys/bus/pci/drivers/%s", driver);
+	snprintf(target, sizeof(target), "../../../../bus/pci/drivers/%s", driver);
 	tree_attr_link(root, CARD, "driver", target);
 	tree_folder(root, "sys/bus/pci/devices/" CARD "/vfio-dev/vfio0");
 	tree_text(root, "dev/vfio/5", "");
@@ -53,7 +53,7 @@ static void test_group(void **state)
 	assert_found(root, CARD, "iommu-group", WEIR_HOST_STOP, "in no IOMMU group:", NULL);
 	put_module(root, "vfio", "enable_unsafe_noiommu_mode", "Y\n");
 	assert_found(root, CARD, "iommu-group", WEIR_HOST_WARNING, "unsafely", NULL);
-	tree_attr_link(root, CARD, "iommu_group", "/sys/kernel/iommu_groups/5");
+	tree_attr_link(root, CARD, "iommu_group", "../../../../kernel/iommu_groups/5");
 	tree_text(root, GROUP "name", "vfio-noiommu\n");
 	assert_found(root, CARD, "iommu-group", WEIR_HOST_WARNING, "without an IOMMU",
 		     "/" GROUP "name");
@@ -81,7 +81,7 @@ static void test_bridge(void **state)
 	const char *root = *state;
 
 	assert_silent(root, CARD, "group-bridge");
-	tree_attr_link(root, PORT, "iommu_group", "/sys/kernel/iommu_groups/5");
+	tree_attr_link(root, PORT, "iommu_group", "../../../kernel/iommu_groups/5");
 	assert_found(root, CARD, "group-bridge", WEIR_HOST_NOTE, "with pcieport: " PORT, MEMBERS);
 	assert_well(root, CARD, "group-viable");
 	assert_well(root, CARD, "group-shared");
@@ -185,6 +185,7 @@ static void test_bound(void **state)
 	assert_well(root, CARD, "vfio-bound");
 }
 
+#ifndef DOCTOR_CAPTURED
 static void test_open(void **state)
 {
 	const char *root = *state;
@@ -196,6 +197,7 @@ static void test_open(void **state)
 	assert_found(root, CARD, "vfio-open", WEIR_HOST_STOP, "it is taken", "/dev/vfio/5");
 	fake_sysfs_stop();
 }
+#endif
 
 static void test_node(void **state)
 {
@@ -466,7 +468,9 @@ void run_device_tests(int *failed)
 		TEST(test_reserved),
 		TEST(test_use),
 		TEST(test_bound),
+#ifndef DOCTOR_CAPTURED
 		TEST(test_open),
+#endif
 		TEST(test_node),
 		TEST(test_cdev),
 		TEST(test_late),
