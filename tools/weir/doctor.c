@@ -34,7 +34,7 @@
 #include "weir.h"
 
 static const char usage[] =
-	"usage: weir doctor [--json] [--root DIR] [DEVICE]\n"
+	"usage: weir doctor [--json] [--root ROOT] [DEVICE]\n"
 	"       weir doctor [--json] --memlock RAM[,PART...]\n"
 	"       weir doctor [--json] --checks | --causes\n"
 	"\n"
@@ -43,7 +43,8 @@ static const char usage[] =
 	"wakes no device. As root it sees more.\n"
 	"\n"
 	"      --json         for programs\n"
-	"      --root DIR     another machine's: the folder in which its sys/ lies\n"
+	"      --root ROOT    another machine's: the folder in which its sys/ lies, or what\n"
+	"                     'weir capture' made of it\n"
 	"      --memlock RAM  how much memory a VM with so much (8G) must be allowed to lock;\n"
 	"                     PART: devices=N, viommu (it has an IOMMU of its own), max=RAM\n"
 	"                     (what may be plugged counted in), vdpa=N; for POWER powernv or\n"

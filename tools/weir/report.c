@@ -16,7 +16,7 @@
 #include "weir.h"
 
 static const char usage[] =
-	"usage: weir report [--root DIR] [--output FILE]\n"
+	"usage: weir report [--root ROOT] [--output FILE]\n"
 	"\n"
 	"Writes a page (HTML, whole in itself) about this machine: a map of its PCI functions\n"
 	"with their IOMMU groups, what can be given away, and why the rest can't. Looking wakes\n"
@@ -24,7 +24,8 @@ static const char usage[] =
 	"\n"
 	"      --output FILE\n"
 	"                  to this file instead of stdout; there all at once, or not at all\n"
-	"      --root DIR  of another machine: the folder in which its sys/ lies\n"
+	"      --root ROOT of another machine: the folder in which its sys/ lies, or what\n"
+	"                  'weir capture' made of it\n"
 	"  -h, --help      this text\n"
 	"\n"
 	"Example: weir report --output host.html";
