@@ -423,7 +423,7 @@ static int reserved(const char *root, const char *text, struct weir_host_reserve
 	return ret;
 }
 
-/* Many enough for threads: what was read ahead is told, and what couldn't be read is asked again. */
+/* Many enough for threads: what was read ahead is told; what couldn't be read is asked again. */
 static void test_read_ahead(void **state)
 {
 	char address[20], target[64], buf[128];
