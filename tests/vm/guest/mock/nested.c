@@ -265,7 +265,6 @@ static void fault_queues_have_their_context(void **state)
 	MUST(weir_faultq_close(queue));
 }
 
-/* A nested table's faults are the guest's; those of the stage below it nobody's. */
 /* How many objects are left of a fault queue in a /dev/iommu of its own. */
 static unsigned int left_of_a_queue(bool in_child)
 {
@@ -304,6 +303,7 @@ static void child_keeps_a_queue_in_the_kernel(void **state)
 	assert_int_equal(left_of_a_queue(true), 1);
 }
 
+/* A nested table's faults are the guest's; those of the stage below it nobody's. */
 static void nested_tables_have_faults(void **state)
 {
 	const struct weir_nested nested = mock_stage1(&stage1);
