@@ -28,8 +28,13 @@ static void try_table(struct weir_device *dev, const struct weir_hwpt_opts *opts
 		      struct info_table *table)
 {
 	table->n = weir_hwpt_ranges(dev, opts, table->ranges, INFO_TABLE_RANGES);
-	if (table->n < 0 && table->n != -ENOTSUP)
+	if (table->n > INFO_TABLE_RANGES) {
+		snprintf(table->why, sizeof(table->why), "it says that it can have mappings in "
+			 "%d ranges", table->n);
+		table->n = -E2BIG;
+	} else if (table->n < 0 && table->n != -ENOTSUP) {
 		snprintf(table->why, sizeof(table->why), "%s", weir_errmsg());
+	}
 }
 
 static int learn_tables(struct info_iommu *iommu, struct weir_iommu *context,
@@ -103,7 +108,7 @@ static void print_table(const struct info_table *kind, const char *name, struct 
 	char text[256] = "";
 	size_t len = 0;
 
-	for (int i = 0; i < kind->n && i < INFO_TABLE_RANGES && len < sizeof(text); i++)
+	for (int i = 0; i < kind->n && len < sizeof(text); i++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s0x%llx to 0x%llx",
 					i ? ", " : "", (unsigned long long)kind->ranges[i].first,
 					(unsigned long long)kind->ranges[i].last);
