@@ -184,6 +184,14 @@ static bool copied_enough(const struct rig *r)
 	return enough;
 }
 
+/* At rest, where it was in the beginning, it goes by the first again. */
+static void must_copy(struct copier *c)
+{
+	c->by_first = 0;
+	assert_int_equal(copy(c), 0);
+	assert_int_equal(c->by_first, 1);
+}
+
 /* What the edus did while @replace went on, an even number of times. Returns it for all of them. */
 static struct copier storm(struct rig *r, void (*replace)(struct rig *r, int i), const char *what)
 {
@@ -202,6 +210,8 @@ static struct copier storm(struct rig *r, void (*replace)(struct rig *r, int i),
 		      "both, %u were blocked; %d faults in the kernel's log\n", what, times,
 		      sum.copies, sum.by_first, sum.by_second, sum.mixed, sum.blocked, faults);
 	assert_int_equal(sum.wrong, 0);
+	for (int i = 0; i < EDUS; i++)
+		must_copy(&r->copiers[i]);
 	return sum;
 }
 
