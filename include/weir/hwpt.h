@@ -197,9 +197,11 @@ WEIR_API int weir_hwpt_free(struct weir_hwpt *hwpt);
  * @hwpt: of the device's address space; nested: on a parent of it.
  *
  * All open devices of its IOMMU group go along, since a group has one page table. Page requests
- * that nobody has answered are answered by the kernel, as invalid.
+ * that nobody has answered are answered by the kernel, as invalid. When it fails, too, DMA may be
+ * blocked for a moment and requests be answered so, since the old page table is attached anew.
  *
- * Returns 0, also when it is attached to it already; or, with everything as it was:
+ * Returns 0, also when it is attached to it already; or, with everything as it was, unless the
+ * message says otherwise:
  *  -EINVAL  another address space's: weir_device_move() first; PASIDs of the device are attached
  *           and the page table isn't made for them; the table is nested on a weir_viommu that has
  *           no weir_vdevice of it, and needs one; dirty tracking is on and it has none; or its

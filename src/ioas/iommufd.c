@@ -137,8 +137,9 @@ static int attach_anew(struct iommufd *i, struct wr_endpoint *ep, const struct w
 
 /*
  * VT-d's driver blocks a device before it looks whether the table will do, and leaves it so if not
- * (intel_iommu_attach_device()). For the IOMMU core it then is where it was, and attaching it there
- * once more does nothing (__iommu_group_set_domain_internal()). @was: NULL, it was nowhere.
+ * (intel_iommu_attach_device()). For IOMMUFD and the IOMMU core it then is where it was, and to
+ * attach it there once more does nothing (iommufd_device_do_replace(),
+ * __iommu_group_set_domain_internal()). @was: NULL, it was nowhere.
  */
 static int attach(struct iommufd *i, struct wr_endpoint *ep, const struct wr_table *table,
 		  const struct wr_table *was)
@@ -341,7 +342,7 @@ static int iommufd_take(struct wr_domain *d, struct wr_endpoint *ep)
 	ret = refresh(to);
 	if (ret) {
 		/* It was there until a moment ago. */
-		if (wr_cdev_attach(ep->fd, ep->table->number))
+		if (attach(to, ep, ep->table, table))
 			wr_log(WEIR_LOG_ERROR, "%s: stays in the address space that it was to go "
 			       "to: %s", ep->name, weir_errmsg());
 		leave_table(to, table);
