@@ -83,18 +83,23 @@ static int not_invalidated(int err, uint32_t type, size_t done, size_t n)
 }
 
 /*
- * After @err: do again what is said to be done, and say what to answer. Of commands to an SMMUv3
- * the kernel counts those that it has read before one that it refuses, and may have issued none of
- * them (arm_vsmmu_cache_invalidate()).
+ * After @err, when the kernel says of how many of @asked they are done: have it do those again, and
+ * say what to answer. Of commands to an SMMUv3 it counts those that it has read before one that it
+ * refuses, and may have issued none of them; and all, when it has no memory to read them
+ * (arm_vsmmu_cache_invalidate()).
  */
-static int confirm(int fd, struct wr_iommu_invalidate *inv, int err)
+static int confirm(int fd, struct wr_iommu_invalidate *inv, uint32_t asked, int err)
 {
-	int ret = inv->entry_num ? wr_sys->ioctl(fd, WR_IOMMU_HWPT_INVALIDATE, inv) : 0;
+	int ret;
 
-	if (!ret)
+	if (!inv->entry_num)
 		return err;
-	inv->entry_num = 0;
-	return ret;
+	ret = wr_sys->ioctl(fd, WR_IOMMU_HWPT_INVALIDATE, inv);
+	if (ret) {
+		inv->entry_num = 0;
+		return ret;
+	}
+	return inv->entry_num == asked ? 0 : err;
 }
 
 int wr_iommufd_invalidate(int fd, uint32_t id, uint32_t type, const void *entries,
@@ -126,7 +131,7 @@ int wr_iommufd_invalidate(int fd, uint32_t id, uint32_t type, const void *entrie
 			return wr_fail(-EIO, "of %u invalidations the kernel says that it did %u",
 				       asked, inv.entry_num);
 		if (ret < 0)
-			ret = confirm(fd, &inv, ret);
+			ret = confirm(fd, &inv, asked, ret);
 		*done += inv.entry_num;
 		if (ret < 0)
 			return not_invalidated(ret, type, *done, n);

@@ -371,6 +371,16 @@ static void many_invalidations(void **state)
 	assert_int_equal(done, n - 2);
 	assert_int_equal(fake.iommufd.invalidated, n + n - 2);
 	words[n - 2] = 0;
+	/* Of none it says that all are done (SMMUv3, without memory): they are, then. */
+	fake.iommufd.invalidated = 0;
+	fake.fail_with = -ENOMEM;
+	fake.fail_at = fake.calls + 1;
+	assert_int_equal(weir_hwpt_invalidate(hwpt, RAW, words, sizeof(one), n, &done), 0);
+	assert_int_equal(done, n);
+	assert_int_equal(fake.iommufd.invalidated, n);
+	fake.fail_at = fake.calls + 1;
+	must_fail(weir_hwpt_invalidate(hwpt, RAW, NULL, 0, 0, &done), -ENOMEM, "can't be asked");
+	fake.fail_at = 0;
 	fake.iommufd.invalidate_less = 1;
 	must_fail(weir_hwpt_invalidate(hwpt, RAW, words, sizeof(one), 5, &done), -EIO,
 		  "of 5 invalidations the kernel says that it did 4");
