@@ -27,8 +27,12 @@ struct wr_iommu_invalidate {
 	uint32_t reserved;
 };
 
-/* The kernel takes no more entries at once (IOMMU_HWPT_INVALIDATE_ENTRY_NUM_MAX in its source). */
-#define WR_IOMMU_INVALIDATE_MAX		(1u << 19)
+/*
+ * So many entries at once. The kernel takes more (IOMMU_HWPT_INVALIDATE_ENTRY_NUM_MAX in its
+ * source); but an SMMUv3's driver wants 16 bytes for each in one piece of the kernel's memory, of
+ * which there is none larger than 4 MiB, and seldom a large one (arm_vsmmu_cache_invalidate()).
+ */
+#define WR_IOMMU_INVALIDATE_MAX		4096u
 
 struct wr_iommu_fault_alloc {
 	uint32_t size;
