@@ -15,6 +15,7 @@
 #define OUTSIDE		(GUEST + PAGES * PAGE)
 #define VA		UINT64_C(0x8080604000)	/* an index of each level that isn't 0 */
 #define STREAM		0x10		/* the guest's number for the device */
+#define DOORBELL	0x8000000	/* of interrupts, for devices (MSI_IOVA_BASE of Linux) */
 #define ACCESS		4		/* as many bytes as QEMU's SMMU is asked about at once */
 
 struct rig {
@@ -314,6 +315,39 @@ static void back_to_the_automatic_table(void **state)
 	must_copy(r, VA, A, VA + PAGE, B, 0x74);
 }
 
+/* An MSI is a write like others: a guest that doesn't map the doorbell has none, but an event. */
+static void interrupts_go_through_both_stages(void **state)
+{
+	struct rig *r = *state;
+	const struct stage1 other = { ram(r, C + 1), guest(C + 1) };
+	const struct weir_nested nested = stage1_nested(&other);
+	struct weir_hwpt *hwpt = nest(r, &nested);
+	struct weir_smmuv3_event_info info;
+	struct weir_smmuv3_event event;
+	uint32_t bits;
+	uint64_t lost;
+
+	stage1_init(&other, DOORBELL);
+	MUST(weir_hwpt_attach(hwpt, r->edu.dev));
+	MUST(edu_irq_enable_kind(r->edu.edu, WEIR_IRQ_MSI));
+	MUST(edu_irq_raise(r->edu.edu, 0x20));
+	assert_int_equal(MUST(weir_eventq_read(r->events, 2000, &event, &lost)), 1);
+	weir_smmuv3_event_decode(&event, &info);
+	assert_int_equal(info.type, 0x10);
+	assert_false(info.read);
+	assert_int_equal(info.address / PAGE, DOORBELL / PAGE);
+	assert_int_equal(edu_irq_wait(r->edu.edu, 200, &bits), -ETIMEDOUT);
+	stage1_set(&other, DOORBELL, DOORBELL, STAGE1_LEAF);
+	forget(r, DOORBELL);
+	MUST(edu_irq_raise(r->edu.edu, 0x40));
+	MUST(edu_irq_wait(r->edu.edu, 10000, &bits));
+	assert_true(bits & 0x40);
+	must_be_quiet(r);
+	MUST(edu_irq_disable(r->edu.edu));
+	MUST(weir_hwpt_attach(r->nested, r->edu.dev));
+	MUST(weir_hwpt_free(hwpt));
+}
+
 /* The first is good, the second none of a guest's: what is said to be done is done. */
 static void invalidations_are_done_as_counted(void **state)
 {
@@ -486,6 +520,7 @@ int main(void)
 		ON_RIG(events_that_are_lost_are_counted),
 		ON_RIG(entries_without_a_stage_1),
 		ON_RIG(back_to_the_automatic_table),
+		ON_RIG(interrupts_go_through_both_stages),
 		ON_RIG(invalidations_are_done_as_counted),
 		ON_RIG(guests_commands),
 		ON_RIG(devices_share_a_viommu),
