@@ -4,6 +4,7 @@
  * is a few lines of main(), and stage1.h. usage: nest DEVICE (an edu)
  */
 #include <err.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -68,10 +69,13 @@ static void new_entry(struct vm *vm, const struct weir_nested *entry)
 static void new_commands(struct vm *vm, const struct weir_smmuv3_command *commands, size_t n)
 {
 	size_t done;
+	int ret = weir_viommu_invalidate(vm->viommu, WEIR_INVALIDATE_SMMUV3, commands,
+					 sizeof(*commands), n, &done);
 
-	if (weir_viommu_invalidate(vm->viommu, WEIR_INVALIDATE_SMMUV3, commands,
-				   sizeof(*commands), n, &done) < 0)
+	if (ret == -EIO)
 		printf("command %zu is an error of the guest's\n", done);
+	else
+		must(ret);
 }
 
 /* Whenever weir_eventq_fd() is readable: for the guest's event queue. */
