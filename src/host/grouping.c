@@ -79,8 +79,9 @@ static void guess_type(const struct wr_grouping *g, int function, enum wr_groupi
 }
 
 /*
- * set_pcie_port_type(): of two ports that follow each other one looks up and one down, whatever
- * they say of themselves.
+ * set_pcie_port_type(): of two ports that follow each other one must look up and one down, so one
+ * that says otherwise of itself is corrected. But the kernel (6.12, 7.3) puts the right type into
+ * the wrong bits of its copy of the flags, so that it goes on with an endpoint.
  */
 static void correct_type(const struct wr_grouping *g, int function)
 {
@@ -92,12 +93,11 @@ static void correct_type(const struct wr_grouping *g, int function)
 	up = &g->functions[upstream(g, function)].acs;
 	if (!up->express)
 		return;
-	if (acs->type == WR_EXPRESS_DOWNSTREAM &&
-	    (up->type == WR_EXPRESS_ROOT_PORT || up->type == WR_EXPRESS_DOWNSTREAM ||
-	     up->type == WR_EXPRESS_FROM_PCI))
-		acs->type = WR_EXPRESS_UPSTREAM;
-	else if (acs->type == WR_EXPRESS_UPSTREAM && up->type == WR_EXPRESS_UPSTREAM)
-		acs->type = WR_EXPRESS_DOWNSTREAM;
+	if ((acs->type == WR_EXPRESS_DOWNSTREAM &&
+	     (up->type == WR_EXPRESS_ROOT_PORT || up->type == WR_EXPRESS_DOWNSTREAM ||
+	      up->type == WR_EXPRESS_FROM_PCI)) ||
+	    (acs->type == WR_EXPRESS_UPSTREAM && up->type == WR_EXPRESS_UPSTREAM))
+		acs->type = WR_EXPRESS_ENDPOINT;
 }
 
 /*

@@ -156,7 +156,7 @@ static void test_switch(void **state)
 	       { .path = "00:01.0/01:00.0/02:01.0/04:00.0", .kind = ENDPOINT, ON });
 }
 
-/* set_pcie_port_type(): what calls itself a downstream port behind one looks up. */
+/* set_pcie_port_type(): ports that can't be where they are go for endpoints. */
 static void test_wrong_type(void **state)
 {
 	(void)state;
@@ -166,11 +166,19 @@ static void test_wrong_type(void **state)
 	       { .path = "00:01.0/01:00.0/02:00.0", .kind = DOWNSTREAM,
 		 .header = BRIDGE, SAFE, ON },
 	       { .path = "00:01.0/01:00.0/02:00.0/03:00.0", .kind = ENDPOINT, ON });
-	EXPECT("00:01.0 | 01:00.0 | 02:00.0 03:00.0",
+	EXPECT("00:01.0 | 01:00.0 | 02:00.0 | 03:00.0",
 	       { .path = "00:01.0", PORT, SAFE, ON },
 	       { .path = "00:01.0/01:00.0", .kind = UPSTREAM, .header = BRIDGE, ON },
 	       { .path = "00:01.0/01:00.0/02:00.0", .kind = UPSTREAM, .header = BRIDGE, ON },
 	       { .path = "00:01.0/01:00.0/02:00.0/03:00.0", .kind = ENDPOINT, ON });
+	/* So that the next one isn't where it can't be. */
+	EXPECT("00:01.0 | 01:00.0 | 02:00.0 | 03:00.0 04:00.0",
+	       { .path = "00:01.0", PORT, SAFE, ON },
+	       { .path = "00:01.0/01:00.0", .kind = DOWNSTREAM, .header = BRIDGE, ON },
+	       { .path = "00:01.0/01:00.0/02:00.0", .kind = UPSTREAM, .header = BRIDGE, ON },
+	       { .path = "00:01.0/01:00.0/02:00.0/03:00.0", .kind = DOWNSTREAM,
+		 .header = BRIDGE, ON },
+	       { .path = "00:01.0/01:00.0/02:00.0/03:00.0/04:00.0", .kind = ENDPOINT, ON });
 }
 
 static void test_multifunction_ports(void **state)
