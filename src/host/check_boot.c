@@ -88,6 +88,20 @@ static void check_intel_value(struct wr_exam *exam)
 	}
 }
 
+/* Of the patch that isn't in Linux; others' kernels ignore it. */
+static void check_override(struct wr_exam *exam)
+{
+	char value[WR_LINE_MAX];
+
+	if (!wr_word(exam->m->cmdline, "pcie_acs_override=", value))
+		return;
+	wr_cure(exam, "'weir groups' shows which groups the hardware doesn't keep apart");
+	wr_report(exam, WEIR_HOST_WARNING, "/proc/cmdline",
+		  "pcie_acs_override=%.100s: a kernel with "
+		  "that patch takes devices for isolated that can reach each other past the IOMMU; "
+		  "one without it doesn't know the option", value);
+}
+
 /* Options that concern giving away, in a file that the boot loader's configuration is made from,
  * and not in what the kernel was started with. Fills in the first. */
 static bool is_missing(const struct wr_machine *m, const char *text, char option[128])
@@ -211,6 +225,9 @@ const struct wr_check wr_checks_boot[] = {
 	{ { "intel-iommu-value", false, WEIR_HOST_WARNING,
 	    "does the kernel know what intel_iommu= was given?", "/proc/cmdline" },
 	  check_intel_value },
+	{ { "acs-override", false, WEIR_HOST_WARNING,
+	    "is the kernel told that devices are isolated which aren't?", "/proc/cmdline" },
+	  check_override },
 	{ { "cmdline-stale", false, WEIR_HOST_WARNING,
 	    "did what the boot loader's files ask for reach the kernel?",
 	    "/etc/default/grub /etc/kernel/cmdline /proc/cmdline" }, check_stale },

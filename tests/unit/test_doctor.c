@@ -121,7 +121,7 @@ static void test_bad_trees(void **state)
 			case 0: tree_text(root, files[i], large); break;
 			case 1: tree_folder(root, files[i]); break;
 			case 2: tree_link(root, files[i], outside); break;
-			default: tree_bytes(root, files[i], "\0\xff\x1b[2J\n%s%n\n", 14); break;
+			default: tree_bytes(root, files[i], "\0\xff\x1b[2J\n%s%n\n", 12); break;
 			}
 		}
 		assert_int_equal(weir_host_open(root, &host), 0);

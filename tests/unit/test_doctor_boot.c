@@ -65,6 +65,16 @@ static void test_intel_value(void **state)
 	assert_found(root, NULL, "intel-iommu-value", WEIR_HOST_NOTE, "does nothing", NULL);
 }
 
+static void test_override(void **state)
+{
+	const char *root = *state;
+
+	assert_silent(root, NULL, "acs-override");
+	tree_text(root, "proc/cmdline", "quiet pcie_acs_override=downstream,multifunction\n");
+	assert_found(root, NULL, "acs-override", WEIR_HOST_WARNING,
+		     "pcie_acs_override=downstream,multifunction: ", "/proc/cmdline");
+}
+
 static void test_stale(void **state)
 {
 	const char *root = *state;
@@ -188,6 +198,7 @@ void run_boot_tests(int *failed)
 		TEST(test_amd_value),
 		TEST(test_iommu_value),
 		TEST(test_intel_value),
+		TEST(test_override),
 		TEST(test_stale),
 		TEST(test_virqfd),
 		TEST(test_log),
