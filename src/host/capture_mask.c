@@ -217,11 +217,15 @@ void wr_mask_args(struct wr_mask *mask, char *line, FILE *out)
 	fputc('\n', out);
 }
 
-/* Lines of the kernel's log; one of them is its command line. */
+/*
+ * Lines of the kernel's log, or of what an initramfs is made by: command lines stand in both, and
+ * what users' programs did in the records of audit.
+ */
 void wr_mask_log(struct wr_mask *mask, char *line, FILE *out)
 {
 	(void)mask;
-	if (!strcasestr(line, "command line:"))
+	if (!strcasestr(line, "command line") && !strcasestr(line, "cmdline") &&
+	    !strcasestr(line, "audit"))
 		fprintf(out, "%s\n", line);
 }
 

@@ -2,6 +2,7 @@
 /* What is captured of a machine, what of it is masked, and that reading it back says the same. */
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -138,8 +139,11 @@ static void add_kernel(const char *root)
 	tree_text(root, "dev/sda", "hunter2");
 	tree_text(root, "dev/kmsg", "6,1,0,-;Kernel command line: iommu=pt root=hunter2\n"
 		  "6,2,0,-;usb 1-1: SerialNumber: hunter2\n"
+		  "5,2,0,-;audit: type=1400 comm=\"kvm\" name=\"/home/hunter2\"\n"
 		  "6,3,0,-;pci 0000:01:00.0: 01:23:45:67:89:ab\n"
 		  "6,4,0,-;DMAR: IOMMU enabled\n");
+	tree_text(root, "etc/dracut.conf.d/a.conf", "add_drivers+=\" vfio-pci \"\n"
+		  "kernel_cmdline+=\" iommu=pt x=hunter2 \"\nhost=hunter2\n");
 	tree_text(root, "boot/config-6.1", "CONFIG_A=y\nCONFIG_VFIO=m\n");
 	tree_bytes(root, "proc/77/cmdline", args, sizeof(args) - 1);
 	tree_text(root, "proc/77/comm", "qemu-system-x86\n");
@@ -238,6 +242,7 @@ static void test_masked(void **state)
 	assert_string_equal(text(m, "/dev/kmsg"), "6,3,0,-;pci 0000:01:00.0: 00:00:00:00:00:02\n"
 			    "6,4,0,-;DMAR: IOMMU enabled");
 	assert_string_equal(text(m, "/boot/config-6.1"), "CONFIG_VFIO=m");
+	assert_string_equal(text(m, "/etc/dracut.conf.d/a.conf"), "add_drivers+=\" vfio-pci \"");
 	assert_string_equal(text(m, "/proc/77/cmdline"),
 			    "masked -m 4G -name masked -device vfio-pci,host=01:00.0");
 	assert_string_equal(text(m, "/proc/77/comm"), "qemu-system-x86");
@@ -250,6 +255,38 @@ static void test_masked(void **state)
 	assert_memory_equal(bytes + 0x100, "\x03\x00\x01\x14\0\0\0\0\0\0\0\0", 12);
 	assert_memory_equal(bytes + 0x140, "\x0d\x00\x01\x00\x1f\x00\x1d\x00", 8);
 	assert_memory_equal(bytes + 0x44, "\0\0\0\0", 4);
+}
+
+static int holds_secret(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	static const char *const secrets[] = { "hunter2", "alice", "wonderland", "d3adbeef",
+					       "0123456789ab", "01:23:45:67:89:ab", "10.1.2.3",
+					       "0101A8C0", "ffffffffc0123000" };
+	char bytes[8192];
+	size_t len = 0;
+	FILE *file;
+
+	(void)type, (void)ftw;
+	if (S_ISREG(st->st_mode)) {
+		file = fopen(path, "re");
+		assert_non_null(file);
+		len = fread(bytes, 1, sizeof(bytes), file);
+		fclose(file);
+	} else if (S_ISLNK(st->st_mode)) {
+		len = (size_t)readlink(path, bytes, sizeof(bytes));
+	}
+	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
+		if (strstr(path, secrets[i]) || memmem(bytes, len, secrets[i], strlen(secrets[i])))
+			fail_msg("%s has '%s' in it", path, secrets[i]);
+	return 0;
+}
+
+static void test_no_secret(void **state)
+{
+	struct machine *m = *state;
+
+	capture(m, (struct weir_host_capture_opts){ 0 });
+	assert_int_equal(nftw(m->back.folder, holds_secret, 16, FTW_PHYS), 0);
 }
 
 /* Of names, addresses and UUIDs the same stands everywhere for the same. */
@@ -507,6 +544,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_masked, start, stop),
+		cmocka_unit_test_setup_teardown(test_no_secret, start, stop),
 		cmocka_unit_test_setup_teardown(test_aliases, start, stop),
 		cmocka_unit_test_setup_teardown(test_unmasked, start, stop),
 		cmocka_unit_test_setup_teardown(test_asleep, start, stop),

@@ -32,7 +32,7 @@ static int start(void **state)
 	m->other = tree_new();
 	snprintf(m->file, sizeof(m->file), "%s/m.tar.gz", m->other);
 	for (int i = 0; i < 3; i++) {
-		char addr[20];
+		char addr[32];
 
 		snprintf(addr, sizeof(addr), "0000:01:00.%d", i);
 		tree_function(m->root, addr);
