@@ -170,8 +170,29 @@ def what_if_case(machine):
                 split=functools.partial(split_what_if, machine))
 
 
+# What a verb says here, and of the capture of this machine.
+CAPTURED = """
+cd /tmp && weir capture --wake captured.tar.gz || exit 97
+for said in "list --json" "groups --wake --check --json" "groups --plain"; do
+	weir $said > here
+	weir $said --root captured.tar.gz > there
+	cmp here there && [ -s here ] || exit 98
+done
+"""
+
+
+def check_captured(_machine, outcome):
+    """It says what was captured, and the verbs the same of it."""
+    if outcome.status == 98:
+        return f"weir says otherwise of what it captured: {outcome.stdout}"
+    if outcome.status:
+        return f"exit status {outcome.status}: {outcome.stderr}"
+    return "" if "serial numbers masked" in outcome.stdout else f"stdout is {outcome.stdout}"
+
+
 def topology_cases(machine):
-    """All topologies at once, and each port of which it is known what it changes."""
+    """All topologies at once, and each port of which it is known what it changes; and that a
+    machine is the same when it is captured."""
     look = ("find /sys/kernel/iommu_groups/*/devices -type l\n"
             "weir groups --wake --check --json 0")
     cases = [Case("topologies", (LATE if machine.late_groups else "") +
@@ -179,4 +200,9 @@ def topology_cases(machine):
                   split=functools.partial(split_topologies, machine))]
     if machine.acs:
         cases.append(what_if_case(machine))
+    if machine.captured:
+        # That test brings libarchive along, which weir loads by itself.
+        cases.append(Case("captured", with_vfs(machine.board.roots, f"({CAPTURED})"),
+                          check_captured, limit=120,
+                          needs=("tools/weir/weir", "tests/unit/test-unpack")))
     return cases

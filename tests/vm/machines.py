@@ -76,7 +76,7 @@ class Machine:
     beyond what it was granted, since an emulated machine on a busy host is slow.
     `soak` is the interface that the soak test uses, if it is one of the programs.
     `board` are the topologies that it holds, and `acs` says whether the ports in question have
-    ACS on or off, if they do in another machine otherwise.
+    ACS on or off, if they do in another machine otherwise. `captured` has it captured.
     """
 
     name: str
@@ -118,6 +118,7 @@ class Machine:
     soak: str = ""
     board: Board | None = None
     acs: str = ""
+    captured: bool = False
 
     @property
     def arch(self):
@@ -442,7 +443,7 @@ def _boards():
         _board("groups-cards", Board(None, *named("switch", "card-below", "card-isolated")),
                append="intel_iommu=on", **debian),
         _board("groups-bridges", Board(None, *named("bridge"))),
-        _board("groups-vfs", Board(None, *named("vfs", "card-partly"))),
+        _board("groups-vfs", Board(None, *named("vfs", "card-partly")), captured=True),
         _board("groups-mixes", Board(None, *mixes[:7])),
         _board("groups-amd", Board(topologies.INTEGRATED, *mixes[7:]),
                unit=("-device", "amd-iommu,intremap=on,dma-remap=on", *SOUTHBRIDGE)),

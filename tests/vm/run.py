@@ -165,7 +165,7 @@ class Parts:
                      for name in machine.programs]
         programs += [(f"/tests/{need}", build / need)
                      for need in sorted({need for case in cases for need in case.needs})
-                     if need.startswith("examples/")]
+                     if need.startswith(("examples/", "tests/unit/"))]
         programs = [(name, path) for name, path in programs if path.exists()]
         if machine.selftests:
             folder = self.built(machine).result() / "selftests"

@@ -150,6 +150,8 @@ PROVED = {
         ("The groups that `weir groups --check` computes are the kernel's own: root ports with and "
          "without ACS, switches, cards of several functions, conventional bridges, virtual "
          "functions, expanders, what is integrated, and mixes from a seed", "topologies/*"),
+        ("What `weir list` and `weir groups --check` say of the machine's capture is what they say "
+         "of the machine", "captured"),
         ("With a port's ACS off, `weir groups --what-if` gives the groups of the machine that has "
          "it on, and the other way round", "what-if/*"),
     ),
