@@ -528,9 +528,9 @@ def every_case(machine):
     if machine.board:
         return BOARD_CASES + topology_cases(machine) + LAST_CASES
     found = list(BIND_CASES if machine.bind else MACHINE_CASES)
+    found += doctor_cases(machine)      # before a driver is tried, where that makes groups
     if machine.late_groups:
         found += LATE_GROUP_CASES
-    found += doctor_cases(machine)
     if machine.command:
         found += command_cases(machine)
     found += [program_case(name, devices) for name, devices in machine.programs.items()]
