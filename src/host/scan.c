@@ -280,9 +280,12 @@ int wr_scan_enter(struct wr_scan *scan, const char *address, struct wr_folder *f
 
 	if (fn)
 		fn->parent[0] = fn->root_bus[0] = '\0';
-	/* Links are what the kernel has there; trees may have folders. */
+	/*
+	 * The kernel's links have "../../.." in front, which is cut into the folder above and the
+	 * name. What else a tree may have, folders and links to "/x", is followed as a whole.
+	 */
 	name = ret < 0 ? NULL : strrchr(path, '/');
-	if (ret == -EINVAL || (ret >= 0 && (!name || !name[1])))
+	if (ret == -EINVAL || (ret >= 0 && (path[0] == '/' || !name || !name[1])))
 		return wr_folder_enter(&scan->devices, address, folder);
 	if (ret < 0)
 		return ret;

@@ -238,7 +238,7 @@ static void test_outside(void **state)
 	};
 	const char *all = *state;
 	struct weir_host *host;
-	char *root;
+	char *root, *absolute;
 
 	assert_true(asprintf(&root, "%s/root", all) > 0);
 	tree_folder(all, "root");
@@ -259,6 +259,13 @@ static void test_outside(void **state)
 	tree_link(all, "root/sys/bus/pci/devices/" ADDR, "../devices/" ADDR);
 	assert_int_equal(weir_host_open(root, &host), -ELOOP);
 	tree_link(all, "root/sys/bus/pci/devices/" ADDR, "/");
+	assert_int_equal(weir_host_open(root, &host), -EXDEV);
+	/* To this machine's root. */
+	assert_true(asprintf(&absolute, "%s/outside/" ADDR, all) > 0);
+	tree_link(all, "root/sys/bus/pci/devices/" ADDR, absolute);
+	assert_int_equal(weir_host_open(root, &host), -EXDEV);
+	free(absolute);
+	tree_link(all, "root/sys/bus/pci/devices/" ADDR, "/proc");
 	assert_int_equal(weir_host_open(root, &host), -EXDEV);
 	tree_link(all, "root/sys/bus/pci/devices/" ADDR, "absent/" ADDR);
 	host = open_tree(root);
