@@ -226,6 +226,9 @@ static void test_tree(void **state)
 static void test_no_groups(void **state)
 {
 	static const struct machine_function alone = { .path = "00:01.0", .kind = ENDPOINT };
+	/* AMD's is a function as well, that has no group with the IOMMU on either. */
+	static const struct machine_function iommu = { .path = "00:00.2", .kind = PCI,
+						      .class_code = 0x080600 };
 	struct outcome outcome;
 
 	(void)state;
@@ -237,7 +240,12 @@ static void test_no_groups(void **state)
 	outcome = GROUPS("--check");
 	assert_complaint(&outcome, "no groups to compare with");
 	outcome = GROUPS("--why", "00:01.0");
-	assert_part(&outcome, "0000:00:01.0 is in group 0");
+	assert_part(&outcome, "The IOMMU is off");
+	assert_part(&outcome, "0000:00:01.0 were in group 0: 0000:00:01.0\n");
+	machine_add(root, &iommu);
+	outcome = GROUPS("--why", "00:01.0");
+	assert_part(&outcome, "0000:00:01.0 were in group 0: 0000:00:01.0\n");
+	assert_null(strstr(outcome.out, "The kernel's group"));
 }
 
 /* The question of that series: why does the card share its group, and through which ports? */
@@ -313,6 +321,8 @@ static void test_pretended(void **state)
 	outcome = GROUPS("--check");
 	assert_int_equal(outcome.status, EXIT_NO);
 	outcome = GROUPS("--why", "01:00.0");
+	assert_part(&outcome, "0000:01:00.0 is in group 13: 0000:01:00.0 0000:01:00.1\nAs weir "
+			      "computes it, its group were: 0000:00:01.0 0000:00:01.1 ");
 	assert_part(&outcome, "pcie_acs_override=downstream: with the ACS override patch it "
 			      "pretends");
 	outcome = GROUPS("--check", "--what-if", "acs=downstream");
@@ -327,6 +337,7 @@ static void test_late(void **state)
 	(void)state;
 	tree_attr_link(root, "0000:00:12.0", "iommu_group", "../../../../kernel/iommu_groups/4");
 	outcome = GROUPS("--why", "00:14.0");
+	assert_part(&outcome, "0000:00:14.0 is in group 4: 0000:00:12.0 0000:00:14.0\n");
 	assert_part(&outcome, "The kernel's group 4 has more members");
 	outcome = GROUPS("--why", "01:00.0");
 	assert_null(strstr(outcome.out, "The kernel's group"));

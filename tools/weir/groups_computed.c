@@ -153,7 +153,7 @@ static int print_changes(const struct groups_wish *wish, const struct weir_host_
 	return count;
 }
 
-/* The members of a computed group: "0000:01:00.0 0000:01:00.1"; free() it. */
+/* The members of a group, computed or, with NULL, now: "0000:01:00.0 0000:01:00.1"; free() it. */
 static char *members_text(const struct groups_wish *wish,
 			  const struct weir_host_computed *computed, int group)
 {
@@ -163,7 +163,7 @@ static char *members_text(const struct groups_wish *wish,
 	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++) {
 		char *longer;
 
-		if (weir_host_place(computed, fn).group != group)
+		if ((computed ? weir_host_place(computed, fn).group : group_now(wish, fn)) != group)
 			continue;
 		if (asprintf(&longer, "%s%s%s", text ? text : "", text ? " " : "",
 			     fn->address) < 0)
@@ -286,7 +286,7 @@ int show_computed(const struct groups_wish *wish, const struct weir_host_compute
 	int count;
 
 	if (wish->off)
-		say("The IOMMU is off, or there is none. With it on these were the groups.");
+		say("The IOMMU is off, or there is none. NOW is what there were with it on.");
 	count = print_changes(wish, computed);
 	if (!count && wish->n_what_if)
 		say("No group changes.");
@@ -318,23 +318,47 @@ static bool is_wider(const struct groups_wish *wish, const struct weir_host_comp
 	struct weir_host_place place = weir_host_place(computed, fn);
 	const struct weir_host_function *other;
 
+	if (wish->off || fn->group < 0 || place.unsure || place.group < 0)
+		return false;
 	for (unsigned int i = 0; (other = weir_host_function(wish->host, i)); i++)
-		if (!place.unsure && place.group >= 0 && group_now(wish, other) == fn->group &&
+		if (other->group == fn->group &&
 		    weir_host_place(computed, other).group != place.group)
 			return true;
 	return false;
 }
 
+/* The kernel's group, and the one that is explained, where that is another. */
+static void say_where(const struct groups_wish *wish, const struct weir_host_computed *computed)
+{
+	const struct weir_host_function *fn = wish->about;
+	int group = weir_host_place(computed, fn).group;
+	bool assumed = wish->off || wish->n_what_if;
+	char *text;
+
+	if (wish->off)
+		say("The IOMMU is off, or there is none. This is what were with it on.");
+	if (!assumed && fn->group >= 0) {
+		text = members_text(wish, NULL, fn->group);
+		say_heading("%s is in group %d: %s", fn->address, fn->group, text);
+		free(text);
+		if (agrees(wish, computed, fn))
+			return;
+	}
+	if (group < 0)
+		return;
+	text = members_text(wish, computed, group);
+	if (assumed)
+		say_heading("%s were in group %d: %s", fn->address, group, text);
+	else
+		say("As weir computes it, its group were: %s", text);
+	free(text);
+}
+
 int show_why(const struct groups_wish *wish, const struct weir_host_computed *computed)
 {
 	const struct weir_host_function *fn = wish->about;
-	char *text;
 
-	if (weir_host_place(computed, fn).group >= 0) {
-		text = members_text(wish, computed, weir_host_place(computed, fn).group);
-		say_heading("%s is in group %d: %s", fn->address, group_now(wish, fn), text);
-		free(text);
-	}
+	say_where(wish, computed);
 	if (weir_host_why(computed, fn, say_sentence, NULL) < 0)
 		no_memory();
 	if (!wish->n_what_if && is_wider(wish, computed, fn))
