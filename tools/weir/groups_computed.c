@@ -279,6 +279,8 @@ static void print_doubts(const struct groups_wish *wish, const struct weir_host_
 	if (asleep)
 		say("That of %d wasn't read, since that would wake something; --wake reads it.",
 		    asleep);
+	if (!shut && !asleep)
+		say("It depends on what no file tells: see WHAT ISN'T SURE in weir-groups(1).");
 }
 
 int show_computed(const struct groups_wish *wish, const struct weir_host_computed *computed)
