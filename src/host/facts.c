@@ -85,7 +85,7 @@ static void link_bus(const struct weir_host *host, struct wr_grouping *g, int i)
 /* pci_real_dma_dev(): VMD's children do DMA as the VMD, below which their root bus is. */
 static int find_dma(const struct weir_host *host, int i)
 {
-	char path[PATH_MAX], link[WR_PCI_PATH_MAX], *part, *last = NULL;
+	char path[PATH_MAX], link[WR_PCI_PATH_MAX], *part, *save, *last = NULL;
 	const struct weir_host_function *fn = &host->functions[i];
 	struct wr_pci_addr addr;
 	int found;
@@ -95,7 +95,8 @@ static int find_dma(const struct weir_host *host, int i)
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", fn->address);
 	if (wr_root_link(host->root, path, link, sizeof(link)) < 0)
 		return i;
-	for (part = strtok(link, "/"); part && strcmp(part, fn->root_bus); part = strtok(NULL, "/"))
+	for (part = strtok_r(link, "/", &save); part && strcmp(part, fn->root_bus);
+	     part = strtok_r(NULL, "/", &save))
 		last = part;
 	found = part && last ? index_of(host, last) : -1;
 	return found < 0 ? i : found;
