@@ -21,6 +21,7 @@ struct story {
 	bool *told;		/* of each step */
 	int *queue;		/* functions that were reached, in order */
 	bool *reached;
+	int *from;		/* of the sentence that is being made */
 	int n_queue;
 	weir_host_sentence tell;
 	void *arg;
@@ -142,12 +143,11 @@ static const char *list_from(struct story *s, const struct wr_grouping_step *lik
 			     char buf[LIST_MAX], int *count)
 {
 	const struct wr_grouping_result *result = &s->computed->result;
-	int *from = calloc((size_t)s->computed->grouping.n + 1, sizeof(*from));
+	int *from = s->from, n = 0, shown;
 	size_t len = 0;
-	int n = 0, shown;
 
 	buf[0] = '\0';
-	for (int i = next_step(s, -1); from && i >= 0; i = next_step(s, i)) {
+	for (int i = next_step(s, -1); i >= 0; i = next_step(s, i)) {
 		const struct wr_grouping_step *step = &result->steps[i];
 		bool known = false;
 
@@ -170,7 +170,6 @@ static const char *list_from(struct story *s, const struct wr_grouping_step *lik
 	if (n > shown)
 		snprintf(buf + len, LIST_MAX - len, " and %d others", n - shown);
 	*count = n;
-	free(from);
 	return buf;
 }
 
@@ -308,12 +307,13 @@ int weir_host_why(const struct weir_host_computed *computed,
 		.told = calloc((size_t)computed->result.n_steps + 1, sizeof(bool)),
 		.queue = calloc((size_t)computed->grouping.n + 1, sizeof(int)),
 		.reached = calloc((size_t)computed->grouping.n + 1, sizeof(bool)),
+		.from = calloc((size_t)computed->grouping.n + 1, sizeof(int)),
 		.tell = sentence,
 		.arg = arg,
 	};
 	int ret = 0;
 
-	if (!s.told || !s.queue || !s.reached) {
+	if (!s.told || !s.queue || !s.reached || !s.from) {
 		ret = wr_fail(-ENOMEM, "no memory to explain a group");
 	} else if (s.group < 0) {
 		tell(&s, "%s is in no group: it isn't behind an IOMMU", function->address);
@@ -328,5 +328,6 @@ int weir_host_why(const struct weir_host_computed *computed,
 	free(s.told);
 	free(s.queue);
 	free(s.reached);
+	free(s.from);
 	return ret;
 }
