@@ -55,7 +55,7 @@ static int read_slots(const struct weir_host *host, const struct wr_folder *fold
 	struct dirent *entry;
 	int n = 0, ret = 0;
 
-	while (!ret && (entry = readdir(dir))) {
+	while (!ret && (errno = 0, entry = readdir(dir))) {
 		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= sizeof(slots->name))
 			continue;
 		more = realloc(slots, ((size_t)n + 1) * sizeof(*slots));
@@ -70,6 +70,9 @@ static int read_slots(const struct weir_host *host, const struct wr_folder *fold
 		if (ret == -ENOENT)
 			ret = 0;
 	}
+	if (!ret && errno)
+		ret = wr_fail(-errno, "%s/sys/bus/pci/slots can't be listed: %s", host->root,
+			      strerror(errno));
 	*out = slots;
 	return ret < 0 ? ret : n;
 }
