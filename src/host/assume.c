@@ -87,15 +87,20 @@ static bool is_below(const struct wr_grouping *g, int function, int bridge)
 
 static int check_move(const struct weir_host *host, const struct wr_grouping *g, int i, int port)
 {
+	int up = g->buses[g->functions[i].bus].self;
+
 	if (g->functions[i].acs.vf)
 		return wr_fail(-EINVAL, "%s is a VF: it goes where its PF %s goes",
 			       name_of(host, i), host->functions[i].physfn);
 	if (g->functions[i].acs.config == WR_CONFIG_READ && !g->functions[i].acs.express)
 		return wr_fail(-EINVAL, "%s is conventional PCI, and so can't be behind a port of "
 			       "PCI Express", name_of(host, i));
-	if (g->buses[g->functions[i].bus].self < 0)
+	if (up < 0)
 		return wr_fail(-EINVAL, "%s is on a root bus, soldered to the machine: it can't be "
 			       "moved", name_of(host, i));
+	if (!is_port(&g->functions[up].acs))
+		return wr_fail(-EINVAL, "%s is a part of what %s is the upper end of, and can't be "
+			       "moved without it", name_of(host, i), name_of(host, up));
 	if (!is_port(&g->functions[port].acs))
 		return wr_fail(-EINVAL, "%s isn't a root port or a switch's downstream port, so "
 			       "nothing can be put behind it", name_of(host, port));

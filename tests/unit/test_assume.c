@@ -164,6 +164,8 @@ static void test_bad_input(void **state)
 	REFUSE(-EINVAL, "conventional", acs("00:1e.0"));
 	REFUSE(-EINVAL, "no ACS capability", config_acs("00:01.0", 0x7f, 0x7f));
 	REFUSE(-EINVAL, "root bus", moved("00:02.0", "05:01.0"));
+	REFUSE(-EINVAL, "part of what 0000:04:00.0 is", moved("05:00.0", "00:01.1"),
+	       moved("02:00.0", "05:01.0"));
 	REFUSE(-EINVAL, "is a VF", moved("02:10.0", "05:01.0"));
 	REFUSE(-EINVAL, "isn't a root port", moved("01:00.0", "00:1e.0"));
 	REFUSE(-EINVAL, "isn't a root port", moved("01:00.0", "04:00.0"));
