@@ -21,7 +21,7 @@
  *		  "agrees": whether it shares its group with the same functions in both,
  *		  "unsure": whether that depends on what couldn't be known,
  *		  "config": "read", "asleep" (it wasn't, since that would wake something), "short"
- *			(64 bytes: no privilege)}],
+ *			(not enough: without privilege 64 bytes, or none)}],
  *	 "why": with --why its sentences, else null}
  * Only the groups that were asked for are in "groups".
  */
