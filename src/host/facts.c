@@ -67,6 +67,8 @@ static void link_bus(const struct weir_host *host, struct wr_grouping *g, int i)
 	if (!*above)
 		return;
 	up = index_of(host, above);
+	/* What is above comes first in the list. */
+	f->lost = up >= 0 && up < i && g->functions[up].lost;
 	if (up >= 0 && f->acs.vf && g->functions[up].bus == f->bus)
 		return;
 	if (up < 0 || !is_above(host, up, i)) {

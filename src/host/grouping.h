@@ -14,7 +14,7 @@ struct wr_grouping_function {
 	struct wr_acs acs;
 	uint8_t devfn;
 	bool translated;	/* it is behind an IOMMU: the kernel gives it a group */
-	bool lost;		/* what it is behind isn't known */
+	bool lost;		/* not all that it is behind is known */
 	int bus;
 	int dma;		/* as which function its DMA goes: itself, or its VMD */
 

@@ -575,7 +575,10 @@ static void test_damaged(void **state)
 	EXPECT("00:01.0 | 01:00.0?",
 	       { .path = "00:01.0", PORT, SAFE, ON },
 	       { .path = "00:05.0/01:00.0", .kind = ENDPOINT, ON });
-	EXPECT("01:00.0? | 02:00.0",
+	EXPECT("01:00.0? | 02:00.0?",
+	       { .path = "00:05.0/01:00.0", PORT, SAFE, ON },
+	       { .path = "00:05.0/01:00.0/02:00.0", .kind = ENDPOINT, ON });
+	EXPECT("01:00.0? | 02:00.0?",
 	       { .path = "02:00.0/01:00.0", PORT, SAFE, ON },
 	       { .path = "01:00.0/02:00.0", PORT, SAFE, ON });
 }
