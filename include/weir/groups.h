@@ -40,7 +40,8 @@ enum weir_host_assume_kind {
 /** weir_host_assume - one assumption. */
 struct weir_host_assume {
 	enum weir_host_assume_kind kind;
-	const struct weir_host_function *function;	/**< or NULL, where the kind needs none */
+	const struct weir_host_function *function;	/**< or NULL, where the kind needs none; the
+							 * scan's own, no copy: @port as well */
 	const struct weir_host_function *port;		/**< of WEIR_ASSUME_MOVED */
 	uint16_t mask, bits;				/**< of WEIR_ASSUME_CONFIG_ACS */
 	uint64_t reserved[4];
@@ -86,7 +87,7 @@ struct weir_host_place {
 };
 
 /**
- * weir_host_place() - where a function of the scan is.
+ * weir_host_place() - where a function is: the scan's own, no copy of it.
  *
  * Functions share a group if their .group is the same. Of functions with the same .held and other
  * .group the IOMMU is only told that they are isolated from each other.
@@ -100,6 +101,7 @@ typedef void (*weir_host_sentence)(void *arg, const char *sentence);
 /**
  * weir_host_why() - explain in words why functions share the group of @function, with all that is
  * assumed: first its own path to the root, then what else is connected to that.
+ * @function: the scan's own, no copy of it.
  *
  * Returns 0, or -ENOMEM.
  */
