@@ -72,7 +72,7 @@ void wr_acs_parse(struct wr_acs *acs, const uint8_t *bytes, size_t len)
 	}
 }
 
-static bool is_port(const struct wr_acs *acs)
+bool wr_acs_is_port(const struct wr_acs *acs)
 {
 	return acs->express &&
 	       (acs->type == WR_EXPRESS_ROOT_PORT || acs->type == WR_EXPRESS_DOWNSTREAM);
@@ -121,10 +121,10 @@ static bool judge_quirk(const struct wr_acs_quirk *quirk, const struct wr_acs *a
 	case WR_RULE_INTEGRATED:
 		return acs->express && acs->type == WR_EXPRESS_INTEGRATED;
 	case WR_RULE_PORT:
-		return is_port(acs);
+		return wr_acs_is_port(acs);
 	case WR_RULE_PORT_NOT:
 		verdict->isolates = false;
-		return is_port(acs);
+		return wr_acs_is_port(acs);
 	case WR_RULE_NOT:
 		verdict->isolates = false;
 		return true;

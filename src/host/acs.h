@@ -148,6 +148,9 @@ extern const size_t wr_alias_n_quirks;
  */
 void wr_acs_parse(struct wr_acs *acs, const uint8_t *config, size_t len);
 
+/* Whether it is a root port or a switch's downstream port: one device is behind it. */
+bool wr_acs_is_port(const struct wr_acs *acs);
+
 struct wr_acs_verdict wr_acs_verdict(const struct wr_acs *acs);
 
 /* Whether the bits that are needed could all be switched on in its own registers. */

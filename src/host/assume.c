@@ -9,12 +9,6 @@ static const char *name_of(const struct weir_host *host, int i)
 	return host->functions[i].address;
 }
 
-static bool is_port(const struct wr_acs *acs)
-{
-	return acs->express &&
-	       (acs->type == WR_EXPRESS_ROOT_PORT || acs->type == WR_EXPRESS_DOWNSTREAM);
-}
-
 /* pcie_acs_overrides() of the patch: of the types for which the kernel looks at ACS at all. */
 static bool is_multifunction(const struct wr_acs *acs)
 {
@@ -98,10 +92,10 @@ static int check_move(const struct weir_host *host, const struct wr_grouping *g,
 	if (up < 0)
 		return wr_fail(-EINVAL, "%s is on a root bus, soldered to the machine: it can't be "
 			       "moved", name_of(host, i));
-	if (!is_port(&g->functions[up].acs))
+	if (!wr_acs_is_port(&g->functions[up].acs))
 		return wr_fail(-EINVAL, "%s is a part of what %s is the upper end of, and can't be "
 			       "moved without it", name_of(host, i), name_of(host, up));
-	if (!is_port(&g->functions[port].acs))
+	if (!wr_acs_is_port(&g->functions[port].acs))
 		return wr_fail(-EINVAL, "%s isn't a root port or a switch's downstream port, so "
 			       "nothing can be put behind it", name_of(host, port));
 	if (i == port || is_below(g, port, i))
@@ -116,7 +110,7 @@ static bool of_one_device(const struct wr_grouping *g, int i, int j)
 
 	return g->functions[i].bus == g->functions[j].bus &&
 	       (g->functions[i].devfn >> 3 == g->functions[j].devfn >> 3 ||
-		(up >= 0 && is_port(&g->functions[up].acs)));
+		(up >= 0 && wr_acs_is_port(&g->functions[up].acs)));
 }
 
 /*
@@ -175,7 +169,7 @@ static int apply(const struct weir_host *host, const struct wr_grouping *facts, 
 	switch (assume->kind) {
 	case WEIR_ASSUME_DOWNSTREAM:
 		if (!real)
-			assume_override(g, is_port);
+			assume_override(g, wr_acs_is_port);
 		return 0;
 	case WEIR_ASSUME_MULTIFUNCTION:
 		if (!real)

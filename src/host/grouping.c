@@ -28,7 +28,6 @@ static int upstream(const struct wr_grouping *g, int function)
 static void apply_alias_quirk(struct wr_grouping_function *f, const struct wr_alias_quirk *quirk,
 			      enum wr_grouping_guess guess)
 {
-
 	switch ((enum wr_alias_rule)quirk->rule) {
 	case WR_ALIAS_FUNCTION:
 		if ((f->devfn & 7) != quirk->from)
@@ -114,9 +113,7 @@ static bool is_multifunction(const struct wr_grouping *g, int function)
 		return false;
 	if (f->acs.multifunction || f->devfn & 7)
 		return true;
-	return f->devfn && up >= 0 && g->functions[up].acs.express &&
-	       (g->functions[up].acs.type == WR_EXPRESS_ROOT_PORT ||
-		g->functions[up].acs.type == WR_EXPRESS_DOWNSTREAM);
+	return f->devfn && up >= 0 && wr_acs_is_port(&g->functions[up].acs);
 }
 
 static void judge(const struct wr_grouping *g, int function, enum wr_grouping_guess guess)
