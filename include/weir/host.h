@@ -65,6 +65,13 @@ struct weir_host_function {
  */
 WEIR_API int weir_host_open(const char *root, struct weir_host **out);
 
+/**
+ * weir_host_open_all() - as weir_host_open(), for who is going to ask for the reset methods of all
+ * functions and for all groups: on a big machine several threads read them along. Otherwise each is
+ * read when it is asked for.
+ */
+WEIR_API int weir_host_open_all(const char *root, struct weir_host **out);
+
 /** weir_host_close() - NULL is fine. Returns 0. */
 WEIR_API int weir_host_close(struct weir_host *host);
 
@@ -234,17 +241,6 @@ WEIR_API int weir_host_config(const struct weir_host *host,
 WEIR_API int weir_host_reset_methods(const struct weir_host *host,
 				     const struct weir_host_function *function, char *buf,
 				     size_t size);
-
-/**
- * weir_host_read_ahead() - read what weir_host_reset_methods() and weir_host_group() tell of all
- * functions and groups, at once.
- *
- * For who is going to ask for all of them: on a big machine several threads share it. Without it,
- * each is read when it is asked for; and so is what can't be read ahead.
- *
- * Returns 0, or -ENOMEM.
- */
-WEIR_API int weir_host_read_ahead(struct weir_host *host);
 
 /** weir_host_action - what a step does. */
 enum weir_host_action {

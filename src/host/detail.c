@@ -126,9 +126,9 @@ int weir_host_reset_methods(const struct weir_host *host,
 	if (!size)
 		return wr_fail(-EINVAL, "%s: no room for its reset methods", function->address);
 	/* Not for a caller's copy of the function. */
-	if (host->ahead.resets && function >= host->functions &&
+	if (host->resets && function >= host->functions &&
 	    function < host->functions + host->count) {
-		const struct wr_reset *reset = &host->ahead.resets[function - host->functions];
+		const struct wr_reset *reset = &host->resets[function - host->functions];
 
 		if (reset->len >= 0 && (size_t)reset->len < size) {
 			memcpy(buf, reset->methods, (size_t)reset->len + 1);

@@ -138,23 +138,22 @@ int wr_host_group_read(const struct weir_host *host, int number, struct weir_hos
 
 static int by_number(const void *key, const void *element)
 {
-	const struct weir_host_group *group = element;
+	const struct wr_told *told = element;
 	int number = *(const int *)key;
 
-	return number < group->number ? -1 : number > group->number;
+	return number < told->group.number ? -1 : number > told->group.number;
 }
 
 int weir_host_group(const struct weir_host *host, int number, struct weir_host_group *out)
 {
-	const struct wr_ahead *ahead = &host->ahead;
-	const struct weir_host_group *group = NULL;
+	const struct wr_told *told = NULL;
 
-	if (ahead->n_groups)
-		group = bsearch(&number, ahead->groups, (size_t)ahead->n_groups,
-				sizeof(*ahead->groups), by_number);
-	if (!group || !ahead->told[group - ahead->groups])
+	if (host->n_told)
+		told = bsearch(&number, host->told, (size_t)host->n_told, sizeof(*host->told),
+			       by_number);
+	if (!told || !told->read)
 		return wr_host_group_read(host, number, out);
-	*out = *group;
+	*out = told->group;
 	return 0;
 }
 

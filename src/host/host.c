@@ -138,7 +138,7 @@ static int take_root(struct weir_host *host, const char *root)
 	return host->root ? 0 : wr_fail(-ENOMEM, "no memory for the list of PCI functions");
 }
 
-int weir_host_open(const char *root, struct weir_host **out)
+static int open_host(const char *root, bool all, struct weir_host **out)
 {
 	struct weir_host *host = calloc(1, sizeof(*host));
 	int ret;
@@ -157,9 +157,11 @@ int weir_host_open(const char *root, struct weir_host **out)
 	}
 	ret = list(host);
 	if (!ret)
-		ret = wr_host_look(host);
+		ret = wr_host_look(host, all);
 	if (!ret)
 		ret = wr_host_find_groups(host);
+	if (!ret && all)
+		ret = wr_host_look_at_groups(host);
 	if (!ret)
 		ret = wr_host_find_iommus(host);
 	if (!ret)
@@ -173,6 +175,16 @@ int weir_host_open(const char *root, struct weir_host **out)
 	return 0;
 }
 
+int weir_host_open(const char *root, struct weir_host **out)
+{
+	return open_host(root, false, out);
+}
+
+int weir_host_open_all(const char *root, struct weir_host **out)
+{
+	return open_host(root, true, out);
+}
+
 int weir_host_close(struct weir_host *host)
 {
 	if (host) {
@@ -182,7 +194,8 @@ int weir_host_close(struct weir_host *host)
 		wr_unpacked_remove(&host->unpacked);
 		free(host->iommus);
 		free(host->grouped);
-		wr_ahead_free(&host->ahead);
+		free(host->resets);
+		free(host->told);
 		free(host->functions);
 		free(host->root);
 		free(host);

@@ -27,15 +27,15 @@ struct wr_grouped {
 	int function;	/* its place in the list */
 };
 
-/* What was read ahead: of each function and each group, in their order. NULL: nothing was. */
-struct wr_ahead {
-	struct wr_reset {
-		char methods[128];
-		int len;			/* negative: it couldn't be read */
-	} *resets;
-	struct weir_host_group *groups;
-	bool *told;				/* whether the group could be read */
-	int n_groups;
+/* What was read of a function or a group before anybody asked. */
+struct wr_reset {
+	char methods[128];
+	int len;		/* negative: it couldn't be read */
+};
+
+struct wr_told {
+	struct weir_host_group group;
+	bool read;
 };
 
 struct weir_host {
@@ -49,7 +49,9 @@ struct weir_host {
 	int n_grouped;
 	char (*iommus)[64];			/* by name */
 	int n_iommus;
-	struct wr_ahead ahead;
+	struct wr_reset *resets;		/* of each function; NULL: nobody wanted all */
+	struct wr_told *told;			/* groups, by number; likewise */
+	int n_told;
 	/* What all checks need, from the first on: machine.h. */
 	_Atomic(struct wr_machine *) machine;
 };
@@ -70,7 +72,7 @@ int wr_scan_enter(struct wr_scan *scan, const char *address, struct wr_folder *f
  * Read what is known of the function at fn->address without waking it. Returns 0; -ENOENT when it
  * isn't there (any more); other errors with a message.
  */
-int wr_scan_function(struct wr_scan *scan, struct weir_host_function *fn);
+int wr_scan_function(struct wr_scan *scan, struct weir_host_function *fn, struct wr_reset *reset);
 
 /* The same for one alone. */
 int wr_host_scan(const char *root, struct weir_host_function *fn);
@@ -78,13 +80,12 @@ int wr_host_scan(const char *root, struct weir_host_function *fn);
 /* Whether a name is an address as the kernel writes it. */
 bool wr_is_address(const char *name);
 
-/* Look at all functions of the list, and drop those that vanish. As below. */
-int wr_host_look(struct weir_host *host);
+/* Look at all functions of the list, and drop those that vanish; and at all groups. As below. */
+int wr_host_look(struct weir_host *host, bool all);
+int wr_host_look_at_groups(struct weir_host *host);
 
 /* As weir_host_group(), from the files. */
 int wr_host_group_read(const struct weir_host *host, int number, struct weir_host_group *out);
-
-void wr_ahead_free(struct wr_ahead *ahead);
 
 /* Order the functions that are in groups; note the IOMMUs; tell functions their slots. Return 0, or
  * -errno with a message. */

@@ -99,7 +99,7 @@ static int share(struct work *work)
 
 static int look(struct weir_host *host, struct wr_scan *scan, int i)
 {
-	return wr_scan_function(scan, &host->functions[i]);
+	return wr_scan_function(scan, &host->functions[i], host->resets ? &host->resets[i] : NULL);
 }
 
 /* Forget the functions that vanished. */
@@ -109,22 +109,29 @@ static void keep_found(struct weir_host *host, const int *results)
 
 	host->count = 0;
 	for (int i = 0; i < n; i++) {
-		if (!results[i])
+		if (!results[i]) {
+			if (host->resets)
+				host->resets[host->count] = host->resets[i];
 			host->functions[host->count++] = host->functions[i];
-		else
+		} else {
 			wr_log(WEIR_LOG_INFO, "%s is left out: it has no identity, or vanished "
 			       "while it was looked at", host->functions[i].address);
+		}
 	}
 }
 
-int wr_host_look(struct weir_host *host)
+int wr_host_look(struct weir_host *host, bool all)
 {
 	struct work work = { .host = host, .each = look, .n = host->count };
 	int ret;
 
 	work.results = calloc((size_t)host->count + 1, sizeof(*work.results));
-	if (!work.results)
+	if (all)
+		host->resets = calloc((size_t)host->count + 1, sizeof(*host->resets));
+	if (!work.results || (all && !host->resets)) {
+		free(work.results);
 		return wr_fail(-ENOMEM, "no memory for the list of PCI functions");
+	}
 	ret = share(&work);
 	if (!ret)
 		keep_found(host, work.results);
@@ -132,61 +139,30 @@ int wr_host_look(struct weir_host *host)
 	return ret;
 }
 
-/* ---- what is told of them all ---- */
+/* ---- the groups ---- */
 
 /* What can't be read is left to who asks for it, and is told why. */
-static int read_ahead(struct weir_host *host, struct wr_scan *scan, int i)
+static int look_at_group(struct weir_host *host, struct wr_scan *scan, int i)
 {
-	struct wr_ahead *ahead = &host->ahead;
-	struct wr_reset *reset;
-	struct wr_folder folder;
+	struct wr_told *told = &host->told[i];
 
-	if (i >= host->count) {
-		i -= host->count;
-		ahead->told[i] = !wr_host_group_read(host, ahead->groups[i].number,
-						     &ahead->groups[i]);
-		return 0;
-	}
-	reset = &ahead->resets[i];
-	reset->len = -1;
-	if (!wr_scan_enter(scan, host->functions[i].address, &folder, NULL)) {
-		reset->len = wr_folder_text(&folder, "reset_method", reset->methods,
-					    sizeof(reset->methods));
-		if (reset->len == -ENOENT)
-			reset->len = 0;
-		wr_folder_leave(&folder);
-	}
+	(void)scan;
+	told->read = !wr_host_group_read(host, told->group.number, &told->group);
 	return 0;
 }
 
-int weir_host_read_ahead(struct weir_host *host)
+int wr_host_look_at_groups(struct weir_host *host)
 {
-	struct work work = { .host = host, .each = read_ahead };
-	struct wr_ahead *ahead = &host->ahead;
+	struct work work = { .host = host, .each = look_at_group };
 	int n = 0;
 
-	wr_ahead_free(ahead);
 	for (int group = -1; (group = weir_host_next_group(host, group)) >= 0;)
 		n++;
-	ahead->resets = calloc((size_t)host->count + 1, sizeof(*ahead->resets));
-	ahead->groups = calloc((size_t)n + 1, sizeof(*ahead->groups));
-	ahead->told = calloc((size_t)n + 1, sizeof(*ahead->told));
-	if (!ahead->resets || !ahead->groups || !ahead->told) {
-		wr_ahead_free(ahead);
-		return wr_fail(-ENOMEM, "no memory for what is told of functions and groups");
-	}
-	n = 0;
+	host->told = calloc((size_t)n + 1, sizeof(*host->told));
+	if (!host->told)
+		return wr_fail(-ENOMEM, "no memory for the list of IOMMU groups");
 	for (int group = -1; (group = weir_host_next_group(host, group)) >= 0;)
-		ahead->groups[n++].number = group;
-	work.n = host->count + n;
-	ahead->n_groups = n;
+		host->told[host->n_told++].group.number = group;
+	work.n = n;
 	return share(&work);
-}
-
-void wr_ahead_free(struct wr_ahead *ahead)
-{
-	free(ahead->resets);
-	free(ahead->groups);
-	free(ahead->told);
-	*ahead = (struct wr_ahead){ 0 };
 }

@@ -23,6 +23,7 @@ struct look {
 	const struct wr_scan *scan;
 	struct wr_folder folder;
 	struct weir_host_function *fn;
+	struct wr_reset *reset;		/* what isn't the function's identity, or NULL */
 };
 
 static bool is_gone(int err)
@@ -331,9 +332,20 @@ static int look_at(const struct look *look)
 	return ret;
 }
 
-int wr_scan_function(struct wr_scan *scan, struct weir_host_function *fn)
+/* What can't be read is left to who asks for it, and is told why. */
+static void read_reset(const struct look *look)
 {
-	struct look look = { .scan = scan, .fn = fn };
+	struct wr_reset *reset = look->reset;
+
+	reset->len = wr_folder_text(&look->folder, "reset_method", reset->methods,
+				    sizeof(reset->methods));
+	if (reset->len == -ENOENT)
+		reset->len = 0;
+}
+
+int wr_scan_function(struct wr_scan *scan, struct weir_host_function *fn, struct wr_reset *reset)
+{
+	struct look look = { .scan = scan, .fn = fn, .reset = reset };
 	int ret = wr_scan_enter(scan, fn->address, &look.folder, fn);
 
 	if (is_gone(ret))
@@ -345,6 +357,8 @@ int wr_scan_function(struct wr_scan *scan, struct weir_host_function *fn)
 		return wr_fail(ret, "%s/sys/bus/pci/devices/%s can't be opened: %s", scan->root,
 			       fn->address, strerror(-ret));
 	ret = look_at(&look);
+	if (!ret && reset)
+		read_reset(&look);
 	wr_folder_leave(&look.folder);
 	return ret;
 }
@@ -382,7 +396,7 @@ int wr_host_scan(const char *root, struct weir_host_function *fn)
 	if (ret < 0)
 		return is_gone(ret) ? -ENOENT : wr_fail(ret, "%s/sys/bus/pci/devices can't be "
 							"opened: %s", root, strerror(-ret));
-	ret = wr_scan_function(&scan, fn);
+	ret = wr_scan_function(&scan, fn, NULL);
 	wr_scan_close(&scan);
 	return ret;
 }

@@ -430,8 +430,8 @@ static int reserved(const char *root, const char *text, struct weir_host_reserve
 	return ret;
 }
 
-/* Many enough for threads: what was read ahead is told; what couldn't be read is asked again. */
-static void test_read_ahead(void **state)
+/* Many enough for threads: what was read along is told; what couldn't be read is asked again. */
+static void test_all(void **state)
 {
 	char address[20], target[64], buf[128];
 	struct weir_host_function copy;
@@ -448,8 +448,7 @@ static void test_read_ahead(void **state)
 	tree_attr(root, "0000:00:05.0", "reset_method", "flr pm\n");
 	tree_text(root, "sys/kernel/iommu_groups/2/type", "DMA\n");
 	tree_text(root, "sys/kernel/iommu_groups/150/type", "a type of more than sixteen\n");
-	host = open_tree(root);
-	assert_int_equal(weir_host_read_ahead(host), 0);
+	assert_int_equal(weir_host_open_all(root, &host), 0);
 	tree_attr(root, "0000:00:05.0", "reset_method", "bus\n");
 	tree_text(root, "sys/kernel/iommu_groups/2/type", "identity\n");
 	tree_text(root, "sys/kernel/iommu_groups/150/type", "DMA-FQ\n");
@@ -467,8 +466,6 @@ static void test_read_ahead(void **state)
 	assert_int_equal(weir_host_reset_methods(host, &copy, buf, 128), 3);
 	assert_int_equal(weir_host_reset_methods(host, find(host, "0000:00:05.0"), buf, 3),
 			 -EOVERFLOW);
-	assert_int_equal(weir_host_read_ahead(host), 0);
-	assert_int_equal(weir_host_reset_methods(host, find(host, "0000:00:05.0"), buf, 128), 3);
 	weir_host_close(host);
 }
 
@@ -650,7 +647,7 @@ int main(void)
 		TEST(test_no_groups),
 		TEST(test_groups),
 		TEST(test_group),
-		TEST(test_read_ahead),
+		TEST(test_all),
 		TEST(test_reserved_bad),
 		TEST(test_reserved),
 		TEST(test_no_iommu),

@@ -408,13 +408,14 @@ int cmd_groups(int argc, char **argv)
 
 	if (status != GO_ON)
 		return status;
-	if (weir_host_open(wish.options.root, &host) < 0)
-		return fail("%s", weir_errmsg());
-	wish.host = host;
 	wish.names = names_open(wish.options.root);
+	/* Of a few groups only they are read. */
+	if ((optind < argc ? weir_host_open : weir_host_open_all)(wish.options.root, &host) < 0) {
+		names_close(wish.names);
+		return fail("%s", weir_errmsg());
+	}
+	wish.host = host;
 	status = read_numbers(&wish, argc, argv);
-	if (status == GO_ON && !wish.n_numbers && weir_host_read_ahead(host) < 0)
-		status = fail("%s", weir_errmsg());
 	if (status == GO_ON)
 		status = show(&wish);
 	weir_host_computed_close(wish.off);

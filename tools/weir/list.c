@@ -118,9 +118,11 @@ int cmd_list(int argc, char **argv)
 	if (optind < argc)
 		return fail("list takes no '%s'; for one device use 'weir info %s'", argv[optind],
 			    argv[optind]);
-	if (weir_host_open(options.root, &host) < 0)
-		return fail("%s", weir_errmsg());
 	names = names_open(options.root);
+	if (weir_host_open(options.root, &host) < 0) {
+		names_close(names);
+		return fail("%s", weir_errmsg());
+	}
 	if (options.json)
 		print_json(host, names);
 	else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Names of PCI devices, by libpci. */
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,7 +79,26 @@ struct answer {
 struct names {
 	struct pci_access *access;
 	struct answer vendor, device, class;
+	pthread_t loader;
+	bool loading;
 };
+
+/* Its file has 40,000 lines: they are read while the machine is looked at. */
+static void *load(void *arg)
+{
+	struct names *names = arg;
+
+	pci_load_name_list(names->access);
+	return NULL;
+}
+
+static struct pci_access *loaded(struct names *names)
+{
+	if (names->loading)
+		pthread_join(names->loader, NULL);
+	names->loading = false;
+	return names->access;
+}
 
 /* pci_alloc() opens nothing; pci_init(), which would look for a way to config space, isn't needed
  * for names. */
@@ -95,12 +115,13 @@ struct names *names_open(const char *root)
 	names->access->error = complain;
 	names->access->warning = ignore;
 	names->access->debug = ignore;
+	names->loading = !pthread_create(&names->loader, NULL, load, names);
 	return names;
 }
 
 void names_close(struct names *names)
 {
-	pci_cleanup(names->access);
+	pci_cleanup(loaded(names));
 	free(names);
 }
 
@@ -109,7 +130,7 @@ static const char *look_up(struct names *names, struct answer *answer, int what,
 			   int second, char buf[NAME_TEXT_MAX])
 {
 	if (!answer->given || answer->ids[0] != first || answer->ids[1] != second) {
-		answer->known = pci_lookup_name(names->access, answer->text, NAME_TEXT_MAX,
+		answer->known = pci_lookup_name(loaded(names), answer->text, NAME_TEXT_MAX,
 						FLAGS | what, first, second);
 		answer->given = true;
 		answer->ids[0] = first;
@@ -133,7 +154,7 @@ const char *device_name(struct names *names, const struct weir_host_function *fn
 const char *subsystem_name(struct names *names, const struct weir_host_function *fn,
 			   char buf[NAME_TEXT_MAX])
 {
-	return pci_lookup_name(names->access, buf, NAME_TEXT_MAX,
+	return pci_lookup_name(loaded(names), buf, NAME_TEXT_MAX,
 			       FLAGS | PCI_LOOKUP_SUBSYSTEM | PCI_LOOKUP_DEVICE, fn->vendor,
 			       fn->device, fn->subsystem_vendor, fn->subsystem_device);
 }
@@ -150,9 +171,9 @@ const char *lspci_name(struct names *names, const struct weir_host_function *fn,
 	char class[NAME_TEXT_MAX], device[2 * NAME_TEXT_MAX];
 
 	snprintf(buf, LSPCI_TEXT_MAX, "%s: %s",
-		 pci_lookup_name(names->access, class, sizeof(class),
+		 pci_lookup_name(loaded(names), class, sizeof(class),
 				 LSPCI_FLAGS | PCI_LOOKUP_CLASS, fn->class_code >> 8),
-		 pci_lookup_name(names->access, device, sizeof(device),
+		 pci_lookup_name(loaded(names), device, sizeof(device),
 				 LSPCI_FLAGS | PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE, fn->vendor,
 				 fn->device));
 	return buf;

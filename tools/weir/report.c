@@ -213,13 +213,10 @@ int cmd_report(int argc, char **argv)
 			    "and doctor");
 	if (optind < argc)
 		return fail("report takes no '%s': it is about the whole machine", argv[optind]);
-	if (weir_host_open(options.root, &report.host) < 0)
+	if (weir_host_open_all(options.root, &report.host) < 0)
 		return fail("%s", weir_errmsg());
 	report.names = names_open(options.root);
-	if (weir_host_read_ahead(report.host) < 0)
-		status = fail("%s", weir_errmsg());
-	else
-		status = collect(&report);
+	status = collect(&report);
 	if (status == EXIT_YES && output)
 		status = write_file(&report, output);
 	else if (status == EXIT_YES)
