@@ -199,10 +199,22 @@ class WhatIf(unittest.TestCase):
                  for name, machine in BOARDS.items()}
         for name, machine in BOARDS.items():
             self.assertEqual(names[name], ["kernel", "topologies"] +
-                             (["what-if"] if machine.acs else []) + ["given-back"])
+                             (["what-if"] if machine.acs else []) +
+                             (["captured"] if machine.captured else []) + ["given-back"])
         script = cases.of_machine(MACHINES["groups-acs-off"])[-2].script
         self.assertEqual(script.count("--what-if acs=0000:"), 7)
         self.assertIn("sriov_numvfs", script)
+
+    def test_captured(self):
+        def check(status, out="captured.tar.gz: 314 files, serial numbers masked\n", err=""):
+            outcome = Outcome("captured", status=status, streams={"out": out, "err": err})
+            return cases_topologies.check_captured(BOARDS["groups-vfs"], outcome)
+
+        self.assertEqual(check(0), "")
+        self.assertIn("stdout is", check(0, out="captured.tar.gz: 314 files\n"))
+        self.assertIn("says otherwise", check(98, out="here there differ: byte 12"))
+        self.assertIn("libarchive", check(97, err="weir: archives need libarchive"))
+        self.assertEqual(sum(machine.captured for machine in BOARDS.values()), 1)
 
 
 if __name__ == "__main__":
