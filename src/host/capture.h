@@ -35,9 +35,11 @@ int wr_entries_write(struct wr_entries *entries, const char *file,
  * What identifies a machine or its network, and what stands for it: the n-th of its kind that was
  * met. So what was equal stays equal, and what differed differs.
  */
+#define WR_MASK_KEY 160
+
 struct wr_mask {
 	bool off;
-	char (*met)[40];
+	char (*met)[WR_MASK_KEY];
 	size_t n;
 	bool failed;	/* no memory */
 };
@@ -56,6 +58,7 @@ void wr_mask_mounts(struct wr_mask *mask, char *line, FILE *out);
 void wr_mask_route(struct wr_mask *mask, char *line, FILE *out);
 void wr_mask_route6(struct wr_mask *mask, char *line, FILE *out);
 void wr_mask_swaps(struct wr_mask *mask, char *line, FILE *out);
+void wr_mask_volume(struct wr_mask *mask, char *line, FILE *out);
 void wr_mask_version(struct wr_mask *mask, char *line, FILE *out);
 
 /* Line by line; with NULL all that has the form of a MAC address or of a UUID. NULL: no memory. */

@@ -30,17 +30,11 @@ static const char *const told[] = {
 
 #define MET_MAX 4096	/* behind them all are alike */
 
-/* The how manieth text of its kind it is, from 1 on. */
-static size_t number_of(struct wr_mask *mask, const char *text, size_t len)
+/* The how manieth it is, from 1 on. */
+static size_t number_of_key(struct wr_mask *mask, const char key[WR_MASK_KEY])
 {
-	char key[40] = "";
-	size_t digits = 0;
 	void *more;
 
-	/* The digits alone: in an interface's name an address has nothing between them. */
-	for (size_t i = 0; i < len && digits < sizeof(key) - 1; i++)
-		if (isxdigit((unsigned char)text[i]))
-			key[digits++] = (char)tolower((unsigned char)text[i]);
 	for (size_t i = 0; i < mask->n; i++)
 		if (!strcmp(mask->met[i], key))
 			return i + 1;
@@ -52,8 +46,20 @@ static size_t number_of(struct wr_mask *mask, const char *text, size_t len)
 		return 0;
 	}
 	mask->met = more;
-	memcpy(mask->met[mask->n++], key, sizeof(key));
+	memcpy(mask->met[mask->n++], key, sizeof(*mask->met));
 	return mask->n;
+}
+
+static size_t number_of(struct wr_mask *mask, const char *text, size_t len)
+{
+	char key[WR_MASK_KEY] = "";
+	size_t digits = 0;
+
+	/* The digits alone: in an interface's name an address has nothing between them. */
+	for (size_t i = 0; i < len && digits < sizeof(key) - 1; i++)
+		if (isxdigit((unsigned char)text[i]))
+			key[digits++] = (char)tolower((unsigned char)text[i]);
+	return number_of_key(mask, key);
 }
 
 /* Put a number in the place of the hexadecimal digits of @text, whatever stands between them. */
@@ -164,22 +170,38 @@ static bool is_told(const char *word, size_t len)
 	return false;
 }
 
+/* Blanks between quotes are part of a word (next_arg() in lib/cmdline.c). */
+static char *next_word(char **line)
+{
+	char *word = *line + strspn(*line, " \t"), *end;
+	bool quoted = false;
+
+	for (end = word; *end && (quoted || (*end != ' ' && *end != '\t')); end++)
+		quoted ^= *end == '"';
+	*line = end + !!*end;
+	*end = '\0';
+	return *word ? word : NULL;
+}
+
 static void mask_words(char *line, FILE *out)
 {
 	const char *between = "";
 	char *word;
 
-	while ((word = strsep(&line, " \t"))) {
-		size_t len = strcspn(word, "=");
+	while ((word = next_word(&line))) {
+		bool quoted = *word == '"';
+		size_t len;
 
-		if (!*word)
-			continue;
+		word += quoted;
+		len = strcspn(word, "=");
 		/* What follows is for init. */
 		if (!strcmp(word, "--"))
 			break;
 		fputs(between, out);
-		if (!word[len] || is_told(word, len))
+		if (!quoted && (word[len] ? is_told(word, len) : !strchr(word, '"')))
 			fputs(word, out);
+		else if (!word[len])
+			fputs("masked", out);
 		else
 			fprintf(out, "%.*s=masked", (int)len, word);
 		between = " ";
@@ -193,6 +215,36 @@ void wr_mask_cmdline(struct wr_mask *mask, char *line, FILE *out)
 	fputc('\n', out);
 }
 
+/* What -device names, as QEMU has it in either of its forms. */
+static bool is_device(const char *word)
+{
+	static const char *const kinds[] = { "vfio-pci", "intel-iommu", "amd-iommu",
+					     "virtio-iommu", "arm-smmuv3" };
+	static const char json[] = "{\"driver\":\"";
+
+	if (!strncmp(word, json, sizeof(json) - 1))
+		word += sizeof(json) - 1;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strncmp(word, kinds[i], strlen(kinds[i])))
+			return true;
+	return false;
+}
+
+/* But files, of which those of ROMs lie in users' folders. */
+static void put_argument(const char *word, FILE *out)
+{
+	for (const char *c = word; *c; c++) {
+		bool begins = c == word || strchr("=\":", c[-1]);
+
+		if (*c != '/' || !begins || !strncmp(c, "/sys/", 5) || !strncmp(c, "/dev/", 5)) {
+			fputc(*c, out);
+			continue;
+		}
+		fputs("/masked", out);
+		c += strcspn(c, ",\"") - 1;
+	}
+}
+
 /*
  * What a process was started with, as blanks have come to stand between the words: of a VMM its
  * devices, its IOMMU and how much memory it has.
@@ -204,13 +256,14 @@ void wr_mask_args(struct wr_mask *mask, char *line, FILE *out)
 
 	(void)mask;
 	while ((word = strsep(&line, " "))) {
-		bool kept = strstr(word, "vfio-pci") || strstr(word, "iommu") ||
-			    strstr(word, "smmu") || !strcmp(before, "-m") ||
-			    !strcmp(before, "-machine") || !strcmp(before, "-accel");
-
-		if (word[0] == '-' && word[1] && strcspn(word, "=") == strlen(word))
-			kept = true;
-		fprintf(out, "%s%s", between, kept ? word : "masked");
+		fputs(between, out);
+		if (word[0] == '-' && word[1] && !strchr(word, '='))
+			fputs(word, out);
+		else if (is_device(word) || !strcmp(before, "-m") || !strcmp(before, "-M") ||
+			 !strcmp(before, "-machine") || !strcmp(before, "-accel"))
+			put_argument(word, out);
+		else
+			fputs("masked", out);
 		between = " ";
 		before = word;
 	}
@@ -268,17 +321,17 @@ void wr_mask_modprobe(struct wr_mask *mask, char *line, FILE *out)
 		if (!strncmp(line, kept[i], strlen(kept[i])))
 			fprintf(out, "%s\n", line);
 	for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++) {
-		const char *module = line + strlen(cut[i]);
+		const char *module = line + strlen(cut[i]), *command;
 		int len;
 
 		if (strncmp(line, cut[i], strlen(cut[i])))
 			continue;
 		module += strspn(module, " \t");
 		len = (int)strcspn(module, " \t");
-		if (strstr(module + len, "/bin/false") || strstr(module + len, "/bin/true"))
-			fprintf(out, "%s\n", line);
-		else
-			fprintf(out, "%s%.*s masked\n", cut[i], len, module);
+		command = module + len + strspn(module + len, " \t");
+		fprintf(out, "%s%.*s %s\n", cut[i], len, module,
+			!strcmp(command, "/bin/false") || !strcmp(command, "/bin/true") ?
+			command : "masked");
 	}
 }
 
@@ -291,6 +344,45 @@ void wr_mask_modules(struct wr_mask *mask, char *line, FILE *out)
 	for (char *c = address ? address + 3 : NULL; c && isxdigit((unsigned char)*c); c++)
 		*c = '0';
 	fprintf(out, "%s\n", line);
+}
+
+/*
+ * A volume of the device mapper's. Volume groups are named after hosts, by installers already; one
+ * that is named after its UUID is masked.
+ */
+static void put_volume(struct wr_mask *mask, const char *name, FILE *out)
+{
+	char key[WR_MASK_KEY];
+
+	if (!strncmp(name, "luks-", 5) && secret(name + 5) == strlen(name + 5)) {
+		fputs(name, out);
+		return;
+	}
+	snprintf(key, sizeof(key), "/%s", name);
+	fprintf(out, "volume-%zu", number_of_key(mask, key));
+}
+
+void wr_mask_volume(struct wr_mask *mask, char *line, FILE *out)
+{
+	put_volume(mask, line, out);
+	fputc('\n', out);
+}
+
+#define MAPPER "/dev/mapper/"
+
+/* What is mounted, or swap; below /dev/disk and /dev/md names have serial numbers and hosts. */
+static void put_source(struct wr_mask *mask, const char *source, FILE *out)
+{
+	if (!strncmp(source, MAPPER, strlen(MAPPER))) {
+		fputs(MAPPER, out);
+		put_volume(mask, source + strlen(MAPPER), out);
+	} else if (!strncmp(source, "/dev/", 5) ?
+		   !strncmp(source, "/dev/disk/", 10) || !strncmp(source, "/dev/md/", 8) :
+		   !!strpbrk(source, "/:@.")) {
+		fputs(*source == '/' ? "/masked" : "masked", out);
+	} else {
+		fputs(source, out);
+	}
 }
 
 /* Of folders that users choose, the first. */
@@ -317,7 +409,6 @@ void wr_mask_mounts(struct wr_mask *mask, char *line, FILE *out)
 {
 	char *words[6], *rest = line, *type, *source, *tail, buf[64];
 
-	(void)mask;
 	for (size_t i = 0; i < 6; i++)
 		words[i] = strsep(&rest, " ");
 	tail = rest ? strstr(rest, "- ") : NULL;
@@ -329,22 +420,23 @@ void wr_mask_mounts(struct wr_mask *mask, char *line, FILE *out)
 	source = strsep(&tail, " ");
 	if (!source || !tail)
 		return;
-	if (strncmp(source, "/dev/", 5) && strpbrk(source, "/:@."))
-		source = "masked";
-	fprintf(out, "%s %s %s %s %s %s %s- %s %s %.2s\n", words[0], words[1], words[2],
+	fprintf(out, "%s %s %s %s %s %s %s- %s ", words[0], words[1], words[2],
 		strcmp(words[3], "/") ? "/masked" : "/", masked_folder(words[4], buf), words[5],
-		rest, type, source, tail);
+		rest, type);
+	put_source(mask, source, out);
+	fprintf(out, " %.2s\n", tail);
 }
 
 void wr_mask_swaps(struct wr_mask *mask, char *line, FILE *out)
 {
 	size_t len = strcspn(line, " \t");
+	char *rest = line[len] ? line + len + 1 : line + len, between = line[len];
 
-	(void)mask;
-	if (*line == '/' && strncmp(line, "/dev/", 5))
-		fprintf(out, "/masked%s\n", line + len);
-	else
-		fprintf(out, "%s\n", line);
+	line[len] = '\0';
+	put_source(mask, line, out);
+	if (between)
+		fprintf(out, "%c%s", between, rest);
+	fputc('\n', out);
 }
 
 /*

@@ -106,21 +106,26 @@ static void add_uses(const char *root)
 		  "22 1 254:0 / / rw - ext4 /dev/mapper/luks-" UUID " rw\n"
 		  "23 22 0:40 /alice /home/alice/secret rw shared:5 - nfs4 10.1.2.3:/alice "
 		  "rw,addr=10.1.2.3\n"
-		  "24 22 0:41 / /proc rw - proc proc rw\n");
+		  "24 22 0:41 / /proc rw - proc proc rw\n"
+		  "25 22 254:1 / /srv rw - ext4 /dev/mapper/wonderland--vg-srv rw\n"
+		  "26 22 9:0 / /data rw - ext4 /dev/md/wonderland:0 rw\n");
 	tree_text(root, "proc/swaps", "Filename\tType\n/home/alice/swap\tfile\n/dev/dm-1\tpart\n");
 	tree_text(root, "sys/devices/virtual/block/dm-0/dm/name", "luks-" UUID "\n");
 	tree_text(root, "sys/devices/virtual/block/dm-0/dev", "254:0\n");
 	tree_link(root, "sys/class/block/dm-0", "../../devices/virtual/block/dm-0");
+	tree_text(root, "sys/devices/virtual/block/dm-1/dm/name", "wonderland--vg-srv\n");
+	tree_link(root, "sys/class/block/dm-1", "../../devices/virtual/block/dm-1");
 }
 
 static void add_kernel(const char *root)
 {
 	static const char args[] = "qemu\0-m\0" "4G\0-name\0hunter2\0-device\0"
-				   "vfio-pci,host=01:00.0";
+				   "vfio-pci,host=01:00.0,romfile=/home/alice/x.rom,id=a";
 
 	tree_text(root, "proc/cmdline",
 		  "BOOT_IMAGE=/vmlinuz root=UUID=" UUID " intel_iommu=on,sm_on iommu=pt quiet "
-		  "vfio-pci.ids=10de:1b80 rd.iscsi.password=hunter2 -- secret\n");
+		  "vfio-pci.ids=10de:1b80 rd.iscsi.password=hunter2 a=\"b hunter2\" "
+		  "\"c=d hunter2\" \"hunter2 e\" -- secret\n");
 	tree_text(root, "proc/version", "Linux version 6.1 (alice@wonderland) (gcc) #1 SMP\n");
 	tree_text(root, "proc/modules", "vfio 1 2 kvm, Live 0xffffffffc0123000\n");
 	tree_text(root, "proc/iomem", "00001000-0009ffff : System RAM\n"
@@ -129,7 +134,8 @@ static void add_kernel(const char *root)
 	tree_text(root, "etc/default/grub", "GRUB_PASSWORD=hunter2\n"
 		  "GRUB_CMDLINE_LINUX=\"iommu=pt crypt=hunter2 quiet\"\n");
 	tree_text(root, "etc/modprobe.d/a.conf", "# hunter2\noptions vfio-pci ids=10de:1b80\n"
-		  "install nouveau /bin/false\ninstall zfs /root/hunter2\n");
+		  "install nouveau /bin/false\ninstall zfs /root/hunter2\n"
+		  "install nvidia /bin/true hunter2\n");
 	tree_text(root, "usr/lib/os-release", "ID=debian\n");
 	tree_link(root, "etc/os-release", "../usr/lib/os-release");
 	tree_text(root, "etc/shadow", "hunter2\n");
@@ -216,7 +222,7 @@ static void test_masked(void **state)
 	capture(m, (struct weir_host_capture_opts){ 0 });
 	assert_string_equal(text(m, "/proc/cmdline"), "BOOT_IMAGE=masked root=masked "
 			    "intel_iommu=on,sm_on iommu=pt quiet vfio-pci.ids=10de:1b80 "
-			    "rd.iscsi.password=masked");
+			    "rd.iscsi.password=masked a=masked c=masked masked");
 	assert_string_equal(text(m, "/proc/version"),
 			    "Linux version 6.1 (masked@masked) (gcc) #1 SMP");
 	assert_string_equal(text(m, "/proc/modules"), "vfio 1 2 kvm, Live 0x0000000000000000");
@@ -228,7 +234,8 @@ static void test_masked(void **state)
 	assert_string_equal(text(m, "/etc/default/grub"),
 			    "GRUB_CMDLINE_LINUX=\"iommu=pt crypt=masked quiet\"");
 	assert_string_equal(text(m, "/etc/modprobe.d/a.conf"), "options vfio-pci ids=10de:1b80\n"
-			    "install nouveau /bin/false\ninstall zfs masked");
+			    "install nouveau /bin/false\ninstall zfs masked\n"
+			    "install nvidia masked");
 	assert_string_equal(text(m, "/etc/os-release"), "ID=debian");
 	assert_string_equal(text(m, "/sys/module/vfio_pci/parameters/ids"), "10de:1b80");
 	assert_string_equal(text(m, "/sys/firmware/acpi/tables/DMAR"), "");
@@ -239,12 +246,13 @@ static void test_masked(void **state)
 	assert_int_equal(st.st_uid, 0);
 	assert_int_equal(st.st_gid, 105);
 	assert_int_equal(st.st_rdev, makedev(10, 232));
-	assert_string_equal(text(m, "/dev/kmsg"), "6,3,0,-;pci 0000:01:00.0: 00:00:00:00:00:02\n"
+	assert_string_equal(text(m, "/dev/kmsg"), "6,3,0,-;pci 0000:01:00.0: 00:00:00:00:00:03\n"
 			    "6,4,0,-;DMAR: IOMMU enabled");
 	assert_string_equal(text(m, "/boot/config-6.1"), "CONFIG_VFIO=m");
 	assert_string_equal(text(m, "/etc/dracut.conf.d/a.conf"), "add_drivers+=\" vfio-pci \"");
 	assert_string_equal(text(m, "/proc/77/cmdline"),
-			    "masked -m 4G -name masked -device vfio-pci,host=01:00.0");
+			    "masked -m 4G -name masked -device vfio-pci,host=01:00.0,"
+			    "romfile=/masked,id=a");
 	assert_string_equal(text(m, "/proc/77/comm"), "qemu-system-x86");
 	assert_false(wr_root_has(m->back.folder, "/proc/78"));
 	assert_null(text(m, "/etc/shadow"));
@@ -293,14 +301,14 @@ static void test_no_secret(void **state)
 static void test_aliases(void **state)
 {
 	struct machine *m = *state;
-	char name[64], line[300];
+	char name[64], volume[64], line[400];
 	struct wr_class class;
 
 	capture(m, (struct weir_host_capture_opts){ 0 });
 	assert_int_equal(wr_class_open(&class, m->back.folder, "net", ADDR), 0);
 	snprintf(name, sizeof(name), "%s", wr_class_next(&class));
 	wr_class_close(&class);
-	assert_string_equal(name, "enx000000000002");
+	assert_string_equal(name, "enx000000000003");
 	assert_null(text(m, "/sys/class/net/enx0123456789ab/flags"));
 	snprintf(line, sizeof(line), "/sys/class/net/%s/flags", name);
 	assert_string_equal(text(m, line), "0x1003");
@@ -316,9 +324,13 @@ static void test_aliases(void **state)
 
 	snprintf(name, sizeof(name), "%.60s", text(m, "/sys/class/block/dm-0/dm/name"));
 	assert_int_equal(strncmp(name, "luks-00000000-0000-0000-0000-00000000000", 40), 0);
+	snprintf(volume, sizeof(volume), "%.60s", text(m, "/sys/class/block/dm-1/dm/name"));
+	assert_int_equal(strncmp(volume, "volume-", 7), 0);
 	snprintf(line, sizeof(line), "22 1 254:0 / / rw - ext4 /dev/mapper/%s rw\n"
 		 "23 22 0:40 /masked /home/masked rw shared:5 - nfs4 masked rw\n"
-		 "24 22 0:41 / /proc rw - proc proc rw", name);
+		 "24 22 0:41 / /proc rw - proc proc rw\n"
+		 "25 22 254:1 / /srv rw - ext4 /dev/mapper/%s rw\n"
+		 "26 22 9:0 / /data rw - ext4 /masked rw", name, volume);
 	assert_string_equal(text(m, "/proc/self/mountinfo"), line);
 }
 
@@ -448,7 +460,7 @@ static void test_numbers(void **state)
 	}
 	capture(m, (struct weir_host_capture_opts){ 0 });
 	for (int i = 0; i < 10; i++) {
-		snprintf(name, sizeof(name), "/sys/class/net/enx%012x/type", i + 2);
+		snprintf(name, sizeof(name), "/sys/class/net/enx%012x/type", i + 3);
 		assert_non_null(text(m, name));
 		assert_int_equal(atoi(text(m, name)), i);
 	}
