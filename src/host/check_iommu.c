@@ -54,28 +54,55 @@ static void check_table(struct wr_exam *exam)
 /* The option that keeps the IOMMU off, if one does. */
 static bool is_off(const struct wr_machine *m, char option[WR_LINE_MAX])
 {
-	static const char *const keys[] = { "iommu=", "intel_iommu=", "amd_iommu=" };
+	static const struct {
+		const char *key;
+		enum wr_cpu not;	/* to whose IOMMU it is nothing */
+	} keys[] = {
+		{ "iommu=", WR_CPU_ARM }, { "intel_iommu=", WR_CPU_AMD },
+		{ "amd_iommu=", WR_CPU_INTEL },
+	};
 	char value[WR_LINE_MAX];
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (wr_word(m->cmdline, keys[i], value) && wr_listed(value, "off")) {
-			snprintf(option, WR_LINE_MAX, "%soff", keys[i]);
+		if (m->cpu != keys[i].not && wr_word(m->cmdline, keys[i].key, value) &&
+		    wr_listed(value, "off")) {
+			snprintf(option, WR_LINE_MAX, "%soff", keys[i].key);
 			return true;
 		}
 	return false;
 }
 
+/* The driver's option in the kernel's configuration. */
+static const char *driver_option(const char *table)
+{
+	return strstr(table, "DMAR") ? "INTEL_IOMMU" : strstr(table, "IVRS") ? "AMD_IOMMU" : NULL;
+}
+
+/* VT-d waits for it; true also when nothing tells that the kernel was built not to. */
+static bool wants_option(const struct wr_machine *m)
+{
+	char value[WR_LINE_MAX], file[WR_LINE_MAX];
+
+	return strstr(m->table, "DMAR") &&
+	       !(wr_word(m->cmdline, "intel_iommu=", value) && wr_listed(value, "on")) &&
+	       wr_kernel_config(m, "INTEL_IOMMU_DEFAULT_ON", file) != 1;
+}
+
 static void report_off(struct wr_exam *exam, bool unsafe)
 {
-	const char *table = exam->m->table;
+	const char *table = exam->m->table, *driver = table ? driver_option(table) : NULL;
 	enum weir_host_severity severity = unsafe ? WEIR_HOST_WARNING : WEIR_HOST_STOP;
-	char option[WR_LINE_MAX];
+	char option[WR_LINE_MAX], file[WR_LINE_MAX];
 
 	if (is_off(exam->m, option)) {
 		wr_cure_no_option(exam, option);
 		wr_report(exam, severity, "/proc/cmdline", "the IOMMU is off: the kernel's command "
 			  "line has %s", option);
-	} else if (table && strstr(table, "DMAR")) {
+	} else if (driver && !wr_kernel_config(exam->m, driver, file)) {
+		wr_cure(exam, "a kernel with CONFIG_%s", driver);
+		wr_report(exam, severity, file, "the IOMMU is off, though the firmware describes "
+			  "it (%s): this kernel was built without CONFIG_%s", table, driver);
+	} else if (table && wants_option(exam->m)) {
 		wr_cure_option(exam, "intel_iommu=on");
 		wr_report(exam, severity, "/sys/class/iommu", "the IOMMU is off, though the "
 			  "firmware describes it (%s): this kernel uses VT-d only when told to "
@@ -161,13 +188,13 @@ static void check_domain(struct wr_exam *exam)
 	if (!counts[IDENTITY])
 		wr_report(exam, WEIR_HOST_OK, GROUPS "/*/type", "%sdevices that the kernel drives "
 			  "are translated now (all of %u groups): each reaches what its driver "
-			  "mapped and no more; %s. " ONCE_GIVEN,
+			  "mapped and no more; %s; " ONCE_GIVEN,
 			  on ? "intel_iommu=on switched VT-d on: " : "", counts[TRANSLATED],
 			  why_domain(exam->m, false, why));
 	else if (!counts[TRANSLATED])
 		wr_report(exam, WEIR_HOST_OK, GROUPS "/*/type", "%sDMA of devices that the kernel "
 			  "drives passes untranslated now (all of %u groups): it is as fast as "
-			  "without an IOMMU, and each of them reaches all memory; %s. " ONCE_GIVEN,
+			  "without an IOMMU, and each of them reaches all memory; %s; " ONCE_GIVEN,
 			  on ? "intel_iommu=on switched VT-d on, but " : "", counts[IDENTITY],
 			  why_domain(exam->m, true, why));
 	else

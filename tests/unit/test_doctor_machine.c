@@ -66,6 +66,7 @@ static void test_iommu_on(void **state)
 	no_iommu(root);
 	/* The kernel's own for tests isn't one. */
 	tree_folder(root, "sys/class/iommu/iommufd_selftest_iommu.0");
+	tree_text(root, "proc/cmdline", "quiet\n");
 	assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "only when told to",
 		     "/sys/class/iommu");
 	assert_cure(root, NULL, "iommu-on", "intel_iommu=on to GRUB_CMDLINE_LINUX_DEFAULT");
@@ -74,7 +75,21 @@ static void test_iommu_on(void **state)
 		     "/proc/cmdline");
 	tree_text(root, "proc/cmdline", "quiet iommu=soft,off\n");
 	assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "has iommu=off", "/proc/cmdline");
+	/* To VT-d the other's option is nothing; and what is on already is no cure. */
+	tree_text(root, "proc/cmdline", "quiet amd_iommu=off\n");
+	assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "only when told to", NULL);
+	tree_text(root, "proc/cmdline", "quiet amd_iommu=off intel_iommu=on,sm_on\n");
+	assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "no driver for it, or that failed",
+		     NULL);
 	tree_text(root, "proc/cmdline", "quiet\n");
+	tree_text(root, "boot/config-7.2.0-test", "CONFIG_INTEL_IOMMU_DEFAULT_ON=y\n"
+		  "CONFIG_INTEL_IOMMU=y\n");
+	assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "no driver for it, or that failed",
+		     NULL);
+	tree_text(root, "boot/config-7.2.0-test", "CONFIG_AMD_IOMMU=y\n");
+	assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "without CONFIG_INTEL_IOMMU",
+		     "/boot/config-7.2.0-test");
+	tree_remove(root, "boot");
 	tree_remove(root, "sys/firmware");
 	assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "there is no IOMMU", NULL);
 	/* It goes without. */
