@@ -209,7 +209,8 @@ static void for_processes(struct wr_exam *exam, void (*check)(struct wr_exam *, 
 	int n = wr_names(exam->m->root, "/proc", &names);
 
 	for (int i = 0; i < n; i++)
-		if (names[i][0] >= '1' && names[i][0] <= '9')
+		/* The number becomes part of a command. */
+		if (!names[i][strspn(names[i], "0123456789")])
 			check(exam, names[i]);
 	if (n > 0)
 		wr_names_free(names, n);

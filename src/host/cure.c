@@ -99,6 +99,12 @@ void wr_cure_option(struct wr_exam *exam, const char *option)
 
 void wr_cure_no_option(struct wr_exam *exam, const char *option)
 {
+	/* It was read, and becomes part of a command: nothing in it may be more to a shell. */
+	if (option[strspn(option, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			  "0123456789_.,:=+-")]) {
+		wr_cure(exam, "remove that from the kernel's command line, and restart");
+		return;
+	}
 	wr_cure(exam, "%s%s%s, and restart", loaders[exam->m->boot].remove[0], option,
 		loaders[exam->m->boot].remove[1]);
 }

@@ -169,6 +169,19 @@ static void test_cures(void **state)
 	}
 }
 
+/* What was read can't be more than a word to the shell that a cure is for. */
+static void test_no_shell(void **state)
+{
+	const char *root = *state;
+
+	tree_remove(root, "etc");
+	tree_text(root, "usr/sbin/grubby", "");
+	tree_text(root, "proc/cmdline", "intel_iommu=bad\n");
+	assert_cure(root, NULL, "intel-iommu-value", "--remove-args=\"intel_iommu=bad\"");
+	tree_text(root, "proc/cmdline", "intel_iommu=$(reboot)\n");
+	assert_cure(root, NULL, "intel-iommu-value", "remove that from the kernel's");
+}
+
 static void test_initramfs(void **state)
 {
 	static const char *const systems[][2] = {
@@ -204,6 +217,7 @@ void run_boot_tests(int *failed)
 		TEST(test_virqfd),
 		TEST(test_log),
 		TEST(test_cures),
+		TEST(test_no_shell),
 		TEST(test_initramfs),
 	};
 

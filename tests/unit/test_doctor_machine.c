@@ -361,6 +361,10 @@ static void test_vmm(void **state)
 
 	put_vmm(root, two, "5368709120");
 	assert_well(root, NULL, "vmm-memlock");
+	/* A process is a number: its name comes to stand in a command. */
+	tree_bytes(root, "proc/7;reboot/cmdline", "q -m 4G vfio-pci", 16);
+	put_limit(root, "proc/7;reboot/limits", "1");
+	assert_well(root, NULL, "vmm-memlock");
 	put_vmm(root, two, "5368709119");
 	assert_found(root, NULL, "vmm-memlock",
 		     WEIR_HOST_WARNING, "a VM with 4096 MiB, 2 devices, may",
