@@ -55,7 +55,7 @@ static void list_nodes(const struct wr_exam *exam, char *list, size_t size)
 
 static void check_hugepages(struct wr_exam *exam)
 {
-	char list[512] = "", nodes[1024] = "", file[WR_LINE_MAX];
+	char list[512] = "", nodes[1024] = "", file[WR_LINE_MAX], size[WR_LINE_MAX];
 	bool needed = !wr_has_iommu(exam) && wr_noiommu_mode(exam, file);
 
 	if (list_pools(exam, POOLS, list, sizeof(list))) {
@@ -63,8 +63,13 @@ static void check_hugepages(struct wr_exam *exam)
 		wr_report(exam, WEIR_HOST_OK, POOLS, "hugepages: %s%s", list, nodes);
 		return;
 	}
-	wr_cure(exam, "'echo 1024 > /proc/sys/vm/nr_hugepages'");
-	wr_cure_option(exam, "hugepages=1024");
+	/* From 2 MiB on x86 to 512 MiB on Arm with pages of 64 KiB. */
+	if (wr_meminfo(exam->m->root, "Hugepagesize", size) < 0 || !*size)
+		strcpy(size, "one size");
+	wr_cure(exam, "'echo N > /proc/sys/vm/nr_hugepages', with as many pages of %.32s as VMs "
+		"or programs with devices need, and no more: the rest of the machine can't use "
+		"them", size);
+	wr_cure_option(exam, "hugepages=N");
 	if (needed)
 		wr_report(exam, WEIR_HOST_WARNING, POOLS, "there are no hugepages: without an "
 			  "IOMMU a driver's memory must be contiguous and stay where it is, which "
@@ -156,7 +161,8 @@ static void check_vmm(struct wr_exam *exam, const char *pid)
 	struct guest guest;
 	uint64_t limit, need;
 
-	if (!read_guest(exam, pid, &guest))
+	snprintf(path, sizeof(path), "/proc/%s/status", pid);
+	if (!read_guest(exam, pid, &guest) || wr_may_lock_all(exam->m->root, path))
 		return;
 	opts.memory = guest.memory;
 	opts.devices = guest.devices;
@@ -235,7 +241,7 @@ const struct wr_check wr_checks_memory[] = {
 	    "/proc/self/{limits,status} /proc/meminfo /dev/kmsg" }, check_memlock },
 	{ { "vmm-memlock", false, WEIR_HOST_WARNING,
 	    "may the VMs that run lock what their devices can come to need?",
-	    "/proc/*/{cmdline,limits}" }, check_vmms },
+	    "/proc/*/{cmdline,limits,status}" }, check_vmms },
 	{ { "libvirt-limit", false, WEIR_HOST_WARNING, "may libvirt raise the limits of its VMs?",
 	    "/proc/*/{comm,status}" }, check_libvirts },
 	{ .run = NULL },

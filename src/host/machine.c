@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is read once for all checks. What isn't there stays empty: the checks say so. */
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,13 +224,17 @@ static void read_table(struct wr_machine *m)
 			m->table = tables[i];
 }
 
-/* CAP_IPC_LOCK: the limit isn't looked at (mm_lock_acct() and its like in the kernel). */
-static bool may_lock_all(const char *root)
+int wr_meminfo(const char *root, const char *key, char value[WR_LINE_MAX])
+{
+	return load_field(root, "/proc/meminfo", key, value);
+}
+
+bool wr_may_lock_all(const char *root, const char *status)
 {
 	char value[WR_LINE_MAX];
 	uint64_t caps;
 
-	return !load_field(root, "/proc/self/status", "CapEff", value) &&
+	return !load_field(root, status, "CapEff", value) &&
 	       sscanf(value, "%" SCNx64, &caps) == 1 && caps >> 14 & 1;
 }
 
@@ -238,14 +243,14 @@ static void read_limits(struct wr_machine *m)
 	char line[WR_LINE_MAX], *text;
 	uint64_t bytes, kib;
 
-	if (!load_field(m->root, "/proc/meminfo", "MemTotal", line) &&
+	if (!wr_meminfo(m->root, "MemTotal", line) &&
 	    sscanf(line, "%" SCNu64 " kB", &kib) == 1 && kib < UINT64_MAX >> 10)
 		m->memory = kib << 10;
 	if (wr_load(m->root, "/proc/self/limits", CPUINFO_MAX, &text) < 0)
 		return;
 	if (wr_line(text, "Max locked memory", line)) {
 		m->memlock_known = true;
-		if (may_lock_all(m->root) ||
+		if (wr_may_lock_all(m->root, "/proc/self/status") ||
 		    sscanf(line, "Max locked memory %" SCNu64, &bytes) != 1)
 			bytes = UINT64_MAX;
 		m->memlock = bytes;
@@ -296,7 +301,9 @@ static int read_log(struct wr_machine *m)
 
 static int read_ids(struct wr_machine *m)
 {
-	static const char *const folders[] = { "/etc/modprobe.d", "/usr/lib/modprobe.d" };
+	/* modprobe.d(5); files that end otherwise are passed over. */
+	static const char *const folders[] = { "/etc/modprobe.d", "/run/modprobe.d",
+					       "/lib/modprobe.d" };
 	char path[WR_LINE_MAX], list[WR_LINE_MAX], *text, *more;
 
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
@@ -304,6 +311,8 @@ static int read_ids(struct wr_machine *m)
 		int n = wr_names(m->root, folders[i], &names), ret = 0;
 
 		for (int k = 0; k < n; k++, save = NULL) {
+			if (fnmatch("*.conf", names[k], 0))
+				continue;
 			snprintf(path, sizeof(path), "%s/%s", folders[i], names[k]);
 			if (wr_load(m->root, path, 64 << 10, &text) < 0)
 				continue;

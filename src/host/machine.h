@@ -105,6 +105,15 @@ bool wr_listed(const char *list, const char *item);
 int wr_names(const char *root, const char *path, char ***names);
 void wr_names_free(char **names, int n);
 
+/* What a line of /proc/meminfo has behind "@key:", "" without such a line; or -errno. */
+int wr_meminfo(const char *root, const char *key, char value[WR_LINE_MAX]);
+
+/*
+ * Whether a process, by its status in /proc, has CAP_IPC_LOCK: then the kernel doesn't look at its
+ * limit (lock_cap of vfio_iommu_type1.c).
+ */
+bool wr_may_lock_all(const char *root, const char *status);
+
 /* Whether the kernel has it now: loaded or built in; and whether it could be loaded. */
 bool wr_module_here(const struct wr_machine *m, const char *name);
 bool wr_module_known(const struct wr_machine *m, const char *name);

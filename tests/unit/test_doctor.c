@@ -101,7 +101,7 @@ static void test_bad_trees(void **state)
 		"proc/sys/kernel/osrelease", "proc/self/limits", "proc/self/status", "dev/kmsg",
 		"etc/os-release", "etc/default/grub", "sys/class/dmi/id/sys_vendor",
 		GROUP "reserved_regions", GROUP "type", "proc/77/cmdline", "proc/77/limits",
-		"sys/class/iommu/dmar0/intel-iommu/ecap", "etc/modprobe.d/x", "etc/modules",
+		"sys/class/iommu/dmar0/intel-iommu/ecap", "etc/modprobe.d/x.conf", "etc/modules",
 		"boot/config-7.2.0-test", "lib/modules/7.2.0-test/modules.dep",
 		"sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
 		"sys/bus/pci/devices/" CARD "/config", "sys/bus/pci/devices/" CARD "/reset_method",

@@ -244,6 +244,11 @@ static void test_late(void **state)
 	assert_cure(root, CARD, "vfio-late", "vfio_pci to /etc/initramfs-tools/modules");
 	tree_text(root, "proc/cmdline", CMDLINE " vfio-pci.ids=1234:11e9\n");
 	assert_silent(root, CARD, "vfio-late");
+	/* To modprobe it is no file of its. */
+	tree_text(root, "etc/modprobe.d/vfio.conf.old", "options vfio-pci ids=1234:11e8\n");
+	assert_silent(root, CARD, "vfio-late");
+	tree_text(root, "lib/modprobe.d/a.conf", "options vfio-pci ids=1234:11e8\n");
+	assert_found(root, CARD, "vfio-late", WEIR_HOST_WARNING, NULL, "/lib/modprobe.d/a.conf");
 	tree_text(root, "etc/modprobe.d/vfio.conf", "# options vfio-pci ids=1234:11e8\n"
 		  "options vfio-pci disable_vga=1 ids=1234:11e8\n");
 	assert_found(root, CARD, "vfio-late", WEIR_HOST_WARNING, NULL, "/etc/modprobe.d/vfio.conf");

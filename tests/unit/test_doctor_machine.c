@@ -309,6 +309,8 @@ static void test_hugepages(void **state)
 	tree_text(root, "sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "0\n");
 	assert_found(root, NULL, "hugepages", WEIR_HOST_NOTE, "no hugepages",
 		     "/sys/kernel/mm/hugepages");
+	tree_text(root, "proc/meminfo", "MemTotal: 4194304 kB\nHugepagesize:     524288 kB\n");
+	assert_cure(root, NULL, "hugepages", "as many pages of 524288 kB as");
 	no_iommu(root);
 	put_module(root, "vfio", "enable_unsafe_noiommu_mode", "Y\n");
 	assert_found(root, NULL, "hugepages", WEIR_HOST_WARNING, "contiguous", NULL);
@@ -369,6 +371,10 @@ static void test_vmm(void **state)
 	assert_found(root, NULL, "vmm-memlock",
 		     WEIR_HOST_WARNING, "a VM with 4096 MiB, 2 devices, may",
 		     "/proc/77/limits");
+	/* The limit isn't for who has CAP_IPC_LOCK. */
+	tree_text(root, "proc/77/status", "CapEff:\t000001ffffffffff\n");
+	assert_well(root, NULL, "vmm-memlock");
+	tree_text(root, "proc/77/status", "CapEff:\t0000000000000000\n");
 	/* Behind an IOMMU of its own both count. */
 	put_vmm(root, both, "5368709120");
 	assert_found(root, NULL, "vmm-memlock", WEIR_HOST_WARNING, "come to need 9216 MiB",
