@@ -46,7 +46,7 @@ static void check_iommu_value(struct wr_exam *exam)
 {
 	static const char *const known[] = {
 		"off", "force", "noforce", "biomerge", "panic", "nopanic", "merge", "nomerge",
-		"allowdac", "nodac", "usedac", "soft", "pt", "nopt", "memaper", "noagp",
+		"forcesac", "allowdac", "nodac", "usedac", "soft", "pt", "nopt", "memaper", "noagp",
 		"noaperture", "calgary", "fullflush", "nofullflush", "leak", NULL };
 	char list[WR_LINE_MAX], value[64], option[128];
 

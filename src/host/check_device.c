@@ -108,6 +108,13 @@ static bool is_hidden(const char *iomem)
 	return !strncmp(iomem, "00000000-00000000 ", 18);
 }
 
+/* aperture_remove_conflicting_pci_devices() in vfio_pci_vga_init(), since Linux 6.0 */
+static bool leaves_to_vfio(const struct wr_exam *exam)
+{
+	return exam->m->version >= WR_VERSION(6, 0) && exam->fn->class_code >> 8 == 0x0300 &&
+	       exam->fn->role != WEIR_ROLE_VFIO;
+}
+
 static void check_framebuffer(struct wr_exam *exam)
 {
 	struct weir_host_region regions[16];
@@ -128,6 +135,13 @@ static void check_framebuffer(struct wr_exam *exam)
 		if (regions[i].io || !boot_owner(text, regions[i].start, regions[i].start +
 						 regions[i].size - 1, name))
 			continue;
+		if (leaves_to_vfio(exam)) {
+			wr_report(exam, WEIR_HOST_WARNING, "/proc/iomem", "the firmware's "
+				  "framebuffer lies in its region %u (%s): vfio-pci takes it away "
+				  "as it gets the device, and the machine's console goes dark",
+				  regions[i].region, name);
+			break;
+		}
 		wr_cure(exam, "another card for the console; remove and rescan the bridge above it "
 			"before it is bound");
 		wr_cure_option(exam, exam->m->version >= WR_VERSION(5, 15) ?
@@ -161,7 +175,7 @@ static void check_rom(struct wr_exam *exam)
 		wr_report(exam, WEIR_HOST_WARNING, file, "it is the graphics that the machine "
 			  "started with: what its ROM reads as may be a copy that the firmware "
 			  "changed (\"Cannot read device rom\", a black screen)");
-	} else if (!has_rom) {
+	} else if (!has_rom && exam->fn->class_code >> 8 == 0x0300) {
 		snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/resource", exam->fn->address);
 		wr_cure(exam, "a file with its ROM (QEMU: romfile=), or none wanted (rombar=0)");
 		wr_report(exam, WEIR_HOST_WARNING, file, "it has no ROM, which a guest's firmware "

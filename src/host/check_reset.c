@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Whether the function can be reset, what is reset with it, and how the last time went. */
+#include <ctype.h>
 #include <stdio.h>
 
 #include "base/root.h"
@@ -68,7 +69,11 @@ static void check_siblings(struct wr_exam *exam)
 	if (weir_host_reset_methods(exam->host, exam->fn, methods, sizeof(methods)) < 0 ||
 	    resets_alone(methods))
 		return;
-	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/reset_method", exam->fn->address);
+	/* Before Linux 5.15: there is a way, but which isn't said. */
+	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/reset", exam->fn->address);
+	if (!*methods && wr_root_has(exam->m->root, file))
+		return;
+	strcat(file, "_method");
 	list_siblings(exam, siblings, sizeof(siblings));
 	if (!*siblings)
 		return;
@@ -82,7 +87,14 @@ static void check_siblings(struct wr_exam *exam)
 static bool log_of(const struct wr_exam *exam, const char *const *signs, char line[WR_LINE_MAX])
 {
 	for (const char *at = exam->m->log; (at = strstr(at, exam->fn->address)); at++) {
-		wr_line(at, NULL, line);
+		const char *begin = at;
+
+		/* "10000:01:00.0" is another's, behind a VMD. */
+		if (at > exam->m->log && isxdigit((unsigned char)at[-1]))
+			continue;
+		while (begin > exam->m->log && begin[-1] != '\n')
+			begin--;
+		wr_line(begin, NULL, line);
 		for (size_t i = 0; signs[i]; i++)
 			if (strstr(line, signs[i]))
 				return true;
@@ -102,7 +114,7 @@ static void check_dead(struct wr_exam *exam)
 		"info %s' shows it)", exam->fn->address);
 	wr_report(exam, WEIR_HOST_WARNING, "/dev/kmsg",
 		  "it didn't come back after a reset: the kernel "
-		  "said \"%.300s\"", line);
+		  "said \"%.300s\"", wr_log_text(line));
 }
 
 /* pci_power_up(): also what a device that is gone gives. */
@@ -119,7 +131,7 @@ static void check_d3cold(struct wr_exam *exam)
 		wr_cure(exam, "no pcie_aspm=off");
 		wr_report(exam, WEIR_HOST_WARNING, "/dev/kmsg",
 			  "it didn't wake up from D3cold: the "
-			  "kernel said \"%.300s\"", line);
+			  "kernel said \"%.300s\"", wr_log_text(line));
 	} else if (wr_attr(exam, "power_state", file, state, sizeof(state)) > 0 &&
 		   !strcmp(state, "D3cold")) {
 		wr_cure(exam, "if it doesn't wake up: 'echo 0 > /sys/bus/pci/devices/%s/"

@@ -352,6 +352,9 @@ static void test_reset(void **state)
 		     PCI CARD "/reset_method");
 	tree_attr(root, CARD, "reset_method", "af_flr bus\n");
 	assert_silent(root, CARD, "reset-siblings");
+	/* As Linux before 5.15 has it. */
+	tree_remove(root, "sys/bus/pci/devices/" CARD "/reset_method");
+	assert_silent(root, CARD, "reset-siblings");
 }
 
 static void test_log_of_device(void **state)
@@ -377,10 +380,12 @@ static void test_log_of_device(void **state)
 		snprintf(text, sizeof(text), "6,0,0,-;" CARD " is there\n3,1,1,-;%s",
 			 lines[i].line);
 		tree_text(root, "dev/kmsg", text);
-		assert_found(root, CARD, lines[i].id, WEIR_HOST_WARNING, "the kernel said",
-			     "/dev/kmsg");
+		snprintf(text, sizeof(text), "the kernel said \"%.20s", lines[i].line);
+		assert_found(root, CARD, lines[i].id, WEIR_HOST_WARNING, text, "/dev/kmsg");
 		assert_silent(root, PORT, lines[i].id);
 	}
+	tree_text(root, "dev/kmsg", "3,1,1,-;pci 1" CARD ": not ready 1ms after FLR; giving up\n");
+	assert_silent(root, CARD, "reset-dead");
 	tree_text(root, "dev/kmsg", "");
 	tree_attr(root, CARD, "power_state", "D3cold\n");
 	assert_found(root, CARD, "d3cold", WEIR_HOST_NOTE, "sleeps", PCI CARD "/power_state");
@@ -414,6 +419,14 @@ static void test_framebuffer(void **state)
 	assert_silent(root, CARD, "boot-framebuffer");
 	tree_text(root, "proc/iomem", "e0000000-efffffff : PCI Bus 0000:00\n"
 		  "  e0000000-e0ffffff : 0000:01:00.0\n    e0000000-e02fffff : BOOTFB\n");
+	assert_found(root, CARD, "boot-framebuffer", WEIR_HOST_WARNING, "region 0 (BOOTFB)",
+		     "/proc/iomem");
+	/* Before Linux 6.0 it stays there, and so does one of what isn't VGA. */
+	tree_attr(root, CARD, "class", "0x038000\n");
+	assert_found(root, CARD, "boot-framebuffer", WEIR_HOST_STOP, "can't reserve",
+		     "/proc/iomem");
+	tree_attr(root, CARD, "class", "0x030000\n");
+	tree_text(root, "proc/sys/kernel/osrelease", "5.15.0\n");
 	assert_found(root, CARD, "boot-framebuffer", WEIR_HOST_STOP, "region 0 (BOOTFB)",
 		     "/proc/iomem");
 	assert_cure(root, CARD, "boot-framebuffer", "initcall_blacklist=sysfb_init");
@@ -436,6 +449,10 @@ static void test_rom(void **state)
 	assert_silent(root, CARD, "rom");
 	tree_attr(root, CARD, "class", "0x030000\n");
 	assert_found(root, CARD, "rom", WEIR_HOST_WARNING, "has no ROM", PCI CARD "/resource");
+	/* It shows nothing. */
+	tree_attr(root, CARD, "class", "0x030200\n");
+	assert_silent(root, CARD, "rom");
+	tree_attr(root, CARD, "class", "0x030000\n");
 	tree_attr(root, CARD, "resource", "0x0 0x0 0x0\n0x0 0x0 0x0\n0x0 0x0 0x0\n0x0 0x0 0x0\n"
 		  "0x0 0x0 0x0\n0x0 0x0 0x0\n0x000c0000 0x000dffff 0x46200\n");
 	assert_silent(root, CARD, "rom");
