@@ -38,7 +38,7 @@ struct unpacking {
 	const struct wr_libarchive *la;
 	struct archive *archive;
 	int folder;
-	long entries;
+	long entries, folders;
 	long long sum;
 	struct link *links;
 	size_t n_links, room;
@@ -58,6 +58,11 @@ static int refuse(const struct unpacking *u, int err, const char *fmt, ...)
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
 	return wr_fail(err, "%s: %s; nothing of it was kept", u->file, why);
+}
+
+static int too_many(const struct unpacking *u)
+{
+	return refuse(u, -EFBIG, "there are more than %d things in it", ENTRIES_MAX);
 }
 
 static bool is_printable(const char *text)
@@ -163,9 +168,14 @@ static int make_folders(struct unpacking *u, const char *path, bool whole)
 		if (was && was != '/')
 			continue;
 		*c = '\0';
-		if (mkdirat(u->folder, part, 0700) && errno != EEXIST)
+		if (!mkdirat(u->folder, part, 0700)) {
+			/* One name can stand for as many as it is deep. */
+			if (++u->folders > ENTRIES_MAX)
+				return too_many(u);
+		} else if (errno != EEXIST) {
 			return refuse(u, errno == ENOTDIR ? -EINVAL : -errno, "the folder %.200s "
 				      "can't be made: %s", part, strerror(errno));
+		}
 		*c = was;
 		if (!was)
 			break;
@@ -314,8 +324,7 @@ static int read_entries(struct unpacking *u)
 		if (ret != ARCHIVE_OK && ret != ARCHIVE_WARN)
 			return unreadable(u);
 		if (++u->entries > ENTRIES_MAX)
-			return refuse(u, -EFBIG, "there are more than %d things in it",
-				      ENTRIES_MAX);
+			return too_many(u);
 		ret = add_entry(u, entry);
 		if (ret < 0)
 			return ret;
