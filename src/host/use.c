@@ -133,8 +133,8 @@ static int use_vfs(const char *root, const struct weir_host_function *fn, char u
 
 	if (wr_pci_attr_u64(root, fn->address, "sriov_numvfs", &vfs) || !vfs)
 		return WR_USE_NONE;
-	snprintf(use, WR_USE_MAX, "it has %llu VFs (%.200s/sys/bus/pci/devices/%s/sriov_numvfs); "
-		 "write 0 there first", (unsigned long long)vfs, root, fn->address);
+	snprintf(use, WR_USE_MAX, "it has %llu VFs (/sys/bus/pci/devices/%s/sriov_numvfs); write "
+		 "0 there first", (unsigned long long)vfs, fn->address);
 	return WR_USE_SOME;
 }
 
@@ -166,7 +166,7 @@ static int use_console(const char *root, const struct weir_host_function *fn,
 
 	if (!wr_pci_attr_u64(root, fn->address, "boot_vga", &boot) && boot) {
 		snprintf(use, WR_USE_MAX, "it is the machine's first graphics "
-			 "(%.200s/sys/bus/pci/devices/%s/boot_vga)", root, fn->address);
+			 "(/sys/bus/pci/devices/%s/boot_vga)", fn->address);
 		return WR_USE_SOME;
 	}
 	ret = wr_class_open(&class, root, "graphics", fn->address);
@@ -175,7 +175,7 @@ static int use_console(const char *root, const struct weir_host_function *fn,
 	while ((name = wr_class_next(&class)))
 		if (!strncmp(name, "fb", 2) && fbcon_is_bound(root)) {
 			snprintf(use, WR_USE_MAX, "the text console is on its framebuffer %.32s "
-				 "(%.200s/sys/class/vtconsole)", name, root);
+				 "(/sys/class/vtconsole)", name);
 			ret = WR_USE_SOME;
 			break;
 		}
