@@ -9,12 +9,21 @@
 static void check_vfio(struct wr_exam *exam)
 {
 	static const char *const parts[] = { "vfio", "vfio_pci" };
-	char file[WR_LINE_MAX];
+	char file[WR_LINE_MAX], config[WR_LINE_MAX];
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (wr_module_known(exam->m, parts[i]))
 			continue;
 		snprintf(file, sizeof(file), "/lib/modules/%s/modules.dep", exam->m->release);
+		/* A container has none, and what is captured in parts. */
+		if ((!*exam->m->release || !wr_root_has(exam->m->root, file)) &&
+		    wr_kernel_config(exam->m, "VFIO_PCI", config)) {
+			wr_report(exam, WEIR_HOST_UNKNOWN,
+				  *exam->m->release ? file : "/lib/modules",
+				  "%s isn't loaded, and whether it could be can't be told: there "
+				  "is no list of this kernel's modules", parts[i]);
+			return;
+		}
 		wr_cure(exam, "install the distribution's package with all modules of this kernel, "
 			"or one that has CONFIG_VFIO and CONFIG_VFIO_PCI");
 		wr_report(exam, WEIR_HOST_STOP, file, "this kernel (%s) has no %s, neither loaded "

@@ -222,6 +222,7 @@ static void test_vfio(void **state)
 
 	assert_well(root, NULL, "vfio");
 	tree_remove(root, "sys/module/vfio_pci");
+	tree_text(root, "lib/modules/7.2.0-test/modules.dep", "kernel/drivers/vfio/vfio.ko:\n");
 	assert_found(root, NULL, "vfio", WEIR_HOST_STOP, "has no vfio_pci",
 		     "/lib/modules/7.2.0-test/modules.dep");
 	tree_text(root, "lib/modules/7.2.0-test/modules.dep",
@@ -229,6 +230,12 @@ static void test_vfio(void **state)
 	assert_well(root, NULL, "vfio");
 	/* A release that would lead elsewhere isn't followed. */
 	tree_text(root, "proc/sys/kernel/osrelease", "../7.2.0-test\n");
+	assert_found(root, NULL, "vfio", WEIR_HOST_UNKNOWN, "no list of this kernel's modules",
+		     "/lib/modules");
+	tree_text(root, "proc/sys/kernel/osrelease", "7.3.0-test\n");
+	assert_found(root, NULL, "vfio", WEIR_HOST_UNKNOWN, "no list of this kernel's modules",
+		     "/lib/modules/7.3.0-test/modules.dep");
+	tree_text(root, "boot/config-7.3.0-test", "CONFIG_KVM=y\n");
 	assert_found(root, NULL, "vfio", WEIR_HOST_STOP, "has no vfio_pci", NULL);
 	tree_text(root, "proc/sys/kernel/osrelease", "7.2.0-test\n");
 	tree_text(root, "lib/modules/7.2.0-test/modules.dep", "kernel/fs/notvfio-pci.ko:\n");
