@@ -56,16 +56,13 @@ static bool is_off(const struct wr_machine *m, char option[WR_LINE_MAX])
 {
 	static const struct {
 		const char *key;
-		enum wr_cpu not;	/* to whose IOMMU it is nothing */
-	} keys[] = {
-		{ "iommu=", WR_CPU_ARM }, { "intel_iommu=", WR_CPU_AMD },
-		{ "amd_iommu=", WR_CPU_INTEL },
-	};
+		const char *not;	/* to whose IOMMU it is nothing, whatever the processor */
+	} keys[] = { { "iommu=", "IORT" }, { "intel_iommu=", "IVRS" }, { "amd_iommu=", "DMAR" } };
 	char value[WR_LINE_MAX];
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (m->cpu != keys[i].not && wr_word(m->cmdline, keys[i].key, value) &&
-		    wr_listed(value, "off")) {
+		if (!(m->table && strstr(m->table, keys[i].not)) &&
+		    wr_word(m->cmdline, keys[i].key, value) && wr_listed(value, "off")) {
 			snprintf(option, WR_LINE_MAX, "%soff", keys[i].key);
 			return true;
 		}
