@@ -11,7 +11,7 @@
  * processes whose /proc/PID/fd may be read are seen: all of them for root, otherwise the user's
  * own. Returns 0, or -ENOENT when none is seen.
  */
-WR_PRIVATE int wr_holder(const char *path, char *buf, size_t size);
+int wr_holder(const char *path, char *buf, size_t size);
 
 /* This user may not open @node: -EACCES, with a message that says who may. */
 int wr_may_not_open(const char *node);

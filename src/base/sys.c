@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/holder.h"
 #include "base/sys.h"
 
 static bool sys_power(void)
@@ -296,6 +297,7 @@ const struct wr_sys wr_sys_kernel = {
 	.chmod = sys_chmod,
 	.getifaddrs = sys_getifaddrs,
 	.freeifaddrs = freeifaddrs,
+	.holder = wr_holder,
 	.uring = sys_uring,
 	.uring_register = sys_uring_register,
 };

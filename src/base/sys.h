@@ -65,6 +65,8 @@ struct wr_sys {
 	int (*chmod)(const char *path, mode_t mode);
 	int (*getifaddrs)(struct ifaddrs **list);
 	void (*freeifaddrs)(struct ifaddrs *list);
+	/* Which process has a path open: wr_holder() (base/holder.h). */
+	int (*holder)(const char *path, char *buf, size_t size);
 	/* A small io_uring, close on exec; and io_uring_register(2). */
 	int (*uring)(void);
 	int (*uring_register)(int fd, unsigned int opcode, void *arg, unsigned int n);

@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "base/holder.h"
 #include "base/sys.h"
 #include "host/use.h"
 
@@ -116,10 +115,11 @@ int wr_use_vfio(const char *root, const struct weir_host_function *fn, char use[
 			continue;
 		/* Another user of a group shows by -EBUSY: a group is opened once
 		 * (drivers/vfio/group.c), and its devices, however they were opened, keep it so. */
-		if (!wr_holder(path, who, sizeof(who)) ||
+		if (!wr_sys->holder(path, who, sizeof(who)) ||
 		    (!cdev && wr_is_busy(root, node, O_RDWR))) {
 			snprintf(use, WR_USE_MAX, "%s has it open (%.300s)",
-				 wr_holder(path, who, sizeof(who)) ? "another process" : who, path);
+				 wr_sys->holder(path, who, sizeof(who)) ? "another process" : who,
+				 path);
 			return WR_USE_SOME;
 		}
 	}

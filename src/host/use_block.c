@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <sys/sysmacros.h>
 
-#include "base/holder.h"
+#include "base/sys.h"
 #include "host/mounts.h"
 #include "host/use.h"
 
@@ -66,7 +66,7 @@ static int use_node(struct disks *disks, const char *name, char use[WR_USE_MAX])
 		*bang = '/';
 	if (snprintf(path, sizeof(path), "%s%s", disks->root, node) >= (int)sizeof(path))
 		return wr_fail(-ENAMETOOLONG, "the root is longer than a path can be");
-	if (!wr_holder(path, who, sizeof(who))) {
+	if (!wr_sys->holder(path, who, sizeof(who))) {
 		snprintf(use, WR_USE_MAX, "%s has %.300s open", who, path);
 		return WR_USE_SOME;
 	}

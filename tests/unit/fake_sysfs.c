@@ -341,6 +341,11 @@ static int fake_load(const char *name)
 	return 0;
 }
 
+static int fake_holder(const char *path, char *buf, size_t size)
+{
+	return fake_sysfs->holders ? wr_sys_kernel.holder(path, buf, size) : -ENOENT;
+}
+
 void fake_sysfs_start(const char *root)
 {
 	fake_sysfs = mmap(NULL, sizeof(*fake_sysfs), PROT_READ | PROT_WRITE,
@@ -362,6 +367,7 @@ void fake_sysfs_start(const char *root)
 	sys.chmod = fake_chmod;
 	sys.getifaddrs = fake_getifaddrs;
 	sys.freeifaddrs = fake_freeifaddrs;
+	sys.holder = fake_holder;
 	wr_sys = &sys;
 	real_load = wr_module_load;
 	wr_module_load = fake_load;

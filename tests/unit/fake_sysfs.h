@@ -26,6 +26,7 @@ struct fake_sysfs {
 	bool stubborn;		/* drivers/vfio-pci/bind answers -EINVAL */
 	bool deaf;		/* drivers/vfio-pci/bind does nothing, and says that all is well */
 	bool power;
+	bool holders;		/* processes are asked who has nodes open; else nobody has */
 	int late_group;		/* for functions without one when vfio-pci is tried; 0: none */
 	int loads;
 	struct ifaddrs *addresses;

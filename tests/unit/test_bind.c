@@ -519,6 +519,7 @@ static void test_open_elsewhere(void **state)
 	char path[PATH_MAX];
 	int fd;
 
+	fake_sysfs->holders = true;
 	assert_int_equal(bind_with(NULL, NVME), 0);
 	fake_sysfs->busy = "/dev/vfio/5";
 	assert_int_equal(release(NVME), -EBUSY);
@@ -543,6 +544,7 @@ static void test_nodes_without_iommu(void **state)
 	char path[PATH_MAX];
 	int fd;
 
+	fake_sysfs->holders = true;
 	fake_sysfs->noiommu = true;
 	assert_int_equal(bind_with(&opts, NVME), 0);
 	assert_owner("/dev/vfio/noiommu-5", 1000, 0, 0600);

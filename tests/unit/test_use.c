@@ -166,6 +166,7 @@ static void test_node(void **state)
 	char path[PATH_MAX];
 	int fd;
 
+	fake_sysfs->holders = true;
 	put_disk(root, "cciss!c0d0", BELOW "/cciss!c0d0", "104:0\n");
 	tree_text(root, "dev/cciss/c0d0", "");
 	assert_free();
