@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/root.h"
+#include "host/acs.h"
 #include "host/check.h"
 #include "pci/config.h"
 
@@ -203,45 +204,16 @@ static void check_iova(struct wr_exam *exam)
 			  "is refused (EINVAL, EADDRINUSE)", list);
 }
 
-/* Reads from a copy of config space. */
-struct config {
-	unsigned char bytes[WR_PCI_EXT_CONFIG_SIZE];
-	unsigned int size;
-};
-
-static int read_config(void *arg, unsigned int offset, void *buf, unsigned int len)
-{
-	const struct config *config = arg;
-
-	if (offset > config->size || len > config->size - offset)
-		return -EIO;
-	memcpy(buf, config->bytes + offset, len);
-	return 0;
-}
-
-#define CAP_ACS		0x000d
-#define PORT_DOWN	6	/* of a switch; PCI Express Base 7.5.3.2 */
-
 /* Whether a bridge is a switch's port without ACS; false also when it can't be read. */
 static bool lacks_acs(const struct weir_host *host, const struct weir_host_function *port)
 {
-	struct weir_cap caps[64];
-	struct config config;
-	bool express = false;
-	int n, ret;
+	uint8_t config[WR_PCI_EXT_CONFIG_SIZE];
+	struct wr_acs acs = { 0 };
 
-	ret = wr_peek_config(host, port, config.bytes, sizeof(config.bytes));
-	if (ret < WR_PCI_EXT_CONFIG_SIZE)
+	if (wr_peek_config(host, port, config, sizeof(config)) < WR_PCI_EXT_CONFIG_SIZE)
 		return false;
-	config.size = (unsigned int)ret;
-	n = weir_config_walk(read_config, &config, config.size, caps, 64);
-	for (int i = 0; i < n && i < 64; i++) {
-		if (caps[i].extended && caps[i].id == CAP_ACS)
-			return false;
-		if (!caps[i].extended && caps[i].id == WR_PCI_CAP_EXPRESS)
-			express = (config.bytes[caps[i].offset + 2] >> 4) == PORT_DOWN;
-	}
-	return express;
+	wr_acs_parse(&acs, config, sizeof(config));
+	return acs.express && acs.type == WR_EXPRESS_DOWNSTREAM && !acs.has_acs;
 }
 
 bool *wr_find_ports(const struct weir_host *host)
