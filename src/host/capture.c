@@ -4,9 +4,7 @@
  * of these attributes wakes a sleeping device (in drivers/pci/pci-sysfs.c those that do call
  * pci_config_pm_runtime_get()), but for config space, of which see take_config().
  */
-#include <dirent.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -16,6 +14,7 @@
 #include "base/root.h"
 #include "base/sys.h"
 #include "host/capture.h"
+#include "host/text.h"
 #include "host/unpack.h"
 
 #define FILE_MAX	(8 << 20)
@@ -225,42 +224,6 @@ static int add_empty(struct capture *c, const char *path)
 	return data ? add(c, path, data, 0) : no_memory();
 }
 
-/* One record of /dev/kmsg, which must have room in what is read at once (kernel/printk). */
-#define PIECE 8192
-
-/* All of an open file, with a NUL behind it. Returns -EFBIG when it is larger than @max. */
-static int read_all(int fd, size_t max, char **out, size_t *len)
-{
-	size_t room = 0;
-	ssize_t got = 1;
-
-	*out = NULL;
-	*len = 0;
-	while (got) {
-		if (room - *len < PIECE + 1) {
-			char *more = realloc(*out, room = room * 2 + PIECE + 1);
-
-			if (!more)
-				return -ENOMEM;
-			*out = more;
-		}
-		got = read(fd, *out + *len, PIECE);
-		if (got > 0)
-			*len += (size_t)got;
-		/* Of /dev/kmsg: records were overwritten; and there are no more of them. */
-		if (got < 0 && (errno == EINTR || errno == EPIPE))
-			continue;
-		if (got < 0 && errno == EAGAIN)
-			break;
-		if (got < 0)
-			return -errno;
-		if (*len > max)
-			return -EFBIG;
-	}
-	(*out)[*len] = '\0';
-	return 0;
-}
-
 /* One processor of many; and of the last paragraph, which is the machine's on POWER, its kind. */
 static void keep_first(char *text, size_t *len)
 {
@@ -309,7 +272,7 @@ static int take_text(struct capture *c, const struct pattern *p, const char *pat
 {
 	char *data;
 	size_t len;
-	int ret = read_all(fd, FILE_MAX, &data, &len);
+	int ret = wr_read_all(fd, FILE_MAX, &data, &len);
 
 	if (ret < 0) {
 		free(data);
@@ -373,7 +336,7 @@ static int take_config(struct capture *c, const struct folder *folder, const cha
 		c->told.asleep++;
 		return 0;
 	}
-	ret = read_all(fd, CONFIG_MAX, &data, &len);
+	ret = wr_read_all(fd, CONFIG_MAX, &data, &len);
 	if (ret < 0) {
 		free(data);
 		return ret == -ENOMEM ? no_memory() : leave_out(c, path, ret);
@@ -499,53 +462,18 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void free_names(char **names, size_t n)
-{
-	while (n)
-		free(names[--n]);
-	free(names);
-}
-
-static int add_name(char ***names, size_t n, const char *name)
-{
-	/* Whenever it is full, as large again. */
-	if (!(n & (n - 1))) {
-		char **more = reallocarray(*names, n ? n * 2 : 1, sizeof(*more));
-
-		if (!more)
-			return no_memory();
-		*names = more;
-	}
-	(*names)[n] = strdup(name);
-	return (*names)[n] ? 0 : no_memory();
-}
-
 /* The entries of a folder that match, sorted: they lie in any order, and numbers depend on it. */
-static int list(struct capture *c, const struct folder *folder, const char *pattern, char ***out)
+static int list(struct capture *c, const struct folder *folder, const char *pattern, char ***names)
 {
-	int fd = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	char **names = NULL;
-	size_t n = 0;
+	int fd = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), n;
 
-	if (!dir)
+	*names = NULL;
+	if (fd < 0)
 		return leave_out(c, folder->path, -errno);
-	while (!ret && (entry = readdir(dir))) {
-		if (fnmatch(pattern, entry->d_name, FNM_PERIOD))
-			continue;
-		ret = add_name(&names, n, entry->d_name);
-		n += !ret;
-	}
-	closedir(dir);
-	if (ret < 0) {
-		free_names(names, n);
-		return ret;
-	}
-	if (n)
-		qsort(names, n, sizeof(*names), by_name);
-	*out = names;
-	return (int)n;
+	n = wr_read_names(fd, pattern, names);
+	if (n > 0)
+		qsort(*names, (size_t)n, sizeof(**names), by_name);
+	return n < 0 ? no_memory() : n;
 }
 
 /* A process that has a device by VFIO as an argument, or libvirt's daemon. */
@@ -560,7 +488,7 @@ static bool is_vmm(const struct folder *folder)
 			      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return is;
-	if (!read_all(fd, FILE_MAX, &args, &len))
+	if (!wr_read_all(fd, FILE_MAX, &args, &len))
 		is = memmem(args, len, "vfio", 4);
 	free(args);
 	close(fd);
@@ -588,7 +516,7 @@ static int take_names(struct capture *c, const struct pattern *p, const struct f
 			return n;
 		for (int i = 0; ret >= 0 && i < n; i++)
 			ret = take(c, p, folder, names[i]);
-		free_names(names, (size_t)n);
+		wr_names_free(names, n);
 	}
 	return ret;
 }
@@ -664,7 +592,7 @@ static int walk(struct capture *c, const struct pattern *p, const char *path, co
 		for (int i = 0; ret >= 0 && i < n; i++)
 			ret = step(c, p, &folder, names[i], rest + len);
 		if (n >= 0)
-			free_names(names, (size_t)n);
+			wr_names_free(names, n);
 	}
 	close(folder.fd);
 	return ret;

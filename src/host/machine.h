@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "host/host.h"
+#include "host/text.h"
 
 enum wr_cpu {
 	WR_CPU_OTHER,
@@ -39,8 +40,6 @@ enum wr_boot {
 	WR_BOOT_BOOTC,
 	WR_BOOTS,
 };
-
-#define WR_LINE_MAX 512
 
 #define WR_ACPI "/sys/firmware/acpi/tables"
 
@@ -81,29 +80,6 @@ void wr_machine_free(struct wr_machine *m);
 
 /* Find the ports without ACS. Returns NULL when there is no memory. */
 bool *wr_find_ports(const struct weir_host *host);
-
-/*
- * The beginning of a file, up to @max bytes, as text: NULs, as in /proc/PID/cmdline, are blanks.
- * Returns its length, or -errno; free() *@text, which is NULL then.
- */
-int wr_load(const char *root, const char *path, size_t max, char **text);
-
-/* The first line of @text with @needle in it, which may be any when NULL; or false. */
-bool wr_line(const char *text, const char *needle, char line[WR_LINE_MAX]);
-
-/*
- * A word of the kernel's command line by its beginning, '-' and '_' being the same there
- * (parameq() in kernel/params.c): what follows goes to @value. The last one if there are several,
- * or false.
- */
-bool wr_word(const char *text, const char *key, char value[WR_LINE_MAX]);
-
-/* Whether a list "a,b,c" holds @item. */
-bool wr_listed(const char *list, const char *item);
-
-/* A folder's names, sorted, without those that begin with a dot. Returns their number or -errno. */
-int wr_names(const char *root, const char *path, char ***names);
-void wr_names_free(char **names, int n);
 
 /* What a line of /proc/meminfo has behind "@key:", "" without such a line; or -errno. */
 int wr_meminfo(const char *root, const char *key, char value[WR_LINE_MAX]);

@@ -1,70 +1,79 @@
 /* SPDX-License-Identifier: MIT */
-/* Files and words of a machine's text, for machine.c and the checks. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/root.h"
 #include "base/sys.h"
-#include "host/machine.h"
+#include "host/text.h"
 
 /* One read() of /dev/kmsg must have room for a whole record (PRINTK_MESSAGE_MAX, 2048). */
 #define PIECE 8192
-#define NAMES_MAX 65536
 
-static int fill(int fd, size_t max, char **text)
+/* Returns how much there was, at most @max + PIECE, or -errno. */
+static ssize_t fill(int fd, size_t max, char **data)
 {
 	size_t len = 0, room = 0;
 
-	while (len < max) {
+	while (len <= max) {
 		ssize_t got;
 
 		if (room - len < PIECE + 1) {
-			char *more;
+			char *more = realloc(*data, room = room * 2 + 2 * PIECE);
 
-			room = room * 2 + 2 * PIECE;
-			more = realloc(*text, room);
 			if (!more)
 				return -ENOMEM;
-			*text = more;
+			*data = more;
 		}
-		got = wr_sys->read(fd, *text + len, PIECE);
+		got = wr_sys->read(fd, *data + len, PIECE);
 		/* EPIPE: /dev/kmsg has dropped records meanwhile. */
 		if (got == -EINTR || got == -EPIPE)
 			continue;
-		if (got == -EAGAIN)
+		/* EAGAIN: it has no more of them. */
+		if (!got || got == -EAGAIN)
 			break;
-		if (got <= 0) {
-			if (got < 0)
-				return (int)got;
-			break;
-		}
+		if (got < 0)
+			return got;
 		len += (size_t)got;
 	}
-	if (len > max)
-		len = max;
-	for (size_t i = 0; i < len; i++)
-		if (!(*text)[i])
-			(*text)[i] = ' ';
-	(*text)[len] = '\0';
-	return (int)len;
+	return (ssize_t)len;
+}
+
+int wr_read_all(int fd, size_t max, char **data, size_t *len)
+{
+	ssize_t got;
+
+	*data = NULL;
+	*len = 0;
+	got = fill(fd, max, data);
+	if (got < 0) {
+		free(*data);
+		*data = NULL;
+		return (int)got;
+	}
+	*len = (size_t)got < max ? (size_t)got : max;
+	(*data)[*len] = '\0';
+	return (size_t)got > max ? -EFBIG : 0;
 }
 
 int wr_load(const char *root, const char *path, size_t max, char **text)
 {
 	int fd = wr_root_open(root, path, O_NONBLOCK), ret;
+	size_t len;
 
 	*text = NULL;
 	if (fd < 0)
 		return fd;
-	ret = fill(fd, max, text);
+	ret = wr_read_all(fd, max, text, &len);
 	wr_close(fd);
-	if (ret < 0) {
-		free(*text);
-		*text = NULL;
-	}
-	return ret;
+	if (ret < 0 && ret != -EFBIG)
+		return ret;
+	for (size_t i = 0; i < len; i++)
+		if (!(*text)[i])
+			(*text)[i] = ' ';
+	return (int)len;
 }
 
 bool wr_line(const char *text, const char *needle, char line[WR_LINE_MAX])
@@ -118,11 +127,6 @@ bool wr_listed(const char *list, const char *item)
 	return false;
 }
 
-static int compare(const void *a, const void *b)
-{
-	return strverscmp(*(char *const *)a, *(char *const *)b);
-}
-
 void wr_names_free(char **names, int n)
 {
 	for (int i = 0; i < n; i++)
@@ -132,6 +136,7 @@ void wr_names_free(char **names, int n)
 
 static int add_name(char ***names, int n, const char *name)
 {
+	/* Whenever it is full, as large again. */
 	char **more = n & (n - 1) ? *names :
 		      realloc(*names, (n ? 2 * (size_t)n : 1) * sizeof(**names));
 
@@ -142,22 +147,19 @@ static int add_name(char ***names, int n, const char *name)
 	return more[n] ? 0 : -ENOMEM;
 }
 
-int wr_names(const char *root, const char *path, char ***names)
+int wr_read_names(int fd, const char *pattern, char ***names)
 {
-	int fd = wr_root_open(root, path, O_DIRECTORY), n = 0, ret = 0;
+	DIR *dir = fdopendir(fd);
 	struct dirent *entry;
-	DIR *dir;
+	int n = 0, ret = 0;
 
 	*names = NULL;
-	if (fd < 0)
-		return fd;
-	dir = fdopendir(fd);
 	if (!dir) {
 		wr_close(fd);
 		return -ENOMEM;
 	}
-	while (!ret && n < NAMES_MAX && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
+	while (!ret && (entry = readdir(dir))) {
+		if (fnmatch(pattern, entry->d_name, FNM_PERIOD))
 			continue;
 		ret = add_name(names, n, entry->d_name);
 		n += !ret;
@@ -168,7 +170,21 @@ int wr_names(const char *root, const char *path, char ***names)
 		*names = NULL;
 		return ret;
 	}
-	if (n)
+	return n;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strverscmp(*(char *const *)a, *(char *const *)b);
+}
+
+int wr_names(const char *root, const char *path, char ***names)
+{
+	int fd = wr_root_open(root, path, O_DIRECTORY), n;
+
+	*names = NULL;
+	n = fd < 0 ? fd : wr_read_names(fd, "*", names);
+	if (n > 0)
 		qsort(*names, (size_t)n, sizeof(**names), compare);
 	return n;
 }

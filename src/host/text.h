@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* Whole files and folders below a root, and words and numbers of their text. No messages. */
+#ifndef WR_HOST_TEXT_H
+#define WR_HOST_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WR_LINE_MAX 512
+
+/*
+ * All of an open file, /dev/kmsg too, with a NUL behind it. Returns 0, or -errno: -EFBIG when it is
+ * larger than @max, and then its first @max bytes are there; free() *@data, which else is NULL.
+ */
+int wr_read_all(int fd, size_t max, char **data, size_t *len);
+
+/*
+ * The beginning of a file, up to @max bytes, as text: NULs, as in /proc/PID/cmdline, are blanks.
+ * Returns its length, or -errno; free() *@text, which is NULL then.
+ */
+int wr_load(const char *root, const char *path, size_t max, char **text);
+
+/*
+ * The names in a folder that match a pattern as fnmatch(3) has it, without those that begin with a
+ * dot if it doesn't. Closes @fd. Returns their number, or -errno.
+ */
+int wr_read_names(int fd, const char *pattern, char ***names);
+/* All of them, "node2" before "node10". */
+int wr_names(const char *root, const char *path, char ***names);
+void wr_names_free(char **names, int n);
+
+/* The first line of @text with @needle in it, which may be any when NULL; or false. */
+bool wr_line(const char *text, const char *needle, char line[WR_LINE_MAX]);
+
+/*
+ * A word of the kernel's command line by its beginning, '-' and '_' being the same there
+ * (parameq() in kernel/params.c): what follows goes to @value. The last one if there are several,
+ * or false.
+ */
+bool wr_word(const char *text, const char *key, char value[WR_LINE_MAX]);
+
+/* Whether a list "a,b,c" holds @item. */
+bool wr_listed(const char *list, const char *item);
+
+#endif
