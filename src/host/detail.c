@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/sys.h"
 #include "host/host.h"
+#include "host/text.h"
 
 /* The kernel's resource flags (include/linux/ioport.h), as the attribute "resource" shows them. */
 #define RESOURCE_IO		0x00000100U
@@ -35,26 +36,13 @@ static int read_text(const struct weir_host *host, const struct weir_host_functi
 	return ret;
 }
 
-static bool read_hex(const char **text, uint64_t *value)
-{
-	const char *c = *text;
-	char *end;
-
-	if (c[0] != '0' || c[1] != 'x')
-		return false;
-	errno = 0;
-	*value = strtoull(c, &end, 16);
-	*text = end;
-	return !errno && end > c + 2;
-}
-
 /* One line: first address, last address, flags. Returns 0 for a region that isn't there. */
 static int parse_line(const char *line, struct weir_host_region *region)
 {
 	uint64_t first, last, flags;
 
-	if (!read_hex(&line, &first) || *line++ != ' ' || !read_hex(&line, &last) ||
-	    *line++ != ' ' || !read_hex(&line, &flags) || (*line && *line != '\n'))
+	if (!wr_hex_0x(&line, &first) || *line++ != ' ' || !wr_hex_0x(&line, &last) ||
+	    *line++ != ' ' || !wr_hex_0x(&line, &flags) || (*line && *line != '\n'))
 		return -EIO;
 	if (!(flags & (RESOURCE_IO | RESOURCE_MEM)))
 		return 0;

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "host/host.h"
+#include "host/text.h"
 
 /* An attribute in sysfs has at most a page, of which 64 KiB are the largest. */
 #define ATTRIBUTE_MAX 65537
@@ -159,19 +160,6 @@ int weir_host_group(const struct weir_host *host, int number, struct weir_host_g
 
 /* ---- reserved regions ---- */
 
-static bool read_hex(const char **text, uint64_t *value)
-{
-	char word[WR_U64_TEXT];
-	size_t len = strcspn(*text, " \n");
-
-	if (len >= sizeof(word) || strncmp(*text, "0x", 2))
-		return false;
-	memcpy(word, *text, len);
-	word[len] = '\0';
-	*text += len;
-	return !wr_parse_u64(word, value);
-}
-
 /* One line: first address, last address, type (iommu_group_show_resv_regions()). */
 static bool parse_line(const char **text, struct weir_host_reserved *region)
 {
@@ -179,7 +167,7 @@ static bool parse_line(const char **text, struct weir_host_reserved *region)
 	size_t len;
 
 	*region = (struct weir_host_reserved){ 0 };
-	if (!read_hex(&c, &region->first) || *c++ != ' ' || !read_hex(&c, &region->last) ||
+	if (!wr_hex_0x(&c, &region->first) || *c++ != ' ' || !wr_hex_0x(&c, &region->last) ||
 	    *c++ != ' ' || region->last < region->first)
 		return false;
 	len = strcspn(c, "\n");

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "host/host.h"
+#include "host/text.h"
 
 #define CLASS "/sys/class/iommu"
 
@@ -65,20 +66,7 @@ static int damaged(const struct weir_host *host, const char *name, const char *a
 		       "it makes no sense" : strerror(-err));
 }
 
-/* Hexadecimal without "0x", as "%llx" makes it, up to @end. */
-static int parse_hex(const char **text, char end, uint64_t *value)
-{
-	char word[WR_U64_TEXT] = "0x";
-	size_t len = strspn(*text, "0123456789abcdefABCDEF");
-
-	if (!len || len > 16 || ((*text)[len] && (*text)[len] != end))
-		return -EINVAL;
-	memcpy(word + 2, *text, len);
-	*text += len;
-	return wr_parse_u64(word, value);
-}
-
-/* One number, or two with a colon between. What isn't there is 0. */
+/* One number as "%llx" makes it, or two with a colon between. What isn't there is 0. */
 static int read_register(const struct weir_host *host, const char *name, const char *attr,
 			 uint64_t *value, uint64_t *second)
 {
@@ -92,11 +80,13 @@ static int read_register(const struct weir_host *host, const char *name, const c
 	if (ret == -ENOENT)
 		return 0;
 	if (ret >= 0)
-		ret = parse_hex(&rest, second ? ':' : '\0', value);
-	if (!ret && *rest == ':') {
+		ret = wr_hex(&rest, value) ? 0 : -EINVAL;
+	if (!ret && second && *rest == ':') {
 		rest++;
-		ret = parse_hex(&rest, '\0', second);
+		ret = wr_hex(&rest, second) ? 0 : -EINVAL;
 	}
+	if (!ret && *rest)
+		ret = -EINVAL;
 	return ret < 0 ? damaged(host, name, attr, ret) : 0;
 }
 

@@ -7,13 +7,13 @@
  * What is there and makes no sense is an error: it can only come from a damaged capture, and to
  * guess would be to give wrong advice.
  */
-#include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/file.h"
 #include "host/host.h"
+#include "host/text.h"
 
 /* A uevent's environment has 2 KiB (UEVENT_BUFFER_SIZE in include/linux/kobject.h). */
 #define UEVENT_MAX 4096
@@ -50,21 +50,16 @@ static int unreadable(const struct look *look, const char *attr, const char *wha
 
 /* ---- attributes ---- */
 
-/* Hexadecimal digits that end at @end. */
+/* A number that ends at @end, or at the line's, which may be the text's, too. */
 static bool read_hex(const char **text, char end, uint32_t max, uint32_t *value)
 {
-	unsigned long number;
-	char *stop;
+	uint64_t number;
 
-	/* strtoul() alone would take blanks, a sign, and "0x". */
-	if (!isxdigit((unsigned char)**text) || (*text)[1] == 'x')
-		return false;
-	errno = 0;
-	number = strtoul(*text, &stop, 16);
-	if (errno || number > max || (*stop != end && !(end == '\n' && !*stop)))
+	if (!wr_hex(text, &number) || number > max ||
+	    (**text != end && !(end == '\n' && !**text)))
 		return false;
 	*value = (uint32_t)number;
-	*text = stop + (*stop != '\0');
+	*text += **text != '\0';
 	return true;
 }
 

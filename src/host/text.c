@@ -188,3 +188,29 @@ int wr_names(const char *root, const char *path, char ***names)
 		qsort(*names, (size_t)n, sizeof(**names), compare);
 	return n;
 }
+
+/* ---- numbers ---- */
+
+bool wr_hex(const char **text, uint64_t *value)
+{
+	size_t len = strspn(*text, "0123456789abcdefABCDEF");
+
+	if (!len || len > 16)
+		return false;
+	*value = strtoull(*text, NULL, 16);
+	*text += len;
+	return true;
+}
+
+bool wr_hex_0x(const char **text, uint64_t *value)
+{
+	const char *c = *text;
+
+	if (strncmp(c, "0x", 2))
+		return false;
+	c += 2;
+	if (!wr_hex(&c, value))
+		return false;
+	*text = c;
+	return true;
+}

@@ -43,4 +43,9 @@ bool wr_word(const char *text, const char *key, char value[WR_LINE_MAX]);
 /* Whether a list "a,b,c" holds @item. */
 bool wr_listed(const char *list, const char *item);
 
+/* Hexadecimal digits, and the same behind "0x": @text goes to what follows. False: there are none,
+ * or too many. */
+bool wr_hex(const char **text, uint64_t *value);
+bool wr_hex_0x(const char **text, uint64_t *value);
+
 #endif
