@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Tables, by libsmartcols: an out_table is its table, an out_row its line. */
-#include <stdlib.h>
-
 #include <libsmartcols/libsmartcols.h>
 
 #include "out.h"
@@ -46,9 +44,8 @@ void table_cell(struct out_row *row, size_t column, const char *fmt, ...)
 	va_start(ap, fmt);
 	text = format(fmt, ap);
 	va_end(ap);
-	if (scols_line_set_data((struct libscols_line *)row, column, text))
+	if (scols_line_refer_data((struct libscols_line *)row, column, text))
 		no_memory();
-	free(text);
 }
 
 void table_colour(struct out_row *row, size_t column, const char *colour)
