@@ -303,7 +303,10 @@ int wr_folder_link(const struct wr_folder *folder, const char *name, char *buf, 
 
 bool wr_folder_has(const struct wr_folder *folder, const char *name)
 {
-	return !faccessat(folder->fd, name, F_OK, AT_SYMLINK_NOFOLLOW);
+	struct stat st;
+
+	/* faccessat() costs twice as much in the kernel. */
+	return !fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW);
 }
 
 int wr_folder_dir(const struct wr_folder *folder, DIR **dir)
