@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * libarchive, loaded when an archive is made or read. It brings some forty megabytes of other
- * libraries along, for formats that aren't used here, and their loading would double the time that
- * 'weir list' takes.
+ * libraries along, for formats that aren't used here.
  */
 #ifndef WR_HOST_LIBARCHIVE_H
 #define WR_HOST_LIBARCHIVE_H
 
 #include <archive.h>
 #include <archive_entry.h>
+
+#include "host/late.h"
 
 #define WR_LIBARCHIVE(FUNCTION)                                                                    \
 	FUNCTION(archive_entry_clear)                                                              \
@@ -41,11 +42,8 @@
 	FUNCTION(archive_write_set_filter_option)                                                  \
 	FUNCTION(archive_write_set_format_gnutar)
 
-/* Its functions by their own names. */
 struct wr_libarchive {
-#define FUNCTION(name) typeof(name) *name;
-	WR_LIBARCHIVE(FUNCTION)
-#undef FUNCTION
+	WR_LIBARCHIVE(WR_LATE_POINTER)
 };
 
 /* Returns NULL, with a message for -ENOTSUP, when it can't be loaded. */

@@ -226,10 +226,10 @@ const char *wr_container_module(void)
 static int no_libkmod(const char *module)
 {
 	if (strcmp(module, wr_container_module()))
-		return wr_fail(-ENOSYS, "the module %s isn't loaded, and weir was built without "
-			       "libkmod: 'modprobe %s' loads it", module, module);
-	wr_log(WEIR_LOG_WARN, "the module %s isn't loaded, and weir was built without libkmod: if "
-	       "this kernel has it, 'modprobe %s' loads it", module, module);
+		return wr_fail(-ENOSYS, "the module %s isn't loaded, and weir has no libkmod to "
+			       "load it: 'modprobe %s' does", module, module);
+	wr_log(WEIR_LOG_WARN, "the module %s isn't loaded, and weir has no libkmod to load it: if "
+	       "this kernel has it, 'modprobe %s' does", module, module);
 	return 0;
 }
 

@@ -48,9 +48,12 @@ const char *wr_container_module(void);
 
 /*
  * Load a kernel module, unless it is there already. Returns 0; -ENOENT when the kernel has none of
- * that name; -ENOSYS when it isn't there, and weir was built without libkmod; other -errno, all
- * without a message. A variable, so that tests load none.
+ * that name; -ENOSYS when it isn't there, and libkmod isn't either; other -errno, all without a
+ * message. A variable, so that tests load none.
  */
 extern int (*wr_module_load)(const char *name);
+
+/* The same by libkmod: -ENOSYS without it. */
+int wr_libkmod_load(const char *name);
 
 #endif

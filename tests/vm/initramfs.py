@@ -74,6 +74,10 @@ def loaded(program):
     return b"/ld-linux" in start or b"/ld64.so" in start
 
 
+# What libweir-host loads by itself, for every machine; libarchive only some have, by their tests.
+LATE = ("libkmod.so.2",)
+
+
 @dataclasses.dataclass(frozen=True)
 class Userland:
     """What the guest's programs are taken from: the host's own, or another architecture's.
@@ -97,6 +101,16 @@ class Userland:
         is where the program expects it, the rest in /usr/lib."""
         if not loaded(program):     # to ask would run it
             return []
+        found = self.linked(program)
+        files = {Path(name).name: file for name, file in found}
+        if any(name.startswith("libweir-host.so") for name in files):
+            for late in LATE:
+                library = files["libc.so.6"].parent / late
+                found += [(f"/usr/lib/{late}", library), *self.linked(library)]
+        return found
+
+    def linked(self, program):
+        """Those that it names itself, and theirs."""
         done = subprocess.run([*self.ldd, program], capture_output=True, text=True, check=False)
         if done.returncode:
             raise BuildError(f"ldd {program} failed: {done.stderr.strip() or done.stdout.strip()}")

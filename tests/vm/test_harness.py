@@ -417,6 +417,10 @@ class Archive(unittest.TestCase):
                               ("/usr/lib/libc.so.6", root / "lib/libc.so.6"),
                               ("/lib64/ld64.so.2", root / "lib64/ld64.so.2")])
             self.assertEqual(ran.call_args[0][0], ["emulator", "-L", folder, program])
+            done.stdout = listing + "\tlibweir-host.so.0 => /b/src/libweir-host.so.0 (0x4)\n"
+            self.assertIn(("/usr/lib/libkmod.so.2", root / "lib/libkmod.so.2"),
+                          userland.libraries(program))
+            self.assertEqual(ran.call_args[0][0][-1], root / "lib/libkmod.so.2")
             done.stdout = "\tlibweir.so.0 => not found\n"
             with self.assertRaisesRegex(initramfs.BuildError, "libweir.so.0.*make"):
                 userland.libraries(program)
