@@ -34,8 +34,8 @@ struct weir_host_function {
 	uint16_t subsystem_vendor;
 	uint16_t subsystem_device;
 	uint32_t class_code;	/**< base class << 16 | subclass << 8 | programming interface */
-	uint8_t revision;
-	int numa_node;		/**< -1: none or unknown */
+	uint8_t revision;	/**< 0 also after WEIR_HOST_BRIEF */
+	int numa_node;		/**< -1: none or unknown, or WEIR_HOST_BRIEF */
 	int group;		/**< number of its IOMMU group, -1: none */
 	char driver[64];	/**< the driver it is bound to, "" for none */
 	enum weir_role role;
@@ -65,12 +65,22 @@ struct weir_host_function {
  */
 WEIR_API int weir_host_open(const char *root, struct weir_host **out);
 
+/** weir_host_wish - for big machines: what a scan reads besides, and what it doesn't. */
+enum weir_host_wish {
+	/**
+	 * For who is going to ask for the reset methods of all functions and for all groups:
+	 * threads read them along. Otherwise each is read when it is asked for.
+	 */
+	WEIR_HOST_AHEAD = 1,
+	/** Not the functions' revision and numa_node, which stay 0 and -1: less to read. */
+	WEIR_HOST_BRIEF = 2,
+};
+
 /**
- * weir_host_open_all() - as weir_host_open(), for who is going to ask for the reset methods of all
- * functions and for all groups: on a big machine several threads read them along. Otherwise each is
- * read when it is asked for.
+ * weir_host_open_with() - as weir_host_open().
+ * @wishes: of enum weir_host_wish, with | between them. -EINVAL: others.
  */
-WEIR_API int weir_host_open_all(const char *root, struct weir_host **out);
+WEIR_API int weir_host_open_with(const char *root, unsigned int wishes, struct weir_host **out);
 
 /** weir_host_close() - NULL is fine. Returns 0. */
 WEIR_API int weir_host_close(struct weir_host *host);

@@ -138,13 +138,17 @@ static int take_root(struct weir_host *host, const char *root)
 	return host->root ? 0 : wr_fail(-ENOMEM, "no memory for the list of PCI functions");
 }
 
-static int open_host(const char *root, bool all, struct weir_host **out)
+int weir_host_open_with(const char *root, unsigned int wishes, struct weir_host **out)
 {
-	struct weir_host *host = calloc(1, sizeof(*host));
+	struct weir_host *host;
 	int ret;
 
+	if (wishes & ~(unsigned int)(WEIR_HOST_AHEAD | WEIR_HOST_BRIEF))
+		return wr_fail(-EINVAL, "a scan has no wishes %#x", wishes);
+	host = calloc(1, sizeof(*host));
 	if (!host)
 		return wr_fail(-ENOMEM, "no memory for the list of PCI functions");
+	host->wishes = wishes;
 	host->groups.fd = -1;
 	ret = take_root(host, root ? root : "");
 	if (!ret)
@@ -157,10 +161,10 @@ static int open_host(const char *root, bool all, struct weir_host **out)
 	}
 	ret = list(host);
 	if (!ret)
-		ret = wr_host_look(host, all);
+		ret = wr_host_look(host);
 	if (!ret)
 		ret = wr_host_find_groups(host);
-	if (!ret && all)
+	if (!ret && wishes & WEIR_HOST_AHEAD)
 		ret = wr_host_look_at_groups(host);
 	if (!ret)
 		ret = wr_host_find_iommus(host);
@@ -177,12 +181,7 @@ static int open_host(const char *root, bool all, struct weir_host **out)
 
 int weir_host_open(const char *root, struct weir_host **out)
 {
-	return open_host(root, false, out);
-}
-
-int weir_host_open_all(const char *root, struct weir_host **out)
-{
-	return open_host(root, true, out);
+	return weir_host_open_with(root, 0, out);
 }
 
 int weir_host_close(struct weir_host *host)

@@ -40,6 +40,7 @@ struct wr_told {
 
 struct weir_host {
 	char *root;
+	unsigned int wishes;			/* of enum weir_host_wish */
 	struct wr_unpacked unpacked;		/* the root, if it was an archive */
 	struct wr_scan scan;
 	struct wr_folder groups;		/* /sys/kernel/iommu_groups, or fd -1 */
@@ -49,8 +50,8 @@ struct weir_host {
 	int n_grouped;
 	char (*iommus)[64];			/* by name */
 	int n_iommus;
-	struct wr_reset *resets;		/* of each function; NULL: nobody wanted all */
-	struct wr_told *told;			/* groups, by number; likewise */
+	struct wr_reset *resets;		/* of each function, or NULL */
+	struct wr_told *told;			/* groups, by number, or NULL */
 	int n_told;
 	/* What all checks need, from the first on: machine.h. */
 	_Atomic(struct wr_machine *) machine;
@@ -69,10 +70,11 @@ int wr_scan_enter(struct wr_scan *scan, const char *address, struct wr_folder *f
 		  struct weir_host_function *fn);
 
 /*
- * Read what is known of the function at fn->address without waking it. Returns 0; -ENOENT when it
- * isn't there (any more); other errors with a message.
+ * Read what is known of the function at fn->address without waking it, and its reset methods if
+ * they are wanted. Returns 0; -ENOENT when it isn't there (any more); other errors with a message.
  */
-int wr_scan_function(struct wr_scan *scan, struct weir_host_function *fn, struct wr_reset *reset);
+int wr_scan_function(struct wr_scan *scan, struct weir_host_function *fn, bool brief,
+		     struct wr_reset *reset);
 
 /* The same for one alone. */
 int wr_host_scan(const char *root, struct weir_host_function *fn);
@@ -81,7 +83,7 @@ int wr_host_scan(const char *root, struct weir_host_function *fn);
 bool wr_is_address(const char *name);
 
 /* Look at all functions of the list, and drop those that vanish; and at all groups. As below. */
-int wr_host_look(struct weir_host *host, bool all);
+int wr_host_look(struct weir_host *host);
 int wr_host_look_at_groups(struct weir_host *host);
 
 /* As weir_host_group(), from the files. */

@@ -99,7 +99,8 @@ static int share(struct work *work)
 
 static int look(struct weir_host *host, struct wr_scan *scan, int i)
 {
-	return wr_scan_function(scan, &host->functions[i], host->resets ? &host->resets[i] : NULL);
+	return wr_scan_function(scan, &host->functions[i], host->wishes & WEIR_HOST_BRIEF,
+				host->resets ? &host->resets[i] : NULL);
 }
 
 /* Forget the functions that vanished. */
@@ -120,15 +121,16 @@ static void keep_found(struct weir_host *host, const int *results)
 	}
 }
 
-int wr_host_look(struct weir_host *host, bool all)
+int wr_host_look(struct weir_host *host)
 {
+	bool ahead = host->wishes & WEIR_HOST_AHEAD;
 	struct work work = { .host = host, .each = look, .n = host->count };
 	int ret;
 
 	work.results = calloc((size_t)host->count + 1, sizeof(*work.results));
-	if (all)
+	if (ahead)
 		host->resets = calloc((size_t)host->count + 1, sizeof(*host->resets));
-	if (!work.results || (all && !host->resets)) {
+	if (!work.results || (ahead && !host->resets)) {
 		free(work.results);
 		return wr_fail(-ENOMEM, "no memory for the list of PCI functions");
 	}

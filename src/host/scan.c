@@ -23,6 +23,7 @@ struct look {
 	const struct wr_scan *scan;
 	struct wr_folder folder;
 	struct weir_host_function *fn;
+	bool brief;			/* not all of it is wanted */
 	struct wr_reset *reset;		/* what isn't the function's identity, or NULL */
 };
 
@@ -125,7 +126,6 @@ static int read_numa_node(const struct look *look)
 	uint64_t node;
 	int ret = wr_folder_text(&look->folder, "numa_node", text, sizeof(text));
 
-	look->fn->numa_node = -1;
 	/* Kernels without CONFIG_NUMA have no such attribute. */
 	if (is_gone(ret) || (ret > 0 && !strcmp(text, "-1")))
 		return 0;
@@ -307,9 +307,10 @@ static int look_at(const struct look *look)
 {
 	int ret = read_ids(look);
 
-	if (!ret)
+	look->fn->numa_node = -1;
+	if (!ret && !look->brief)
 		ret = read_revision(look);
-	if (!ret)
+	if (!ret && !look->brief)
 		ret = read_numa_node(look);
 	if (!ret)
 		ret = read_name(look, "driver", look->fn->driver);
@@ -338,9 +339,10 @@ static void read_reset(const struct look *look)
 		reset->len = 0;
 }
 
-int wr_scan_function(struct wr_scan *scan, struct weir_host_function *fn, struct wr_reset *reset)
+int wr_scan_function(struct wr_scan *scan, struct weir_host_function *fn, bool brief,
+		     struct wr_reset *reset)
 {
-	struct look look = { .scan = scan, .fn = fn, .reset = reset };
+	struct look look = { .scan = scan, .fn = fn, .brief = brief, .reset = reset };
 	int ret = wr_scan_enter(scan, fn->address, &look.folder, fn);
 
 	if (is_gone(ret))
@@ -391,7 +393,7 @@ int wr_host_scan(const char *root, struct weir_host_function *fn)
 	if (ret < 0)
 		return is_gone(ret) ? -ENOENT : wr_fail(ret, "%s/sys/bus/pci/devices can't be "
 							"opened: %s", root, strerror(-ret));
-	ret = wr_scan_function(&scan, fn, NULL);
+	ret = wr_scan_function(&scan, fn, false, NULL);
 	wr_scan_close(&scan);
 	return ret;
 }

@@ -448,7 +448,7 @@ static void test_all(void **state)
 	tree_attr(root, "0000:00:05.0", "reset_method", "flr pm\n");
 	tree_text(root, "sys/kernel/iommu_groups/2/type", "DMA\n");
 	tree_text(root, "sys/kernel/iommu_groups/150/type", "a type of more than sixteen\n");
-	assert_int_equal(weir_host_open_all(root, &host), 0);
+	assert_int_equal(weir_host_open_with(root, WEIR_HOST_AHEAD, &host), 0);
 	tree_attr(root, "0000:00:05.0", "reset_method", "bus\n");
 	tree_text(root, "sys/kernel/iommu_groups/2/type", "identity\n");
 	tree_text(root, "sys/kernel/iommu_groups/150/type", "DMA-FQ\n");
@@ -467,6 +467,32 @@ static void test_all(void **state)
 	assert_int_equal(weir_host_reset_methods(host, find(host, "0000:00:05.0"), buf, 3),
 			 -EOVERFLOW);
 	weir_host_close(host);
+}
+
+/* What isn't wanted isn't read, be it damaged. */
+static void test_brief(void **state)
+{
+	const struct weir_host_function *fn;
+	const char *root = *state;
+	struct weir_host *host;
+
+	tree_function(root, ADDR);
+	tree_attr(root, ADDR, "numa_node", "1\n");
+	assert_int_equal(weir_host_open_with(root, 0, &host), 0);
+	fn = find(host, ADDR);
+	assert_int_equal(fn->revision, 0x10);
+	assert_int_equal(fn->numa_node, 1);
+	weir_host_close(host);
+	tree_attr(root, ADDR, "numa_node", "damaged\n");
+	tree_attr(root, ADDR, "revision", "damaged\n");
+	assert_int_equal(weir_host_open_with(root, WEIR_HOST_AHEAD, &host), -EIO);
+	assert_int_equal(weir_host_open_with(root, WEIR_HOST_BRIEF, &host), 0);
+	fn = find(host, ADDR);
+	assert_int_equal(fn->vendor, 0x1234);
+	assert_int_equal(fn->revision, 0);
+	assert_int_equal(fn->numa_node, -1);
+	weir_host_close(host);
+	assert_int_equal(weir_host_open_with(root, 8 | WEIR_HOST_BRIEF, &host), -EINVAL);
 }
 
 static void test_reserved_bad(void **state)
@@ -648,6 +674,7 @@ int main(void)
 		TEST(test_groups),
 		TEST(test_group),
 		TEST(test_all),
+		TEST(test_brief),
 		TEST(test_reserved_bad),
 		TEST(test_reserved),
 		TEST(test_no_iommu),

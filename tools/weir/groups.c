@@ -400,6 +400,13 @@ static int read_wish(struct groups_wish *wish, int argc, char **argv)
 	return status;
 }
 
+/* Of a few groups only they are read; and tables have no revisions and NUMA nodes. */
+static unsigned int scan_wishes(const struct groups_wish *wish, bool few)
+{
+	return (few || wish->plain ? 0 : WEIR_HOST_AHEAD) |
+	       (wish->options.json || wish->plain ? 0 : WEIR_HOST_BRIEF);
+}
+
 int cmd_groups(int argc, char **argv)
 {
 	struct groups_wish wish = { 0 };
@@ -409,8 +416,7 @@ int cmd_groups(int argc, char **argv)
 	if (status != GO_ON)
 		return status;
 	wish.names = names_open(wish.options.root);
-	/* Of a few groups only they are read. */
-	if ((optind < argc ? weir_host_open : weir_host_open_all)(wish.options.root, &host) < 0) {
+	if (weir_host_open_with(wish.options.root, scan_wishes(&wish, optind < argc), &host) < 0) {
 		names_close(wish.names);
 		return fail("%s", weir_errmsg());
 	}

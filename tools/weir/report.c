@@ -213,7 +213,7 @@ int cmd_report(int argc, char **argv)
 			    "and doctor");
 	if (optind < argc)
 		return fail("report takes no '%s': it is about the whole machine", argv[optind]);
-	if (weir_host_open_all(options.root, &report.host) < 0)
+	if (weir_host_open_with(options.root, WEIR_HOST_AHEAD | WEIR_HOST_BRIEF, &report.host) < 0)
 		return fail("%s", weir_errmsg());
 	report.names = names_open(options.root);
 	status = collect(&report);
