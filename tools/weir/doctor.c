@@ -22,15 +22,14 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <weir/doctor.h>
 #include <weir/error.h>
 
 #include "doctor.h"
+#include "findings.h"
 #include "options.h"
 #include "out.h"
-#include "out_parts.h"
 #include "weir.h"
 
 static const char usage[] =
@@ -69,51 +68,6 @@ static const struct {
 };
 
 /* ---- findings ---- */
-
-struct finding {
-	char *id, *device, *text, *file, *cure;
-	enum weir_host_severity severity;
-	size_t order;
-};
-
-struct findings {
-	struct finding *all;
-	size_t n;
-};
-
-static char *copy(const char *text)
-{
-	return need(strdup(text));
-}
-
-static void keep(void *arg, const struct weir_host_finding *finding)
-{
-	struct findings *list = arg;
-
-	list->all = need(realloc(list->all, (list->n + 1) * sizeof(*list->all)));
-	list->all[list->n] = (struct finding){
-		.id = copy(finding->id),
-		.device = copy(finding->device),
-		.text = copy(finding->text),
-		.file = copy(finding->file),
-		.cure = copy(finding->cure),
-		.severity = finding->severity,
-		.order = list->n,
-	};
-	list->n++;
-}
-
-static void free_findings(struct findings *list)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		free(list->all[i].id);
-		free(list->all[i].device);
-		free(list->all[i].text);
-		free(list->all[i].file);
-		free(list->all[i].cure);
-	}
-	free(list->all);
-}
 
 static int worst_first(const void *a, const void *b)
 {
@@ -219,8 +173,8 @@ static int examine(const char *root, const char *address, bool json)
 	if (weir_host_open(root, &host) < 0)
 		return fail("%s", weir_errmsg());
 	if ((address && weir_host_find(host, address, &fn) < 0) ||
-	    weir_host_check(host, NULL, keep, &list) < 0 ||
-	    (fn && weir_host_check(host, fn, keep, &list) < 0)) {
+	    weir_host_check(host, NULL, findings_keep, &list) < 0 ||
+	    (fn && weir_host_check(host, fn, findings_keep, &list) < 0)) {
 		status = fail("%s", weir_errmsg());
 	} else {
 		qsort(list.all, list.n, sizeof(*list.all), worst_first);
@@ -232,7 +186,7 @@ static int examine(const char *root, const char *address, bool json)
 		}
 		status = verdict(&list);
 	}
-	free_findings(&list);
+	findings_free(&list);
 	weir_host_close(host);
 	return status;
 }

@@ -30,36 +30,8 @@ static const char usage[] =
 	"\n"
 	"Example: weir report --output host.html";
 
-static void keep(void *arg, const struct weir_host_finding *found)
-{
-	struct report_findings *findings = arg;
-
-	if (findings->n == findings->room) {
-		findings->room = findings->room ? 2 * findings->room : 8;
-		findings->all = need(reallocarray(findings->all, findings->room,
-						  sizeof(*findings->all)));
-	}
-	findings->all[findings->n++] = (struct report_finding){
-		.id = found->id,
-		.severity = found->severity,
-		.text = need(strdup(found->text)),
-		.file = need(strdup(found->file)),
-		.cure = need(strdup(found->cure)),
-	};
-}
-
-static void drop(struct report_findings *findings)
-{
-	for (size_t i = 0; i < findings->n; i++) {
-		free(findings->all[i].text);
-		free(findings->all[i].file);
-		free(findings->all[i].cure);
-	}
-	free(findings->all);
-}
-
 /* The worst, but for a group with members that could come along. */
-static enum weir_host_severity worst(const struct report_findings *findings)
+static enum weir_host_severity worst(const struct findings *findings)
 {
 	enum weir_host_severity worst = WEIR_HOST_OK;
 
@@ -145,7 +117,7 @@ static int collect(struct report *report)
 {
 	report->n = weir_host_count(report->host);
 	report->functions = need(calloc(report->n + 1, sizeof(*report->functions)));
-	if (weir_host_check(report->host, NULL, keep, &report->machine) < 0)
+	if (weir_host_check(report->host, NULL, findings_keep, &report->machine) < 0)
 		return fail("%s", weir_errmsg());
 	for (unsigned int i = 0; i < report->n; i++) {
 		struct report_function *function = &report->functions[i];
@@ -153,7 +125,8 @@ static int collect(struct report *report)
 		function->fn = weir_host_function(report->host, i);
 		function->first = function->next = REPORT_ROOT;
 		if (!is_bridge(function->fn) &&
-		    weir_host_check(report->host, function->fn, keep, &function->findings) < 0)
+		    weir_host_check(report->host, function->fn, findings_keep,
+				    &function->findings) < 0)
 			return fail("%s", weir_errmsg());
 	}
 	for (unsigned int i = 0; i < report->n; i++) {
@@ -222,8 +195,8 @@ int cmd_report(int argc, char **argv)
 	else if (status == EXIT_YES)
 		report_page(&report, stdout);
 	for (unsigned int i = 0; i < report.n; i++)
-		drop(&report.functions[i].findings);
-	drop(&report.machine);
+		findings_free(&report.functions[i].findings);
+	findings_free(&report.machine);
 	free(report.functions);
 	names_close(report.names);
 	weir_host_close(report.host);

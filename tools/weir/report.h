@@ -8,9 +8,9 @@
 
 #include <stdio.h>
 
-#include <weir/doctor.h>
 #include <weir/host.h>
 
+#include "findings.h"
 #include "function.h"
 
 /* What can be done with a function. */
@@ -24,21 +24,10 @@ enum verdict {
 	REPORT_VERDICTS,
 };
 
-struct report_finding {
-	const char *id;
-	enum weir_host_severity severity;
-	char *text, *file, *cure;
-};
-
-struct report_findings {
-	struct report_finding *all;
-	size_t n, room;
-};
-
 struct report_function {
 	const struct weir_host_function *fn;
 	enum verdict verdict;
-	struct report_findings findings;
+	struct findings findings;
 	unsigned int parent;		/* its index, or REPORT_ROOT */
 	unsigned int first, next;	/* child, and sibling; REPORT_ROOT: none */
 	unsigned int leaves;		/* functions at and below it that aren't bridges */
@@ -51,7 +40,7 @@ struct report {
 	struct names *names;
 	struct report_function *functions;	/* in the scan's order */
 	unsigned int n;
-	struct report_findings machine;
+	struct findings machine;
 	unsigned int counts[REPORT_VERDICTS];
 };
 

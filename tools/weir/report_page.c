@@ -161,7 +161,7 @@ static void map(const struct report *report, FILE *file)
 
 /* ---- what was found ---- */
 
-static void finding(const struct report_finding *found, FILE *file)
+static void finding(const struct finding *found, FILE *file)
 {
 	fprintf(file, "<li class=\"s%d\"><b title=\"%s\">%s</b> ", (int)found->severity,
 		severities[found->severity].name, severities[found->severity].sign);
@@ -173,8 +173,7 @@ static void finding(const struct report_finding *found, FILE *file)
 	fputs("</li>\n", file);
 }
 
-static size_t some(const struct report_findings *found, FILE *file,
-		   enum weir_host_severity severity)
+static size_t some(const struct findings *found, FILE *file, enum weir_host_severity severity)
 {
 	size_t n = 0;
 
@@ -189,7 +188,7 @@ static size_t some(const struct report_findings *found, FILE *file,
 }
 
 /* The worst first; what is no trouble only for who wants to see it. */
-static void findings(const struct report_findings *found, FILE *file)
+static void findings(const struct findings *found, FILE *file)
 {
 	size_t quiet = some(found, NULL, WEIR_HOST_NOTE) + some(found, NULL, WEIR_HOST_OK);
 
