@@ -3,6 +3,8 @@
 
 #include "function.h"
 
+#define CLASS_BRIDGES 0x06
+
 const char *full_name(struct names *names, const struct weir_host_function *fn,
 		      char buf[2 * NAME_TEXT_MAX])
 {
@@ -41,6 +43,11 @@ void js_add_function(struct json_object *object, struct names *names,
 	js_add(object, "slot", js_text(fn->slot));
 	js_add(object, "physfn", js_text(fn->physfn));
 	js_add(object, "vfs", js_number(fn->vfs ? (int)fn->vfs : -1));
+}
+
+bool is_bridge(const struct weir_host_function *fn)
+{
+	return fn->class_code >> 16 == CLASS_BRIDGES;
 }
 
 const char *role_name(enum weir_role role)

@@ -36,6 +36,9 @@ const char *lspci_name(struct names *names, const struct weir_host_function *fn,
 const char *full_name(struct names *names, const struct weir_host_function *fn,
 		      char buf[2 * NAME_TEXT_MAX]);
 
+/* Whether it is a bridge of any kind: to another bus, or of the host. */
+bool is_bridge(const struct weir_host_function *fn);
+
 /* As in the JSON of 'weir info'. */
 const char *role_name(enum weir_role role);
 

@@ -36,8 +36,6 @@
 #include "out_parts.h"
 #include "weir.h"
 
-#define CLASS_BRIDGES 0x06
-
 static const char usage[] =
 	"usage: weir groups [OPTION...] [GROUP...]\n"
 	"\n"
@@ -121,10 +119,8 @@ static void group_cell(const struct groups_wish *wish, struct out_row *row, size
 	int devices = 0, given = 0;
 
 	for (unsigned int i = 0; (fn = weir_host_member(wish->host, number, i)); i++) {
-		bool bridge = fn->class_code >> 16 == CLASS_BRIDGES;
-
-		devices += !bridge;
-		given += !bridge && fn->role == WEIR_ROLE_VFIO;
+		devices += !is_bridge(fn);
+		given += !is_bridge(fn) && fn->role == WEIR_ROLE_VFIO;
 	}
 	if (!devices) {
 		table_cell(row, column, "bridges alone");

@@ -28,11 +28,6 @@ static const char *dirty_name(enum weir_dirty dirty)
 	}
 }
 
-static bool is_bridge(const struct weir_host_function *fn)
-{
-	return fn->class_code >> 16 == 0x06;
-}
-
 /* ---- for people ---- */
 
 struct out_table *pairs(void)

@@ -42,11 +42,6 @@ static enum weir_host_severity worst(const struct findings *findings)
 	return worst;
 }
 
-static bool is_bridge(const struct weir_host_function *fn)
-{
-	return fn->class_code >> 16 == 0x06;
-}
-
 /* By itself, then with its group: what is in the way of one is in the way of all. */
 static enum verdict judge(const struct report *report, const struct report_function *function)
 {
