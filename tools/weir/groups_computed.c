@@ -112,14 +112,6 @@ int read_what_if(struct groups_wish *wish)
 	return GO_ON;
 }
 
-static void number_cell(struct out_row *row, size_t column, int number)
-{
-	if (number < 0)
-		table_cell(row, column, "-");
-	else
-		table_cell(row, column, "%d", number);
-}
-
 /* The functions whose company changes. Returns how many there are. */
 static int print_changes(const struct groups_wish *wish, const struct weir_host_computed *computed)
 {
@@ -142,8 +134,8 @@ static int print_changes(const struct groups_wish *wish, const struct weir_host_
 		if (agrees(wish, computed, fn) || !is_wanted(wish, group_now(wish, fn)))
 			continue;
 		row = table_row(table);
-		number_cell(row, NOW, group_now(wish, fn));
-		number_cell(row, THEN, weir_host_place(computed, fn).group);
+		table_number(row, NOW, group_now(wish, fn));
+		table_number(row, THEN, weir_host_place(computed, fn).group);
 		table_cell(row, FUNCTION, "%s", fn->address);
 		table_cell(row, DRIVER, "%s", *fn->driver ? fn->driver : "-");
 		table_cell(row, NAME, "%s", full_name(wish->names, fn, name));

@@ -54,14 +54,6 @@ static void print_json(const struct weir_host *host, struct names *names)
 	js_print(list);
 }
 
-static void number_cell(struct out_row *row, size_t column, int number)
-{
-	if (number < 0)
-		table_cell(row, column, "-");
-	else
-		table_cell(row, column, "%d", number);
-}
-
 static void text_cell(struct out_row *row, size_t column, const char *text)
 {
 	table_cell(row, column, "%s", text && *text ? text : "-");
@@ -90,9 +82,9 @@ static void print_table(const struct weir_host *host, struct names *names)
 
 		table_cell(row, ADDRESS, "%s", fn->address);
 		table_cell(row, ID, "%04x:%04x", fn->vendor, fn->device);
-		number_cell(row, GROUP, fn->group);
+		table_number(row, GROUP, fn->group);
 		text_cell(row, IOMMU, fn->iommu);
-		number_cell(row, NUMA, fn->numa_node);
+		table_number(row, NUMA, fn->numa_node);
 		text_cell(row, DRIVER, fn->driver);
 		text_cell(row, VFIO, fn->vfio_node);
 		text_cell(row, CLASS, class_name(names, fn, buf));

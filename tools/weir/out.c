@@ -92,6 +92,14 @@ int finish(int status)
 	return status;
 }
 
+void table_number(struct out_row *row, size_t column, int number)
+{
+	if (number < 0)
+		table_cell(row, column, "-");
+	else
+		table_cell(row, column, "%d", number);
+}
+
 const char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX])
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };

@@ -47,6 +47,8 @@ struct out_row *table_row(struct out_table *table);
 struct out_row *table_child(struct out_table *table, struct out_row *parent);
 void table_cell(struct out_row *row, size_t column, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* "-" for a negative number. */
+void table_number(struct out_row *row, size_t column, int number);
 /* @colour: a name that smartcols knows ("green"). */
 void table_colour(struct out_row *row, size_t column, const char *colour);
 /* Print the table and free it. */
