@@ -88,7 +88,11 @@ WEIR_API int weir_host_close(struct weir_host *host);
 /** weir_host_count() - how many functions there are. */
 WEIR_API unsigned int weir_host_count(const struct weir_host *host);
 
-/** weir_host_function() - the n-th function, by address; NULL from weir_host_count() on. */
+/**
+ * weir_host_function() - the n-th function, by address; NULL from weir_host_count() on.
+ *
+ * They lie one behind the other: of each its address less that of the first one is its number.
+ */
 WEIR_API const struct weir_host_function *weir_host_function(const struct weir_host *host,
 							     unsigned int n);
 

@@ -50,6 +50,11 @@ bool is_bridge(const struct weir_host_function *fn)
 	return fn->class_code >> 16 == CLASS_BRIDGES;
 }
 
+unsigned int index_of(const struct weir_host *host, const struct weir_host_function *fn)
+{
+	return (unsigned int)(fn - weir_host_function(host, 0));
+}
+
 const char *role_name(enum weir_role role)
 {
 	static const char *const names[] = {

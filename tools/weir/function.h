@@ -39,6 +39,9 @@ const char *full_name(struct names *names, const struct weir_host_function *fn,
 /* Whether it is a bridge of any kind: to another bus, or of the host. */
 bool is_bridge(const struct weir_host_function *fn);
 
+/* Its number in the scan, as weir_host_function() takes it. */
+unsigned int index_of(const struct weir_host *host, const struct weir_host_function *fn);
+
 /* As in the JSON of 'weir info'. */
 const char *role_name(enum weir_role role);
 

@@ -42,42 +42,69 @@ static enum weir_host_severity worst(const struct findings *findings)
 	return worst;
 }
 
-/* By itself, then with its group: what is in the way of one is in the way of all. */
-static enum verdict judge(const struct report *report, const struct report_function *function)
+/* Devices that can only be given away together: what is in the way of one is in all's. */
+struct company {
+	enum weir_host_severity severity;
+	unsigned int devices;
+	bool given;
+};
+
+static struct company company_of_none(const struct report *report)
 {
-	enum weir_host_severity severity = worst(&report->machine);
-	const struct weir_host_function *fn = function->fn;
-	bool together = false, given = true;
-
-	if (is_bridge(fn))
-		return REPORT_BRIDGE;
-	for (unsigned int i = 0; i < report->n; i++) {
-		const struct report_function *member = &report->functions[i];
-
-		if (member != function && (fn->group < 0 || member->fn->group != fn->group))
-			continue;
-		if (is_bridge(member->fn))
-			continue;
-		if (worst(&member->findings) > severity)
-			severity = worst(&member->findings);
-		together |= member != function;
-		given &= member->fn->role == WEIR_ROLE_VFIO || member->fn->role == WEIR_ROLE_FREE;
-	}
-	if (fn->role == WEIR_ROLE_VFIO && given)
-		return REPORT_GIVEN;
-	if (severity == WEIR_HOST_STOP)
-		return REPORT_TAKEN;
-	if (severity == WEIR_HOST_UNKNOWN)
-		return REPORT_UNTOLD;
-	return together ? REPORT_TOGETHER : REPORT_FREE;
+	return (struct company){ .severity = worst(&report->machine), .given = true };
 }
 
-static unsigned int index_of(const struct report *report, const struct weir_host_function *fn)
+static void join(struct company *company, const struct report_function *function)
 {
-	for (unsigned int i = 0; fn && i < report->n; i++)
-		if (report->functions[i].fn == fn)
-			return i;
-	return REPORT_ROOT;
+	enum weir_host_severity severity = worst(&function->findings);
+	enum weir_role role = function->fn->role;
+
+	if (is_bridge(function->fn))
+		return;
+	if (severity > company->severity)
+		company->severity = severity;
+	company->devices++;
+	company->given &= role == WEIR_ROLE_VFIO || role == WEIR_ROLE_FREE;
+}
+
+static enum verdict judge(const struct company *company, const struct weir_host_function *fn)
+{
+	if (is_bridge(fn))
+		return REPORT_BRIDGE;
+	if (fn->role == WEIR_ROLE_VFIO && company->given)
+		return REPORT_GIVEN;
+	if (company->severity == WEIR_HOST_STOP)
+		return REPORT_TAKEN;
+	if (company->severity == WEIR_HOST_UNKNOWN)
+		return REPORT_UNTOLD;
+	return company->devices > 1 ? REPORT_TOGETHER : REPORT_FREE;
+}
+
+static void judge_group(struct report *report, int number)
+{
+	struct company company = company_of_none(report);
+	const struct weir_host_function *fn;
+
+	for (unsigned int i = 0; (fn = weir_host_member(report->host, number, i)); i++)
+		join(&company, &report->functions[index_of(report->host, fn)]);
+	for (unsigned int i = 0; (fn = weir_host_member(report->host, number, i)); i++)
+		report->functions[index_of(report->host, fn)].verdict = judge(&company, fn);
+}
+
+static void judge_all(struct report *report)
+{
+	for (int number = -1; (number = weir_host_next_group(report->host, number)) >= 0;)
+		judge_group(report, number);
+	for (unsigned int i = 0; i < report->n; i++) {
+		struct report_function *function = &report->functions[i];
+		struct company alone = company_of_none(report);
+
+		if (function->fn->group < 0) {
+			join(&alone, function);
+			function->verdict = judge(&alone, function->fn);
+		}
+		report->counts[function->verdict]++;
+	}
 }
 
 /* From the last on, so that siblings come by address. */
@@ -85,9 +112,10 @@ static void link_functions(struct report *report)
 {
 	for (unsigned int i = report->n; i-- > 0;) {
 		struct report_function *function = &report->functions[i];
+		const struct weir_host_function *up = weir_host_parent(report->host, function->fn);
 		struct report_function *parent;
 
-		function->parent = index_of(report, weir_host_parent(report->host, function->fn));
+		function->parent = up ? index_of(report->host, up) : REPORT_ROOT;
 		function->leaves += function->verdict != REPORT_BRIDGE;
 		if (function->parent == REPORT_ROOT)
 			continue;
@@ -124,10 +152,7 @@ static int collect(struct report *report)
 				    &function->findings) < 0)
 			return fail("%s", weir_errmsg());
 	}
-	for (unsigned int i = 0; i < report->n; i++) {
-		report->functions[i].verdict = judge(report, &report->functions[i]);
-		report->counts[report->functions[i].verdict]++;
-	}
+	judge_all(report);
 	link_functions(report);
 	return EXIT_YES;
 }

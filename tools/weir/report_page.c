@@ -245,6 +245,7 @@ static void device(const struct report *report, FILE *file, unsigned int i)
 
 static void group(const struct report *report, FILE *file, int number)
 {
+	const struct weir_host_function *fn;
 	struct weir_host_group about;
 
 	fprintf(file, "<article id=\"group-%d\"", number);
@@ -253,9 +254,8 @@ static void group(const struct report *report, FILE *file, int number)
 	if (!weir_host_group(report->host, number, &about) && *about.type)
 		element(file, "span", "type", about.type);
 	fputs("</h3>\n", file);
-	for (unsigned int i = 0; i < report->n; i++)
-		if (report->functions[i].fn->group == number)
-			device(report, file, i);
+	for (unsigned int i = 0; (fn = weir_host_member(report->host, number, i)); i++)
+		device(report, file, index_of(report->host, fn));
 	fputs("</article>\n", file);
 }
 
