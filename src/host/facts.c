@@ -14,9 +14,9 @@
 /* Where a function is in the scan; none if it isn't there, or was left out. */
 static int index_of(const struct weir_host *host, const char *address)
 {
-	const struct weir_host_function *fn;
+	const struct weir_host_function *fn = wr_host_search(host, address);
 
-	return weir_host_find(host, address, &fn) < 0 ? -1 : (int)(fn - host->functions);
+	return fn ? (int)(fn - host->functions) : -1;
 }
 
 static int parse(const struct weir_host *host, int i, struct wr_pci_addr *addr)

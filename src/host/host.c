@@ -78,7 +78,7 @@ static int list(struct weir_host *host)
 	return ret;
 }
 
-static const struct weir_host_function *search(const struct weir_host *host, const char *address)
+const struct weir_host_function *wr_host_search(const struct weir_host *host, const char *address)
 {
 	struct weir_host_function key = { 0 };
 
@@ -95,7 +95,7 @@ static void count_vfs(struct weir_host *host)
 	for (int i = 0; i < host->count; i++) {
 		const struct weir_host_function *vf = &host->functions[i], *pf;
 
-		pf = vf->physfn[0] ? search(host, vf->physfn) : NULL;
+		pf = vf->physfn[0] ? wr_host_search(host, vf->physfn) : NULL;
 		if (pf)
 			host->functions[pf - host->functions].vfs++;
 	}
@@ -215,7 +215,7 @@ const struct weir_host_function *weir_host_function(const struct weir_host *host
 const struct weir_host_function *weir_host_parent(const struct weir_host *host,
 						  const struct weir_host_function *function)
 {
-	return function->parent[0] ? search(host, function->parent) : NULL;
+	return function->parent[0] ? wr_host_search(host, function->parent) : NULL;
 }
 
 int weir_host_find(const struct weir_host *host, const char *address,
@@ -232,7 +232,7 @@ int weir_host_find(const struct weir_host *host, const char *address,
 		return wr_pci_addr_parse(address, &addr);
 	}
 	wr_pci_addr_format(&addr, canonical);
-	found = search(host, canonical);
+	found = wr_host_search(host, canonical);
 	if (found) {
 		*function = found;
 		return 0;

@@ -79,6 +79,9 @@ int wr_scan_function(struct wr_scan *scan, struct weir_host_function *fn, bool b
 /* The same for one alone. */
 int wr_host_scan(const char *root, struct weir_host_function *fn);
 
+/* The function at an address as the kernel writes it; NULL for none of the list. */
+const struct weir_host_function *wr_host_search(const struct weir_host *host, const char *address);
+
 /* Whether a name is an address as the kernel writes it. */
 bool wr_is_address(const char *name);
 

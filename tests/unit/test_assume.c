@@ -243,6 +243,25 @@ static void test_move(void **state)
 	       moved("02:00.0", "00:02.0"), moved("04:00.0", "00:01.1"));
 }
 
+/* A bridge that isn't in the scan is no failure: it leaves no message behind. */
+static void test_no_bridge(void **state)
+{
+	const struct weir_host_function *fn;
+	struct weir_host_computed *computed;
+	struct weir_host *lacking;
+	char before[256];
+
+	(void)state;
+	tree_remove(root, "sys/bus/pci/devices/0000:00:01.1");
+	assert_int_equal(weir_host_open(root, &lacking), 0);
+	assert_int_equal(weir_host_find(lacking, "7f:00.0", &fn), -ENOENT);
+	snprintf(before, sizeof(before), "%s", weir_errmsg());
+	assert_int_equal(weir_host_compute(lacking, NULL, &computed), 0);
+	assert_string_equal(weir_errmsg(), before);
+	weir_host_computed_close(computed);
+	weir_host_close(lacking);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_machine, close_machine)
@@ -253,6 +272,7 @@ int main(void)
 		TEST(test_acs),
 		TEST(test_config),
 		TEST(test_move),
+		TEST(test_no_bridge),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
