@@ -241,7 +241,7 @@ static struct json_object *js_computed(const struct groups_wish *wish,
 		js_add(object, "group", js_number(group_now(wish, fn)));
 		js_add(object, "computed", js_number(place.group));
 		js_add(object, "held", js_number(place.held));
-		js_add(object, "agrees", js_bool(agrees(wish, computed, fn)));
+		js_add(object, "agrees", js_bool(agrees(wish, fn)));
 		js_add(object, "unsure", js_bool(place.unsure));
 		js_add(object, "config", js_text(place.asleep ? "asleep" :
 						 place.unread ? "short" : "read"));
@@ -273,19 +273,9 @@ int group_now(const struct groups_wish *wish, const struct weir_host_function *f
 	return wish->off ? weir_host_place(wish->off, fn).group : fn->group;
 }
 
-bool agrees(const struct groups_wish *wish, const struct weir_host_computed *computed,
-	    const struct weir_host_function *fn)
+bool agrees(const struct groups_wish *wish, const struct weir_host_function *fn)
 {
-	int now = group_now(wish, fn), group = weir_host_place(computed, fn).group;
-	const struct weir_host_function *other;
-
-	if (group < 0 || now < 0)
-		return group < 0 && now < 0;
-	for (unsigned int i = 0; (other = weir_host_function(wish->host, i)); i++)
-		if ((group_now(wish, other) == now) !=
-		    (weir_host_place(computed, other).group == group))
-			return false;
-	return true;
+	return wish->agrees[index_of(wish->host, fn)];
 }
 
 /* Those that differ without a doubt come before those that may. */
@@ -297,7 +287,7 @@ static int check_status(const struct groups_wish *wish, const struct weir_host_c
 	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++) {
 		if (weir_host_place(computed, fn).unsure)
 			status = EXIT_UNKNOWN;
-		else if (!agrees(wish, computed, fn))
+		else if (!agrees(wish, fn))
 			return EXIT_NO;
 	}
 	return status;
@@ -333,6 +323,7 @@ static int compute(struct groups_wish *wish)
 		return status;
 	if (weir_host_compute(wish->host, &opts, &computed) < 0)
 		return fail("%s", weir_errmsg());
+	compare_groups(wish, computed);
 	status = EXIT_YES;
 	if (wish->options.json)
 		print_json(wish, computed);
@@ -423,6 +414,8 @@ int cmd_groups(int argc, char **argv)
 	weir_host_computed_close(wish.off);
 	names_close(wish.names);
 	weir_host_close(host);
+	free(wish.pretended);
+	free(wish.agrees);
 	free(wish.numbers);
 	return status;
 }

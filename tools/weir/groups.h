@@ -23,6 +23,9 @@ struct groups_wish {
 	size_t n_numbers;
 	struct weir_host_assume assume[OPTION_TIMES];
 	struct weir_host_computed *off;	/* the groups that there were, the IOMMU being off */
+	/* Of each function of the scan, once groups are computed: */
+	bool *agrees;		/* it shares its group with the same others as it does now */
+	bool *pretended;	/* what holds it comes apart only in what the IOMMU is told */
 };
 
 /* Whether a group is among those wanted. */
@@ -40,9 +43,10 @@ int read_what_if(struct groups_wish *wish);
 /* The computed groups beside those that there are, and what of them is only pretended. */
 int show_computed(const struct groups_wish *wish, const struct weir_host_computed *computed);
 
-/* Whether a function shares its group with the same others, computed, as it does now. */
-bool agrees(const struct groups_wish *wish, const struct weir_host_computed *computed,
-	    const struct weir_host_function *fn);
+/* Compare the computed groups with those there are, and with what holds: see above. */
+void compare_groups(struct groups_wish *wish, const struct weir_host_computed *computed);
+
+bool agrees(const struct groups_wish *wish, const struct weir_host_function *fn);
 
 /* The answer to --why, in words and as a list of sentences. */
 int show_why(const struct groups_wish *wish, const struct weir_host_computed *computed);

@@ -112,6 +112,75 @@ int read_what_if(struct groups_wish *wish)
 	return GO_ON;
 }
 
+/* A function, and the groups that two ways of grouping put it into. */
+struct placed {
+	int one, other;
+	unsigned int function;
+};
+
+static int by_one(const void *a, const void *b)
+{
+	const struct placed *pa = a, *pb = b;
+
+	return pa->one < pb->one ? -1 : pa->one > pb->one;
+}
+
+/* Of each function, whether all that share its group one way share theirs the other way. */
+static bool *stay_together(const int *one, const int *other, unsigned int n)
+{
+	struct placed *all = need(calloc(n + 1, sizeof(*all)));
+	bool *together = need(calloc(n + 1, sizeof(*together)));
+	unsigned int end;
+
+	for (unsigned int i = 0; i < n; i++)
+		all[i] = (struct placed){ one[i], other[i], i };
+	qsort(all, n, sizeof(*all), by_one);
+	for (unsigned int first = 0; first < n; first = end) {
+		bool same = true;
+
+		for (end = first; end < n && all[end].one == all[first].one; end++)
+			same &= all[end].other == all[first].other;
+		for (unsigned int i = first; i < end; i++)
+			together[all[i].function] = same;
+	}
+	free(all);
+	return together;
+}
+
+void compare_groups(struct groups_wish *wish, const struct weir_host_computed *computed)
+{
+	unsigned int n = weir_host_count(wish->host);
+	int *now = need(calloc(n + 1, sizeof(*now)));
+	int *then = need(calloc(n + 1, sizeof(*then)));
+	int *held = need(calloc(n + 1, sizeof(*held)));
+	bool *nobody_left, *nobody_came, *nobody_freed;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct weir_host_function *fn = weir_host_function(wish->host, i);
+		struct weir_host_place place = weir_host_place(computed, fn);
+
+		now[i] = group_now(wish, fn);
+		then[i] = place.group;
+		held[i] = place.held;
+	}
+	nobody_left = stay_together(now, then, n);
+	nobody_came = stay_together(then, now, n);
+	nobody_freed = stay_together(held, then, n);
+	wish->agrees = need(calloc(n + 1, sizeof(*wish->agrees)));
+	wish->pretended = need(calloc(n + 1, sizeof(*wish->pretended)));
+	for (unsigned int i = 0; i < n; i++) {
+		wish->agrees[i] = now[i] < 0 || then[i] < 0 ? now[i] < 0 && then[i] < 0 :
+				  nobody_left[i] && nobody_came[i];
+		wish->pretended[i] = held[i] >= 0 && !nobody_freed[i];
+	}
+	free(nobody_freed);
+	free(nobody_came);
+	free(nobody_left);
+	free(held);
+	free(then);
+	free(now);
+}
+
 /* The functions whose company changes. Returns how many there are. */
 static int print_changes(const struct groups_wish *wish, const struct weir_host_computed *computed)
 {
@@ -131,7 +200,7 @@ static int print_changes(const struct groups_wish *wish, const struct weir_host_
 	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++) {
 		struct out_row *row;
 
-		if (agrees(wish, computed, fn) || !is_wanted(wish, group_now(wish, fn)))
+		if (agrees(wish, fn) || !is_wanted(wish, group_now(wish, fn)))
 			continue;
 		row = table_row(table);
 		table_number(row, NOW, group_now(wish, fn));
@@ -179,22 +248,6 @@ static bool is_first(const struct groups_wish *wish, const struct weir_host_comp
 	return true;
 }
 
-/* Whether the group that holds @fn comes apart only in what the IOMMU is told. */
-static bool is_pretended(const struct groups_wish *wish, const struct weir_host_computed *computed,
-			 const struct weir_host_function *fn)
-{
-	struct weir_host_place place = weir_host_place(computed, fn);
-	const struct weir_host_function *other;
-
-	for (unsigned int i = 0; (other = weir_host_function(wish->host, i)); i++) {
-		struct weir_host_place there = weir_host_place(computed, other);
-
-		if (place.held >= 0 && there.held == place.held && there.group != place.group)
-			return true;
-	}
-	return false;
-}
-
 static bool heads_held(const struct groups_wish *wish, const struct weir_host_computed *computed,
 		       const struct weir_host_function *fn)
 {
@@ -225,7 +278,7 @@ static void print_price(const struct groups_wish *wish, const struct weir_host_c
 	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++) {
 		int held = weir_host_place(computed, fn).held;
 
-		if (!is_pretended(wish, computed, fn) || !heads_held(wish, computed, fn))
+		if (!wish->pretended[i] || !heads_held(wish, computed, fn))
 			continue;
 		if (!any)
 			warn_of_price();
@@ -335,7 +388,7 @@ static void say_where(const struct groups_wish *wish, const struct weir_host_com
 		text = members_text(wish, NULL, fn->group);
 		say_heading("%s is in group %d: %s", fn->address, fn->group, text);
 		free(text);
-		if (agrees(wish, computed, fn))
+		if (agrees(wish, fn))
 			return;
 	}
 	if (group < 0)
