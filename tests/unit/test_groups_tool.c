@@ -397,6 +397,45 @@ static void test_unread(void **state)
 	assert_part(&outcome, "--wake reads it.");
 }
 
+/* Nor is an attribute blank that can't be read: it shows, and the first is said. */
+static void test_unread_attributes(void **state)
+{
+	struct json_object *answer, *group;
+	struct outcome outcome;
+
+	(void)state;
+	tree_attr(root, "0000:00:14.0", "reset_method", "\n");
+	tree_folder(root, "sys/bus/pci/devices/0000:00:12.0/reset_method");
+	outcome = run(cmd_groups, "groups", "--root", root, NULL);
+	assert_int_equal(outcome.status, EXIT_UNKNOWN);
+	assert_string_equal(outcome.err, "weir: 0000:00:12.0: its reset methods (attribute "
+			    "reset_method) can't be read: Is a directory\n");
+	assert_part(&outcome, "intel_pch_thermal ?");
+	assert_part(&outcome, "xhci_hcd          -");
+	tree_remove(root, "sys/kernel/iommu_groups/3/type");
+	tree_folder(root, "sys/kernel/iommu_groups/3/type");
+	outcome = GROUPS("3");
+	assert_int_equal(outcome.status, EXIT_UNKNOWN);
+	assert_non_null(strstr(outcome.err, "iommu_groups/3/type can't be read: Is a directory\n"));
+	assert_ptr_equal(strchr(outcome.err, '\n'), outcome.err + strlen(outcome.err) - 1);
+	assert_part(&outcome, "3 ?");
+	outcome = GROUPS("--json", "3");
+	assert_int_equal(outcome.status, EXIT_UNKNOWN);
+	answer = json_tokener_parse(outcome.out);
+	group = json_object_array_get_idx(member(answer, "groups"), 0);
+	assert_null(member(group, "type"));
+	assert_null(member(json_object_array_get_idx(member(group, "functions"), 0),
+			   "reset_methods"));
+	json_object_put(answer);
+	/* Of the others there is nothing to say. */
+	outcome = GROUPS("4");
+	assert_int_equal(outcome.status, EXIT_YES);
+	assert_string_equal(outcome.err, "");
+	/* Whether the groups are the same was told. */
+	outcome = GROUPS("--check", "--json");
+	assert_int_equal(outcome.status, EXIT_YES);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_desktop, free_desktop)
@@ -413,6 +452,7 @@ int main(void)
 		TEST(test_late),
 		TEST(test_json),
 		TEST(test_unread),
+		TEST(test_unread_attributes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

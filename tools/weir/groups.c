@@ -10,7 +10,8 @@
  *		"in_the_way": address of the first member that is, or null,
  *		"functions": [what 'weir list --json' says of each, and
  *			{"role": "free", "vfio", "harmless" or "in the way", as in 'weir info',
- *			 "reset_methods": ["flr", "bus"], best first}]}],
+ *			 "reset_methods": ["flr", "bus"], best first, null when they can't be
+ *			 read}]}],
  *	 "ungrouped": [addresses of the functions that are in no group],
  *	 "rules": "Linux 7.3", by whose rules and list of quirks, or null,
  *	 "computed": with --check, --why and --what-if a list, by address, else null:
@@ -35,6 +36,8 @@
 #include "groups.h"
 #include "out_parts.h"
 #include "weir.h"
+
+#define RESET_TEXT_MAX 256
 
 static const char usage[] =
 	"usage: weir groups [OPTION...] [GROUP...]\n"
@@ -133,30 +136,60 @@ static void group_cell(const struct groups_wish *wish, struct out_row *row, size
 	}
 }
 
-static const char *reset_text(const struct groups_wish *wish, const struct weir_host_function *fn,
-			      char *buf, size_t size)
+/* Many can't be read for one cause: it is said of the first, and each shows as what it is. */
+static void say_unread(struct groups_wish *wish)
 {
-	return weir_host_reset_methods(wish->host, fn, buf, size) > 0 ? buf : "-";
+	if (!wish->unread)
+		fail("%s", weir_errmsg());
+	wish->unread = true;
 }
 
-static void add_group(const struct groups_wish *wish, struct out_table *table, int number)
+/* False when it can't be read. */
+static bool read_group(struct groups_wish *wish, int number, struct weir_host_group *about)
+{
+	if (!weir_host_group(wish->host, number, about))
+		return true;
+	say_unread(wish);
+	*about = (struct weir_host_group){ .number = number };
+	return false;
+}
+
+static bool read_reset(struct groups_wish *wish, const struct weir_host_function *fn,
+		       char buf[RESET_TEXT_MAX])
+{
+	if (weir_host_reset_methods(wish->host, fn, buf, RESET_TEXT_MAX) >= 0)
+		return true;
+	say_unread(wish);
+	return false;
+}
+
+static const char *reset_text(struct groups_wish *wish, const struct weir_host_function *fn,
+			      char buf[RESET_TEXT_MAX])
+{
+	if (!read_reset(wish, fn, buf))
+		return "?";
+	return *buf ? buf : "-";
+}
+
+static void add_group(struct groups_wish *wish, struct out_table *table, int number)
 {
 	enum { GROUP, DRIVER, RESET, NAME };
 	struct out_row *group = table_row(table);
 	const struct weir_host_function *fn;
 	struct weir_host_group about;
-	char reset[256], name[2 * NAME_TEXT_MAX];
+	char reset[RESET_TEXT_MAX], name[2 * NAME_TEXT_MAX];
 
-	if (weir_host_group(wish->host, number, &about) < 0)
-		about = (struct weir_host_group){ 0 };
-	table_cell(group, GROUP, "%d%s%s", number, *about.type ? " " : "", about.type);
+	if (!read_group(wish, number, &about))
+		table_cell(group, GROUP, "%d ?", number);
+	else
+		table_cell(group, GROUP, "%d%s%s", number, *about.type ? " " : "", about.type);
 	group_cell(wish, group, NAME, number);
 	for (unsigned int i = 0; (fn = weir_host_member(wish->host, number, i)); i++) {
 		struct out_row *row = table_child(table, group);
 
 		table_cell(row, GROUP, "%s", fn->address);
 		table_cell(row, DRIVER, "%s", *fn->driver ? fn->driver : "-");
-		table_cell(row, RESET, "%s", reset_text(wish, fn, reset, sizeof(reset)));
+		table_cell(row, RESET, "%s", reset_text(wish, fn, reset));
 		table_cell(row, NAME, "%s", full_name(wish->names, fn, name));
 		if (fn->role == WEIR_ROLE_VFIO)
 			table_colour(row, DRIVER, "green");
@@ -165,7 +198,7 @@ static void add_group(const struct groups_wish *wish, struct out_table *table, i
 	}
 }
 
-static void print_tree(const struct groups_wish *wish)
+static void print_tree(struct groups_wish *wish)
 {
 	static const struct column columns[] = {
 		{ .name = "GROUP", .tree = true },
@@ -194,28 +227,24 @@ static struct json_object *words(char *text)
 	return list;
 }
 
-static struct json_object *js_member(const struct groups_wish *wish,
-				     const struct weir_host_function *fn)
+static struct json_object *js_member(struct groups_wish *wish, const struct weir_host_function *fn)
 {
 	struct json_object *object = js_object();
-	char reset[256];
+	char reset[RESET_TEXT_MAX];
 
 	js_add_function(object, wish->names, fn);
 	js_add(object, "role", js_text(role_name(fn->role)));
-	if (weir_host_reset_methods(wish->host, fn, reset, sizeof(reset)) < 0)
-		reset[0] = '\0';
-	js_add(object, "reset_methods", words(reset));
+	js_add(object, "reset_methods", read_reset(wish, fn, reset) ? words(reset) : NULL);
 	return object;
 }
 
-static struct json_object *js_group(const struct groups_wish *wish, int number)
+static struct json_object *js_group(struct groups_wish *wish, int number)
 {
 	const struct weir_host_function *fn, *way = in_the_way(wish->host, number);
 	struct json_object *object = js_object(), *members = js_list();
 	struct weir_host_group about;
 
-	if (weir_host_group(wish->host, number, &about) < 0)
-		about = (struct weir_host_group){ 0 };
+	read_group(wish, number, &about);
 	js_add(object, "group", js_number(number));
 	js_add(object, "type", js_text(about.type));
 	js_add(object, "name", js_text(about.name));
@@ -250,7 +279,7 @@ static struct json_object *js_computed(const struct groups_wish *wish,
 	return list;
 }
 
-static void print_json(const struct groups_wish *wish, const struct weir_host_computed *computed)
+static int print_json(struct groups_wish *wish, const struct weir_host_computed *computed)
 {
 	struct json_object *object = js_object(), *groups = js_list(), *without = js_list();
 	const struct weir_host_function *fn;
@@ -266,6 +295,7 @@ static void print_json(const struct groups_wish *wish, const struct weir_host_co
 	js_add(object, "computed", js_computed(wish, computed));
 	js_add(object, "why", wish->why ? js_why(wish, computed) : NULL);
 	js_print(object);
+	return wish->unread ? EXIT_UNKNOWN : EXIT_YES;
 }
 
 int group_now(const struct groups_wish *wish, const struct weir_host_function *fn)
@@ -324,9 +354,8 @@ static int compute(struct groups_wish *wish)
 	if (weir_host_compute(wish->host, &opts, &computed) < 0)
 		return fail("%s", weir_errmsg());
 	compare_groups(wish, computed);
-	status = EXIT_YES;
 	if (wish->options.json)
-		print_json(wish, computed);
+		status = print_json(wish, computed);
 	else if (wish->why)
 		status = show_why(wish, computed);
 	else
@@ -342,12 +371,12 @@ static int show(struct groups_wish *wish)
 	if (wish->check || wish->why || wish->n_what_if)
 		return compute(wish);
 	if (wish->options.json)
-		print_json(wish, NULL);
-	else if (wish->plain)
+		return print_json(wish, NULL);
+	if (wish->plain)
 		print_plain(wish);
 	else
 		print_tree(wish);
-	return EXIT_YES;
+	return wish->unread ? EXIT_UNKNOWN : EXIT_YES;
 }
 
 static int read_numbers(struct groups_wish *wish, int argc, char **argv)

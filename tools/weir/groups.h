@@ -22,6 +22,7 @@ struct groups_wish {
 	int *numbers;		/* of the groups that are wanted, none for all */
 	size_t n_numbers;
 	struct weir_host_assume assume[OPTION_TIMES];
+	bool unread;		/* something couldn't be read, and that was said */
 	struct weir_host_computed *off;	/* the groups that there were, the IOMMU being off */
 	/* Of each function of the scan, once groups are computed: */
 	bool *agrees;		/* it shares its group with the same others as it does now */
