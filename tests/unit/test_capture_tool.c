@@ -129,6 +129,7 @@ static void test_round_trip(void **state)
 	assert_same(m, cmd_groups, "groups", "--plain", NULL);
 	assert_same(m, cmd_groups, "groups", "--why", ADDR);
 	assert_same(m, cmd_doctor, "doctor", ADDR, NULL);
+	assert_same(m, cmd_doctor, "doctor", "--all", ADDR);
 	assert_same(m, cmd_doctor, "doctor", "--json", ADDR);
 }
 

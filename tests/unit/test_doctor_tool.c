@@ -130,6 +130,43 @@ static void test_table(void **state)
 	assert_non_null(strstr(got.out, "this machine can give devices away\n"));
 }
 
+/* What is fine is counted and named, and told when it is asked for; programs get all. */
+static void test_all(void **state)
+{
+	const char *root = *state, *line;
+	struct json_object *report, *list;
+	unsigned int fine = 0, named = 1, said;
+	struct outcome got;
+
+	report = examine(root, CARD, EXIT_YES);
+	list = get(report, "findings");
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		fine += !strcmp(text_of(json_object_array_get_idx(list, i), "severity"), "ok");
+	json_object_put(report);
+
+	got = run(cmd_doctor, "doctor", "--root", root, CARD, NULL);
+	line = strstr(got.out, "\nok ");
+	assert_non_null(line);
+	assert_null(strstr(line + 1, "\nok "));
+	assert_int_equal(sscanf(line, " ok %u checks", &said), 1);
+	assert_int_equal(said, fine);
+	for (const char *c = strchr(line, ':'); *c != '\n'; c++)
+		named += *c == ',';
+	assert_int_equal(named, fine);
+	assert_non_null(strstr(line, "(--all tells more): guest, "));
+	assert_non_null(strstr(line, ", iommu-group, "));
+	assert_null(strstr(got.out, "is in IOMMU group 5"));
+
+	got = run(cmd_doctor, "doctor", "--all", "--root", root, CARD, NULL);
+	assert_int_equal(got.status, EXIT_YES);
+	assert_null(strstr(got.out, "--all"));
+	assert_non_null(strstr(got.out, CARD " is in IOMMU group 5 [/sys/"));
+	for (line = got.out; (line = strstr(line, "\nok ")); line++)
+		fine--;
+	assert_int_equal(fine, 0);
+	assert_non_null(strstr(got.out, CARD " can be given away\n"));
+}
+
 static void test_bad_input(void **state)
 {
 	const char *root = *state;
@@ -148,6 +185,8 @@ static void test_bad_input(void **state)
 	got = run(cmd_doctor, "doctor", "--checks", "--causes", NULL);
 	assert_complaint(&got, "go alone");
 	got = run(cmd_doctor, "doctor", "--memlock", "1G", "--root", root, NULL);
+	assert_complaint(&got, "go alone");
+	got = run(cmd_doctor, "doctor", "--all", "--causes", NULL);
 	assert_complaint(&got, "go alone");
 }
 
@@ -214,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_json),
 		TEST(test_table),
+		TEST(test_all),
 		TEST(test_bad_input),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_memlock),

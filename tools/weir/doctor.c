@@ -22,6 +22,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <weir/doctor.h>
 #include <weir/error.h>
@@ -30,10 +31,11 @@
 #include "findings.h"
 #include "options.h"
 #include "out.h"
+#include "out_parts.h"
 #include "weir.h"
 
 static const char usage[] =
-	"usage: weir doctor [--json] [--root ROOT] [DEVICE]\n"
+	"usage: weir doctor [--all] [--json] [--root ROOT] [DEVICE]\n"
 	"       weir doctor [--json] --memlock RAM[,PART...]\n"
 	"       weir doctor [--json] --checks | --causes\n"
 	"\n"
@@ -41,7 +43,8 @@ static const char usage[] =
 	"away, what will go wrong, and the cure on this distribution. It changes nothing and\n"
 	"wakes no device. As root it sees more.\n"
 	"\n"
-	"      --json         for programs\n"
+	"      --all          also what is as it should be, in full\n"
+	"      --json         for programs, with all\n"
 	"      --root ROOT    another machine's: the folder in which its sys/ lies, or what\n"
 	"                     'weir capture' made of it\n"
 	"      --memlock RAM  how much memory a VM with so much (8G) must be allowed to lock;\n"
@@ -111,7 +114,22 @@ static void print_json(const struct findings *list, const char *device)
 	js_print(report);
 }
 
-static void print_table(const struct findings *list)
+/* "guest, iommu-on"; free() it. */
+static char *ids_text(const struct finding *findings, size_t n)
+{
+	char *text = need(strdup(findings->id)), *longer;
+
+	for (size_t i = 1; i < n; i++) {
+		if (asprintf(&longer, "%s, %s", text, findings[i].id) < 0)
+			no_memory();
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+/* What is as it should be comes last: one row says that it was looked into, unless @all. */
+static void print_table(const struct findings *list, bool all)
 {
 	enum { SEVERITY, CHECK, FINDING, COLUMNS };
 	static const struct column columns[COLUMNS] = {
@@ -127,6 +145,15 @@ static void print_table(const struct findings *list)
 
 		table_cell(row, SEVERITY, "%s", severities[finding->severity].name);
 		table_colour(row, SEVERITY, severities[finding->severity].colour);
+		if (finding->severity == WEIR_HOST_OK && !all) {
+			size_t fine = list->n - i;
+			char *ids = ids_text(finding, fine);
+
+			table_cell(row, CHECK, "%zu check%s", fine, fine == 1 ? "" : "s");
+			table_cell(row, FINDING, "as it should be (--all tells more): %s", ids);
+			free(ids);
+			break;
+		}
 		table_cell(row, CHECK, "%s", finding->id);
 		table_cell(row, FINDING, "%s [%s]", finding->text, finding->file);
 		if (!*finding->cure)
@@ -163,7 +190,7 @@ static void print_verdict(const struct findings *list, const char *device)
 	}
 }
 
-static int examine(const char *root, const char *address, bool json)
+static int examine(const char *root, const char *address, bool json, bool all)
 {
 	const struct weir_host_function *fn = NULL;
 	struct findings list = { 0 };
@@ -181,7 +208,7 @@ static int examine(const char *root, const char *address, bool json)
 		if (json) {
 			print_json(&list, fn ? fn->address : "");
 		} else {
-			print_table(&list);
+			print_table(&list, all);
 			print_verdict(&list, fn ? fn->address : "");
 		}
 		status = verdict(&list);
@@ -278,8 +305,9 @@ static int print_causes(bool json)
 int cmd_doctor(int argc, char **argv)
 {
 	const char *root = NULL, *memlock = NULL;
-	bool checks = false, causes = false;
+	bool all = false, checks = false, causes = false;
 	const struct own_option own[] = {
+		{ .name = "all", .flag = &all },
 		{ .name = "root", .value = &root },
 		{ .name = "memlock", .value = &memlock },
 		{ .name = "checks", .flag = &checks },
@@ -294,14 +322,14 @@ int cmd_doctor(int argc, char **argv)
 	if (argc - optind > 1)
 		return fail("doctor takes one device, and '%s' is another", argv[optind + 1]);
 	if (!!memlock + checks + causes > 1 ||
-	    ((memlock || checks || causes) && (optind < argc || root)))
+	    ((memlock || checks || causes) && (optind < argc || root || all)))
 		return fail("doctor: --memlock, --checks and --causes each go alone, without a "
-			    "device and --root");
+			    "device, --root and --all");
 	if (memlock)
 		return doctor_memlock(memlock, options.json);
 	if (checks)
 		return print_checks(options.json);
 	if (causes)
 		return print_causes(options.json);
-	return examine(root, argv[optind], options.json);
+	return examine(root, argv[optind], options.json, all);
 }
