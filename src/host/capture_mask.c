@@ -8,6 +8,7 @@
 #include <weir/device.h>
 
 #include "host/capture.h"
+#include "host/grub.h"
 
 #define CAP_VPD		0x03
 #define CAP_SERIAL	0x0003	/* extended */
@@ -282,23 +283,29 @@ void wr_mask_log(struct wr_mask *mask, char *line, FILE *out)
 		fprintf(out, "%s\n", line);
 }
 
-/* GRUB_CMDLINE_LINUX="…" and its like; other lines have passwords in them. */
+/*
+ * GRUB_CMDLINE_LINUX="…" and its like; other lines have passwords in them. Of what is more than an
+ * assignment it is told that it is there: then the options aren't sure.
+ */
 void wr_mask_grub(struct wr_mask *mask, char *line, FILE *out)
 {
-	char *value = strchr(line, '='), quote[2] = "", *end;
+	struct wr_grub_line said;
+	char quote[2] = "";
 
 	(void)mask;
-	if (strncmp(line, "GRUB_CMDLINE_", 13) || !value)
+	if (wr_grub_line(line, &said) == WR_GRUB_SCRIPT) {
+		fputs("masked\n", out);
 		return;
-	value++;
-	if (*value == '"' || *value == '\'') {
-		quote[0] = *value++;
-		end = strchr(value, quote[0]);
-		if (end)
-			*end = '\0';
 	}
-	fprintf(out, "%.*s%s", (int)(value - line - !!quote[0]), line, quote);
-	mask_words(value, out);
+	if (!said.name || strncmp(said.name, "GRUB_CMDLINE_", 13))
+		return;
+	quote[0] = said.quote;
+	fprintf(out, "%s=%s", said.name, quote);
+	mask_words(said.value, out);
+	if (said.after) {
+		fprintf(out, "%s${%s} ", *said.value ? " " : "", said.name);
+		mask_words(said.after, out);
+	}
 	fprintf(out, "%s\n", quote);
 }
 

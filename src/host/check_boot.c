@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* How the kernel was started: options that it doesn't know, that never reached it, and its log. */
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/root.h"
 #include "host/check.h"
+#include "host/grub.h"
 
 /* The first of a list's values that isn't known; each may have more behind it, as the kernel's
  * own parsers have it. */
@@ -102,69 +104,168 @@ static void check_override(struct wr_exam *exam)
 		  "one without it doesn't know the option", value);
 }
 
-/* Options that concern giving away, in a file that the boot loader's configuration is made from,
- * and not in what the kernel was started with. Fills in the first. */
-static bool is_missing(const struct wr_machine *m, const char *text, char option[128])
+/* The options that concern giving away. */
+static const char *const concerned[] = {
+	"intel_iommu=", "amd_iommu=", "iommu=", "iommu.passthrough=", "iommu.strict=",
+	"vfio-pci.", "vfio.", "vfio_iommu_type1.", "iommufd.", "pcie_acs_override=",
+	"default_hugepagesz=", "hugepagesz=", "hugepages=",
+};
+
+#define CONCERNED (sizeof(concerned) / sizeof(concerned[0]))
+#define GRUB_FOLDER "/etc/default/grub.d"
+#define SETTINGS_MAX (64 << 10)
+
+/* Those that are set, and the file that did; NULL: not set. */
+struct settings {
+	char value[CONCERNED][WR_LINE_MAX];
+	const char *file[CONCERNED];
+};
+
+/* @after: what follows those that were set before; NULL: @text takes their place. */
+static void set(struct settings *settings, const char *file, const char *text, const char *after)
 {
-	static const char *const keys[] = {
-		"intel_iommu=", "amd_iommu=", "iommu=", "iommu.passthrough=", "iommu.strict=",
-		"vfio-pci.", "vfio.", "vfio_iommu_type1.", "iommufd.", "pcie_acs_override=",
-		"default_hugepagesz=", "hugepagesz=", "hugepages=",
-	};
+	for (size_t i = 0; i < CONCERNED; i++) {
+		bool kept = after && settings->file[i];
+		char word[WR_LINE_MAX];
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		char wanted[WR_LINE_MAX], has[WR_LINE_MAX];
-
-		if (!wr_word(text, keys[i], wanted))
-			continue;
-		if (wr_word(m->cmdline, keys[i], has) && !strcmp(has, wanted))
-			continue;
-		snprintf(option, 128, "%s%.90s", keys[i], wanted);
-		return true;
+		if ((after && wr_word(after, concerned[i], word)) ||
+		    (!kept && wr_word(text, concerned[i], word))) {
+			strcpy(settings->value[i], word);
+			settings->file[i] = file;
+		} else if (!kept) {
+			settings->file[i] = NULL;
+		}
 	}
-	return false;
 }
 
-/* The values of GRUB_CMDLINE_LINUX… alone; comments are no settings. */
-static char *grub_options(char *text)
+/* The first option that is set and didn't reach the kernel; what @last sets counts. */
+static void report_stale(struct wr_exam *exam, const struct settings *first,
+			 const struct settings *last)
 {
-	char *save = NULL, *out = calloc(1, strlen(text) + 2);
+	for (size_t i = 0; i < CONCERNED; i++) {
+		const struct settings *counts = last->file[i] ? last : first;
+		const char *file = counts->file[i], *wanted = counts->value[i];
+		char has[WR_LINE_MAX];
 
-	if (!out)
-		return NULL;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (strncmp(line, "GRUB_CMDLINE_LINUX", 18) || !strchr(line, '='))
+		if (!file || (wr_word(exam->m->cmdline, concerned[i], has) && !strcmp(has, wanted)))
 			continue;
-		strcat(out, strchr(line, '=') + 1);
-		strcat(out, " ");
+		wr_cure_refresh(exam);
+		wr_report(exam, WEIR_HOST_WARNING, file, "%s has %s%.90s, but the kernel was "
+			  "started without (/proc/cmdline): the boot loader's own configuration "
+			  "wasn't made again, the machine not restarted, or another file counts "
+			  "here", file, concerned[i], wanted);
+		return;
 	}
-	return out;
+}
+
+/* What is set in one file; false when that can't be told. */
+static bool read_grub(struct wr_exam *exam, const char *file, struct settings *all,
+		      struct settings *usual)
+{
+	char *text, *save = NULL;
+	int ret = wr_load(exam->m->root, file, SETTINGS_MAX, &text);
+	bool sure = ret < SETTINGS_MAX;
+
+	if (ret < 0 && ret != -ENOENT)
+		wr_unread(exam, file, ret);
+	if (ret < 0)
+		return ret == -ENOENT;
+	for (char *c = strtok_r(text, "\n", &save); c && sure; c = strtok_r(NULL, "\n", &save)) {
+		struct wr_grub_line line;
+		enum wr_grub_kind kind = wr_grub_line(c, &line);
+
+		sure = kind != WR_GRUB_SCRIPT;
+		if (kind == WR_GRUB_OPTIONS)
+			set(strcmp(line.name, "GRUB_CMDLINE_LINUX") ? usual : all, file,
+			    line.value, line.after);
+	}
+	free(text);
+	return sure;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* What is read in GRUB_FOLDER, as a shell's glob has it. Returns how many files or -errno. */
+static int list_grub(const struct wr_exam *exam, char ***files)
+{
+	int n = wr_names(exam->m->root, GRUB_FOLDER, files), kept = 0, ret = 0;
+
+	for (int i = 0; i < n; i++) {
+		char *name = (*files)[i], *path;
+
+		if (!fnmatch("*.cfg", name, 0)) {
+			if (asprintf(&path, GRUB_FOLDER "/%s", name) < 0)
+				ret = -ENOMEM;
+			else
+				(*files)[kept++] = path;
+		}
+		free(name);
+	}
+	if (kept)
+		qsort(*files, (size_t)kept, sizeof(**files), by_bytes);
+	if (n < 0)
+		return n;
+	if (ret < 0)
+		wr_names_free(*files, kept);
+	return ret < 0 ? ret : kept;
+}
+
+/*
+ * grub-mkconfig of Debian and Ubuntu reads the folder as well, and its 10_linux starts kernels with
+ * "$GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT". Elsewhere there is no such folder.
+ */
+static void check_grub(struct wr_exam *exam)
+{
+	struct settings all = { .file = { NULL } }, usual = { .file = { NULL } };
+	bool sure = read_grub(exam, "/etc/default/grub", &all, &usual);
+	char **files;
+	int n = list_grub(exam, &files);
+
+	if (n < 0 && n != -ENOENT && n != -ENOTDIR) {
+		wr_unread(exam, GRUB_FOLDER, n);
+		return;
+	}
+	for (int i = 0; i < n && sure; i++)
+		sure = read_grub(exam, files[i], &all, &usual);
+	if (sure)
+		report_stale(exam, &all, &usual);
+	if (n >= 0)
+		wr_names_free(files, n);
+}
+
+static void check_kernel_cmdline(struct wr_exam *exam)
+{
+	static const char file[] = "/etc/kernel/cmdline";
+	struct settings settings = { .file = { NULL } };
+	char *text;
+	int ret = wr_load(exam->m->root, file, SETTINGS_MAX, &text);
+
+	if (ret < 0 && ret != -ENOENT)
+		wr_unread(exam, file, ret);
+	if (ret < 0)
+		return;
+	set(&settings, file, text, NULL);
+	report_stale(exam, &settings, &settings);
+	free(text);
 }
 
 static void check_stale(struct wr_exam *exam)
 {
-	static const char *const files[] = { "/etc/default/grub", "/etc/kernel/cmdline" };
-	bool grub = exam->m->boot != WR_BOOT_PROXMOX && exam->m->boot != WR_BOOT_KERNEL_CMDLINE;
-	char option[128], *text, *options;
-	const char *file = files[!grub];
-	int ret = wr_load(exam->m->root, file, 64 << 10, &text);
-
-	/* What a boot loader doesn't use says nothing. */
-	if (ret < 0 || exam->m->boot == WR_BOOT_RPM_OSTREE || exam->m->boot == WR_BOOT_BOOTC) {
-		free(text);
-		return;
+	switch (exam->m->boot) {
+	case WR_BOOT_RPM_OSTREE:
+	case WR_BOOT_BOOTC:
+		/* They use neither, and what a boot loader doesn't use says nothing. */
+		break;
+	case WR_BOOT_PROXMOX:
+	case WR_BOOT_KERNEL_CMDLINE:
+		check_kernel_cmdline(exam);
+		break;
+	default:
+		check_grub(exam);
 	}
-	options = grub ? grub_options(text) : text;
-	if (options && is_missing(exam->m, options, option)) {
-		wr_cure_refresh(exam);
-		wr_report(exam, WEIR_HOST_WARNING, file, "%s has %s, but the kernel was started "
-			  "without (/proc/cmdline): the boot loader's own configuration wasn't "
-			  "made again, the machine not restarted, or another file counts here",
-			  file, option);
-	}
-	if (options != text)
-		free(options);
-	free(text);
 }
 
 /* Folded into vfio by Linux 6.2; what makes initramfses stops at a module that isn't there. */
@@ -230,7 +331,8 @@ const struct wr_check wr_checks_boot[] = {
 	  check_override },
 	{ { "cmdline-stale", false, WEIR_HOST_WARNING,
 	    "did what the boot loader's files ask for reach the kernel?",
-	    "/etc/default/grub /etc/kernel/cmdline /proc/cmdline" }, check_stale },
+	    "/etc/default/grub /etc/default/grub.d/*.cfg /etc/kernel/cmdline /proc/cmdline" },
+	  check_stale },
 	{ { "virqfd", false, WEIR_HOST_WARNING,
 	    "does anything ask for the module vfio_virqfd, which is no more?",
 	    "/etc/{modules,mkinitcpio.conf,booster.yaml} /etc/modules-load.d/* "

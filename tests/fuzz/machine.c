@@ -112,6 +112,8 @@ static const struct part {
 	  "1 0 3 eth0\n", NULL },
 	{ "etc/os-release", TEXT, "ID=debian\nVERSION_ID=\"13\"\n", NULL },
 	{ "etc/default/grub", TEXT, "GRUB_CMDLINE_LINUX=\"iommu=pt a=b\"\n", NULL },
+	{ "etc/default/grub.d/a.cfg", TEXT, "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX a=b\"\n",
+	  NULL },
 	{ "etc/modprobe.d/a.conf", TEXT, "options vfio-pci ids=10de:1b80\ninstall a /bin/false\n",
 	  NULL },
 	{ "dev/kmsg", TEXT, "6,1,0,-;DMAR: IOMMU enabled\n", NULL },

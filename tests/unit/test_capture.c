@@ -133,6 +133,10 @@ static void add_kernel(const char *root)
 	tree_text(root, "proc/cpuinfo", "processor\t: 0\nflags\t: vmx\n\nprocessor\t: 1\n");
 	tree_text(root, "etc/default/grub", "GRUB_PASSWORD=hunter2\n"
 		  "GRUB_CMDLINE_LINUX=\"iommu=pt crypt=hunter2 quiet\"\n");
+	tree_text(root, "etc/default/grub.d/a.cfg", "# hunter2\n  . /etc/hunter2\n"
+		  "GRUB_CMDLINE_LINUX=\"iommu=pt $GRUB_CMDLINE_LINUX a=hunter2\" # hunter2\n"
+		  "GRUB_CMDLINE_LINUX_DEFAULT=$(hunter2)\n"
+		  "GRUB_CMDLINE_XEN='dom0_mem=1 x=hunter2'\n");
 	tree_text(root, "etc/modprobe.d/a.conf", "# hunter2\noptions vfio-pci ids=10de:1b80\n"
 		  "install nouveau /bin/false\ninstall zfs /root/hunter2\n"
 		  "install nvidia /bin/true hunter2\n");
@@ -233,6 +237,9 @@ static void test_masked(void **state)
 			    "Filename\tType\n/masked\tfile\n/dev/dm-1\tpart");
 	assert_string_equal(text(m, "/etc/default/grub"),
 			    "GRUB_CMDLINE_LINUX=\"iommu=pt crypt=masked quiet\"");
+	assert_string_equal(text(m, "/etc/default/grub.d/a.cfg"), "masked\n"
+			    "GRUB_CMDLINE_LINUX=\"iommu=pt ${GRUB_CMDLINE_LINUX} a=masked\"\n"
+			    "masked\nGRUB_CMDLINE_XEN='dom0_mem=masked x=masked'");
 	assert_string_equal(text(m, "/etc/modprobe.d/a.conf"), "options vfio-pci ids=10de:1b80\n"
 			    "install nouveau /bin/false\ninstall zfs masked\n"
 			    "install nvidia masked");

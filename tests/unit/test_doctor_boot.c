@@ -98,6 +98,106 @@ static void test_stale(void **state)
 	assert_silent(root, NULL, "cmdline-stale");
 }
 
+#define MAIN "etc/default/grub"
+#define FOLDER "etc/default/grub.d/"
+#define USUAL "GRUB_CMDLINE_LINUX_DEFAULT"
+
+/* The files of the folder come after that, as the shell orders them, and the last one wins. */
+static void test_stale_folder(void **state)
+{
+	const char *root = *state;
+
+	tree_text(root, FOLDER "50-a.cfg", USUAL "=\"$" USUAL " vfio-pci.ids=10de:1\"\n");
+	assert_found(root, NULL, "cmdline-stale", WEIR_HOST_WARNING, "has vfio-pci.ids=10de:1, but",
+		     "/" FOLDER "50-a.cfg");
+	tree_text(root, "proc/cmdline", CMDLINE " vfio-pci.ids=10de:1\n");
+	assert_silent(root, NULL, "cmdline-stale");
+	/* What it goes on from still counts. */
+	tree_text(root, "proc/cmdline", "intel_iommu=on vfio-pci.ids=10de:1\n");
+	assert_found(root, NULL, "cmdline-stale", WEIR_HOST_WARNING, "has iommu=pt, but",
+		     "/" MAIN);
+	/* What is in its place doesn't. */
+	tree_text(root, FOLDER "50-a.cfg", USUAL "=\"quiet vfio-pci.ids=10de:1\"\n");
+	assert_silent(root, NULL, "cmdline-stale");
+	/* 10 comes before 9. */
+	tree_text(root, FOLDER "10-c.cfg", USUAL "=iommu=soft\n");
+	assert_silent(root, NULL, "cmdline-stale");
+	tree_remove(root, FOLDER "50-a.cfg");
+	tree_text(root, FOLDER "9-b.cfg", USUAL "='intel_iommu=on'\n");
+	assert_silent(root, NULL, "cmdline-stale");
+	tree_text(root, FOLDER "9-b.cfg", "GRUB_TIMEOUT=1\n");
+	assert_found(root, NULL, "cmdline-stale", WEIR_HOST_WARNING, "has iommu=soft, but",
+		     "/" FOLDER "10-c.cfg");
+	/* No others are read. */
+	tree_remove(root, FOLDER "10-c.cfg");
+	tree_text(root, MAIN, USUAL "=quiet\n");
+	tree_text(root, FOLDER "a.cfg.dpkg-old", USUAL "=iommu=soft\n");
+	tree_text(root, FOLDER ".b.cfg", USUAL "=iommu=soft\n");
+	assert_silent(root, NULL, "cmdline-stale");
+	/* Nor is it said what can't be known. */
+	tree_text(root, MAIN, USUAL "=iommu=soft\n");
+	tree_folder(root, FOLDER "c.cfg");
+	assert_found(root, NULL, "cmdline-stale", WEIR_HOST_NOTE, "can't be read: Is a directory",
+		     "/" FOLDER "c.cfg");
+	tree_remove(root, "etc/default/grub.d");
+	assert_found(root, NULL, "cmdline-stale", WEIR_HOST_WARNING, "has iommu=soft, but",
+		     "/" MAIN);
+	tree_text(root, "etc/default/grub.d", "no folder\n");
+	assert_found(root, NULL, "cmdline-stale", WEIR_HOST_WARNING, "has iommu=soft, but",
+		     "/" MAIN);
+}
+
+/* The forms of an assignment; and all else, of which only a shell knows what comes of it. */
+static void test_stale_forms(void **state)
+{
+	static const char *const plain[] = {
+		USUAL "=iommu=soft", USUAL "='iommu=soft'", USUAL "=\"a iommu=soft b\" # c",
+		"\t " USUAL "=\"iommu=soft\" ", USUAL "=\"iommu=soft ${" USUAL "}\"",
+		USUAL "=$" USUAL "\n" USUAL "=\"$" USUAL " iommu=soft\"",
+		"GRUB_CMDLINE_LINUX=iommu=soft",
+		"GRUB_DISTRIBUTOR=`( . /etc/os-release; echo ${NAME} ) 2>/dev/null || echo x`\n"
+		"GRUB_DISTRIBUTOR=\"$(sed 's, release .*$,,g' /etc/system-release)\"\n"
+		"#GRUB_BADRAM=\"0x01234567,0xfefefefe\"\nGRUB_INIT_TUNE=\"480 \\\" 1\"\n\n"
+		USUAL "=iommu=soft",
+	};
+	static const char *const script[] = {
+		USUAL "=\"iommu=soft $OTHER\"", USUAL "=\"iommu=soft $(cat /etc/more)\"",
+		USUAL "=\"iommu=soft `cat /etc/more`\"", USUAL "=\"iommu=soft\"more",
+		USUAL "=\"iommu=soft \\\n more\"", USUAL "=\"iommu=soft", USUAL "=iommu=soft;true",
+		USUAL "+=\" iommu=soft\"", "export " USUAL "=iommu=soft", USUAL "=iommu=soft true",
+		"if true; then\n" USUAL "=iommu=soft\nfi", USUAL "=iommu=soft\n. /etc/more",
+		USUAL "=iommu=soft\nunset " USUAL, USUAL "=\"iommu=soft $GRUB_CMDLINE_LINUX\"",
+		USUAL "=\"iommu=soft x$" USUAL "\"", USUAL "=\"iommu=soft $" USUAL "_OF_MINE\"",
+		USUAL "=iommu=soft#\n" USUAL "#=", USUAL "=\"$" USUAL " iommu=soft $" USUAL "\"",
+		"GRUB_X=\"\n" USUAL "=iommu=soft\n\"",
+	};
+	static const char *const others[] = {
+		"GRUB_CMDLINE_LINUX_RECOVERY=iommu=soft", "GRUB_CMDLINE_XEN=\"iommu=soft $X\"",
+		USUAL "=iommu=soft\n" USUAL "=", "# " USUAL "=iommu=soft",
+		/* The usual ones come behind. */
+		USUAL "=iommu=pt\nGRUB_CMDLINE_LINUX=iommu=soft",
+	};
+	const char *root = *state;
+
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+		tree_text(root, MAIN, plain[i]);
+		assert_found(root, NULL, "cmdline-stale", WEIR_HOST_WARNING, "has iommu=soft, but",
+			     "/" MAIN);
+	}
+	for (size_t i = 0; i < sizeof(script) / sizeof(script[0]); i++) {
+		tree_text(root, MAIN, script[i]);
+		assert_silent(root, NULL, "cmdline-stale");
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		tree_text(root, MAIN, others[i]);
+		assert_silent(root, NULL, "cmdline-stale");
+	}
+	/* One file that isn't understood leaves all of them open. */
+	tree_text(root, MAIN, USUAL "=iommu=soft\n");
+	tree_text(root, FOLDER "x.cfg", "echo hello\n");
+	assert_silent(root, NULL, "cmdline-stale");
+}
+
 static void test_virqfd(void **state)
 {
 	static const char *const files[] = { "etc/initramfs-tools/modules", "etc/mkinitcpio.conf",
@@ -214,6 +314,8 @@ void run_boot_tests(int *failed)
 		TEST(test_intel_value),
 		TEST(test_override),
 		TEST(test_stale),
+		TEST(test_stale_folder),
+		TEST(test_stale_forms),
 		TEST(test_virqfd),
 		TEST(test_log),
 		TEST(test_cures),
