@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
+#include "gate.h"
 #include "model/model.h"
 #include "models/edu/edu.h"
 #include "pci/config.h"
@@ -565,6 +566,7 @@ static void test_reset_in_flight(void **state)
 	wait_inside(f);
 	set(f, 0x08, 4, 5);
 	assert_int_equal(pthread_create(&thread, NULL, do_reset, &call), 0);
+	wait_until_closed(f->model);
 	usleep(20000);
 	assert_false(call.done);
 	f->hold = false;
@@ -609,6 +611,7 @@ static void test_detach_in_flight(void **state)
 	start_dma(f, BUFFER, 0x8000, 16, 7);
 	wait_inside(f);
 	assert_int_equal(pthread_create(&thread, NULL, do_detach, &call), 0);
+	wait_until_closed(f->model);
 	usleep(20000);
 	assert_false(call.done);
 	f->hold = false;

@@ -226,6 +226,7 @@ static void test_reset_waits_for_dma(void **state)
 	assert_int_equal(pthread_create(&dma_thread, NULL, do_dma, &dma), 0);
 	wait_until_inside(&f->bus);
 	assert_int_equal(pthread_create(&reset_thread, NULL, do_reset, &reset), 0);
+	wait_until_closed(f->toy.model);
 	usleep(20000);
 	assert_false(reset.done);
 	assert_int_equal(f->toy.resets, 0);

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
+#include "gate.h"
 #include "model/model.h"
 #include "pci/config.h"
 
