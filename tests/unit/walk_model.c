@@ -8,27 +8,14 @@
 
 #include <cmocka.h>
 
+#include "idle_model.h"
 #include "walk.h"
-
-static uint64_t all_zero(struct weir_model *model, unsigned int bar, uint64_t offset,
-			 unsigned int width)
-{
-	(void)model, (void)bar, (void)offset, (void)width;
-	return 0;
-}
-
-static void ignored(struct weir_model *model, unsigned int bar, uint64_t offset,
-		    unsigned int width, uint64_t value)
-{
-	(void)model, (void)bar, (void)offset, (void)width, (void)value;
-}
 
 static int model_create(struct world *w)
 {
-	static const struct weir_model_ops ops = { .read = all_zero, .write = ignored };
 	const struct weir_model_desc desc = { .name = "new", .vendor = 1 };
 
-	return weir_model_create(&desc, &ops, NULL, &w->new_model);
+	return weir_model_create(&desc, &idle_model, NULL, &w->new_model);
 }
 
 static int model_destroy(struct world *w)
