@@ -17,9 +17,7 @@ struct rig {
 
 static void open_rig(struct rig *r, const char *interface)
 {
-	const struct weir_iommu_opts opts = { .interface = interface };
-
-	MUST(weir_iommu_open(&opts, &r->iommu));
+	r->iommu = open_iommu(interface);
 	r->o = open_edu(r->iommu, device("WEIR_TEST_EDU"), NULL);
 	MUST(weir_mem_alloc(weir_device_ioas(r->o.dev), 2 * PAGE, NULL, &r->mem));
 	r->irq = (enum weir_irq)MUST(edu_irq_enable(r->o.edu));

@@ -64,6 +64,16 @@ static inline void *page_of(unsigned char byte, size_t pages)
 	return page;
 }
 
+/* By this interface and no other; NULL: the best. */
+static inline struct weir_iommu *open_iommu(const char *interface)
+{
+	const struct weir_iommu_opts opts = { .interface = interface };
+	struct weir_iommu *iommu;
+
+	MUST(weir_iommu_open(&opts, &iommu));
+	return iommu;
+}
+
 struct opened {
 	struct weir_device *dev;
 	struct edu *edu;

@@ -16,11 +16,10 @@ struct rig {
 
 static int setup(void **state)
 {
-	static const struct weir_iommu_opts by_iommufd = { .interface = "iommufd" };
 	struct weir_hw_info info;
 	static struct rig r;
 
-	MUST(weir_iommu_open(&by_iommufd, &r.iommu));
+	r.iommu = open_iommu("iommufd");
 	MUST(weir_ioas_open(r.iommu, &r.as));
 	r.edu = open_edu(r.iommu, device("WEIR_TEST_EDU"), r.as);
 	MUST(weir_mem_alloc(r.as, 2 * PAGE, NULL, &r.mem));

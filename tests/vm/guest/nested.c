@@ -43,11 +43,10 @@ static unsigned char *ram(const struct rig *r, unsigned int page)
 
 static void open_guest(struct rig *r)
 {
-	static const struct weir_iommu_opts by_iommufd = { .interface = "iommufd" };
 	const struct weir_map_opts there = { .fixed = true };
 	weir_iova iova = GUEST;
 
-	MUST(weir_iommu_open(&by_iommufd, &r->iommu));
+	r->iommu = open_iommu("iommufd");
 	MUST(weir_ioas_open(r->iommu, &r->as));
 	r->edu = open_edu(r->iommu, device("WEIR_TEST_EDU"), r->as);
 	r->ram = page_of(0, PAGES);

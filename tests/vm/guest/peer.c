@@ -33,9 +33,7 @@ static void close_shared(struct pair *p)
 /* @interface: NULL for the best. */
 static void open_pair(struct pair *p, const char *interface)
 {
-	const struct weir_iommu_opts opts = { .interface = interface };
-
-	MUST(weir_iommu_open(&opts, &p->iommu));
+	p->iommu = open_iommu(interface);
 	MUST(weir_ioas_open(p->iommu, &p->as));
 	p->a = open_edu(p->iommu, device("WEIR_TEST_EDU"), p->as);
 	p->memory = page_of(0, 1);

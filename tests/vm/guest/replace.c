@@ -397,11 +397,10 @@ static void copy_mappings(struct weir_ioas *from, struct weir_ioas *to, const vo
 
 static int setup(void **state)
 {
-	static const struct weir_iommu_opts by_iommufd = { .interface = "iommufd" };
 	struct weir_hw_info info;
 	static struct rig r;
 
-	MUST(weir_iommu_open(&by_iommufd, &r.iommu));
+	r.iommu = open_iommu("iommufd");
 	MUST(weir_ioas_open(r.iommu, &r.as));
 	MUST(weir_ioas_open(r.iommu, &r.other));
 	open_flow(&r);
