@@ -18,21 +18,13 @@
 #include <weir/host.h>
 
 #include "base/root.h"
-#include "host/unpack.h"
+#include "capture_rig.h"
 #include "host/use.h"
-#include "tree.h"
 
 #define ADDR	"0000:01:00.0"
 #define BRIDGE	"0000:00:01.0"
 #define AT	"sys/devices/pci0000:00/" BRIDGE "/" ADDR
 #define UUID	"d3adbeef-0000-4000-8000-123456789abc"
-
-struct machine {
-	char *root;
-	char file[300];
-	char *other;		/* where the archive lies */
-	struct wr_unpacked back;
-};
 
 /* Config space with a VPD capability at 0x40, and extended ones: a serial number, then ACS. */
 static void add_config(const char *root)
@@ -163,28 +155,13 @@ static void add_kernel(const char *root)
 
 static int start(void **state)
 {
-	struct machine *m = calloc(1, sizeof(*m));
+	struct machine *m = machine_new();
 
-	assert_non_null(m);
-	m->root = tree_new();
-	m->other = tree_new();
-	snprintf(m->file, sizeof(m->file), "%s/m.tar.gz", m->other);
 	add_bridge(m->root);
 	add_function(m->root);
 	add_uses(m->root);
 	add_kernel(m->root);
 	*state = m;
-	return 0;
-}
-
-static int stop(void **state)
-{
-	struct machine *m = *state;
-
-	wr_unpacked_remove(&m->back);
-	tree_free(m->root);
-	tree_free(m->other);
-	free(m);
 	return 0;
 }
 

@@ -12,25 +12,15 @@
 
 #include <cmocka.h>
 
-#include "tree.h"
+#include "capture_rig.h"
 #include "verb.h"
 
 #define ADDR "0000:01:00.0"
 
-struct machine {
-	char *root;
-	char *other;
-	char file[300];
-};
-
 static int start(void **state)
 {
-	struct machine *m = calloc(1, sizeof(*m));
+	struct machine *m = machine_new();
 
-	assert_non_null(m);
-	m->root = tree_new();
-	m->other = tree_new();
-	snprintf(m->file, sizeof(m->file), "%s/m.tar.gz", m->other);
 	for (int i = 0; i < 3; i++) {
 		char addr[32];
 
@@ -45,16 +35,6 @@ static int start(void **state)
 			  "0x00000000fe000000 0x00000000fe0fffff 0x0000000000040200\n");
 	}
 	*state = m;
-	return 0;
-}
-
-static int stop(void **state)
-{
-	struct machine *m = *state;
-
-	tree_free(m->root);
-	tree_free(m->other);
-	free(m);
 	return 0;
 }
 
