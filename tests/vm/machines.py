@@ -205,6 +205,9 @@ BUILT_PROGRAMS = {"vfio": ("EDU", "PAIR0", "PAIR1", "NVME"), "iommufd": ("EDU", 
                   "replace": ("EDU", "PAIR0", "PAIR1", "BEHIND", "NVME")}
 # That one device reaches another's memory is each vendor's IOMMU's business, not each table's.
 PEER_PROGRAMS = {**BUILT_PROGRAMS, "handover": ("EDU",), "peer": ("EDU", "SHARED")}
+# Whoever provides /dev/vfio/vfio, tables are replaced by IOMMUFD's own node.
+CONTAINER_PROGRAMS = {name: devices for name, devices in PEER_PROGRAMS.items()
+                      if name != "replace"}
 
 
 def _built(name, unit=(), append="", **more):
@@ -299,7 +302,8 @@ def _vtd(name, bits, options="", thorough=False):
         modules=("vfio-pci", "vfio_iommu_type1", "nvme"),
         devices=X86_NAMES,
         settle=X86_SETTLE,
-        programs={"vfio": ("EDU", "PAIR0", "PAIR1", "NVME"), "peer": ("EDU", "SHARED")},
+        programs={"vfio": BUILT_PROGRAMS["vfio"],
+                  **({"peer": PEER_PROGRAMS["peer"]} if thorough else {})},
         iova_last=(1 << bits) - 1,
         thorough=thorough,
     )
@@ -663,7 +667,7 @@ MACHINES = {machine.name: machine for machine in (
     _built("none", **_NO_IOMMU),
     _selftests(),
     _built("vtd-container", _intel(",caching-mode=on"), kernel=LINUX_CONTAINER,
-           release="-weir-container$", container="iommufd", programs=PEER_PROGRAMS),
+           release="-weir-container$", container="iommufd", programs=CONTAINER_PROGRAMS),
     _built("none-container", kernel=LINUX_CONTAINER, release="-weir-container$", **_NO_IOMMU),
     _arm64(),
     _smmu_nested(),
