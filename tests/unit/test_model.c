@@ -4,16 +4,6 @@
 
 /* Descriptions. */
 
-static void refused(const struct weir_model_desc *desc, const char *why)
-{
-	struct weir_model *model = NULL;
-
-	assert_int_equal(weir_model_create(desc, &toy_ops, NULL, &model), -EINVAL);
-	assert_null(model);
-	if (!strstr(weir_errmsg(), why))
-		fail_msg("'%s' doesn't say '%s'", weir_errmsg(), why);
-}
-
 static void test_bad_bars(void **state)
 {
 	struct weir_model_desc desc = toy_desc;

@@ -35,16 +35,6 @@ static int express_setup(void **state)
 
 /* Descriptions. */
 
-static void refused(const struct weir_model_desc *desc, const char *why)
-{
-	struct weir_model *model = NULL;
-
-	assert_int_equal(weir_model_create(desc, &toy_ops, NULL, &model), -EINVAL);
-	assert_null(model);
-	if (!strstr(weir_errmsg(), why))
-		fail_msg("'%s' doesn't say '%s'", weir_errmsg(), why);
-}
-
 static void test_bad_msix(void **state)
 {
 	static const struct {

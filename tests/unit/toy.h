@@ -196,6 +196,17 @@ static inline struct weir_model *make(const struct weir_model_desc *desc, struct
 	return model;
 }
 
+/* What describes no device. */
+static inline void refused(const struct weir_model_desc *desc, const char *why)
+{
+	struct weir_model *model = NULL;
+
+	assert_int_equal(weir_model_create(desc, &toy_ops, NULL, &model), -EINVAL);
+	assert_null(model);
+	if (!strstr(weir_errmsg(), why))
+		fail_msg("'%s' doesn't say '%s'", weir_errmsg(), why);
+}
+
 static inline int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
