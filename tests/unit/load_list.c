@@ -6,20 +6,16 @@
 #include <string.h>
 
 #include "load_list.h"
+#include "tests/chance.h"
 
 /* Automatic IOVAs end here until a device says how far it reaches. */
 #define FIRST_UNTOLD (1ull << 39)
 
 /* ---- chance ---- */
 
-/* splitmix64 */
 uint64_t any(struct worker *w, uint64_t below)
 {
-	uint64_t z = w->seed += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return (z ^ z >> 31) % below;
+	return chance(&w->seed, below);
 }
 
 void wrong(const struct worker *w, const char *fmt, ...)

@@ -53,7 +53,8 @@ struct worker {
 	struct field *field;
 	unsigned int number;
 	bool alone;
-	unsigned long long first_seed, seed;
+	unsigned long long first_seed;
+	uint64_t seed;
 	unsigned long ops, done;	/* operations to do, and done */
 	struct entry e[LIVE + PARTS];	/* by IOVA */
 	unsigned int n;

@@ -18,6 +18,7 @@
 
 #include "idle_model.h"
 #include "says.h"
+#include "tests/chance.h"
 
 #define PAGES 256
 #define READ_BLOCKED 6		/* of VT-d's fault reasons */
@@ -587,15 +588,11 @@ static void threads_map_and_reach_at_once(void **state)
 
 /* ---- at random ---- */
 
-static unsigned long long seed;
+static uint64_t seed;
 
 static unsigned int any(unsigned int below)
 {
-	unsigned long long z = seed += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return (unsigned int)((z ^ z >> 31) % below);
+	return (unsigned int)chance(&seed, below);
 }
 
 /* Which page of memory is behind each page of IOVA, by the plainest of books; 0 is none. */

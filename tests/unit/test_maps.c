@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The translation map: what is mapped, in both directions, and memory mapped several times. */
 #include "maps_rig.h"
+#include "tests/chance.h"
 
 static void assert_iova(const struct wr_maps *maps, uint64_t vaddr, weir_iova iova, uint64_t len)
 {
@@ -302,16 +303,11 @@ static void hidden_mappings_take_no_tables(void **state)
 
 #define N 40
 
-static unsigned long long seed;
+static uint64_t seed;
 
-/* splitmix64 */
 static unsigned int any(unsigned int below)
 {
-	unsigned long long z = seed += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return (unsigned int)((z ^ z >> 31) % below);
+	return (unsigned int)chance(&seed, below);
 }
 
 /* The oldest first. */

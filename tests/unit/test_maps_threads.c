@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "ioas/ioas.h"
+#include "tests/chance.h"
 
 #define PAGE 4096ull
 #define MB2 (2ull << 20)
@@ -37,16 +38,6 @@ static bool stop;
  */
 static uint64_t where[PLACES];
 
-/* splitmix64 */
-static uint64_t any(uint64_t *seed, uint64_t below)
-{
-	uint64_t z = *seed += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return (z ^ z >> 31) % below;
-}
-
 /* ---- what a place is mapped to: a function of its number and its generation ---- */
 
 struct shape {
@@ -57,17 +48,17 @@ static struct shape shape_of(uint64_t place, uint64_t generation)
 {
 	static const uint64_t lens[] = { PAGE, 3 * PAGE, 70 * PAGE, MB2, MB2 + PAGE, 600 * PAGE };
 	uint64_t seed = place << 32 | generation;
-	uint64_t vaddr = (0x500000ull + place * 4) * MB2, len = lens[any(&seed, 6)], base;
+	uint64_t vaddr = (0x500000ull + place * 4) * MB2, len = lens[chance(&seed, 6)], base;
 
 	/* What is swapped always has its first 4 MiB, which readers ask for. */
 	if (place < SWAPPED) {
 		static const uint64_t more[] = { 0, PAGE, MB2, MB2 + PAGE, 500 * PAGE };
-		uint64_t before = more[any(&seed, 5)];
+		uint64_t before = more[chance(&seed, 5)];
 
 		vaddr = 0x600000ull * MB2 + place * 4 * GB - before;
-		len = before + 2 * MB2 + more[any(&seed, 5)] + (any(&seed, 4) ? 0 : GB);
+		len = before + 2 * MB2 + more[chance(&seed, 5)] + (chance(&seed, 4) ? 0 : GB);
 	} else {
-		vaddr += any(&seed, 2) * any(&seed, 300) * PAGE;
+		vaddr += chance(&seed, 2) * chance(&seed, 300) * PAGE;
 	}
 	/*
 	 * Below and above 2^48. Some places come back in another piece of the same translation,
@@ -77,7 +68,7 @@ static struct shape shape_of(uint64_t place, uint64_t generation)
 	if (place >= SWAPPED && place % 4 == 1)
 		base += vaddr % (4 * MB2);
 	else if (place < SWAPPED || place % 4 != 2)
-		base += (generation % 64) << 32 | any(&seed, 3) * PAGE;
+		base += (generation % 64) << 32 | chance(&seed, 3) * PAGE;
 	return (struct shape){ vaddr, base, len };
 }
 
@@ -157,11 +148,12 @@ static size_t write_for_a_while(void)
 	size_t n = 0;
 
 	for (; n % 64 || !enough(n, end); n++) {
-		uint64_t *slot = &live[any(&seed, LIVE)];
-		uint64_t place = SWAPPED + any(&seed, any(&seed, 3) ? PLACES - SWAPPED : SWAPPED);
+		uint64_t *slot = &live[chance(&seed, LIVE)];
+		uint64_t place = SWAPPED + chance(&seed, chance(&seed, 3) ? PLACES - SWAPPED
+									  : SWAPPED);
 
-		if (!any(&seed, 4)) {
-			swap(any(&seed, SWAPPED));
+		if (!chance(&seed, 4)) {
+			swap(chance(&seed, SWAPPED));
 			continue;
 		}
 		if (*slot)
@@ -234,21 +226,21 @@ static uint64_t vaddr_in(struct reader *r, uint64_t place, uint64_t state)
 	struct shape s = shape_of(place, state / 4);
 
 	if (place < SWAPPED)
-		return 0x600000ull * MB2 + place * 4 * GB + any(&r->seed, 2 * MB2);
-	return s.vaddr + any(&r->seed, s.len + PAGE);
+		return 0x600000ull * MB2 + place * 4 * GB + chance(&r->seed, 2 * MB2);
+	return s.vaddr + chance(&r->seed, s.len + PAGE);
 }
 
 /* Of all places; or one address only, since what is all of mapped pages has a way of its own. */
 static void ask_for_many(struct reader *r)
 {
-	bool same = any(&r->seed, 2);
+	bool same = chance(&r->seed, 2);
 	uint64_t places[MANY], from[MANY];
 	const void *vaddrs[MANY];
 	weir_iova iovas[MANY];
 	size_t found, n = 0;
 
 	for (size_t i = 0; i < MANY; i++) {
-		places[i] = any(&r->seed, i % 2 ? PLACES : SWAPPED);
+		places[i] = chance(&r->seed, i % 2 ? PLACES : SWAPPED);
 		from[i] = said(places[i]);
 		vaddrs[i] = (void *)(uintptr_t)vaddr_in(r, places[i], from[i]);
 		if (i && same) {
@@ -294,7 +286,7 @@ static void ask_for_vaddr(struct reader *r, uint64_t place)
 	size_t len = 0;
 	int ret;
 
-	at = any(&r->seed, s.len);
+	at = chance(&r->seed, s.len);
 	ret = weir_ioas_to_vaddr(as, s.iova + at, &vaddr, &len);
 	to = said(place);
 	r->found += !ret;
@@ -315,11 +307,11 @@ static void *read_for_a_while(void *arg)
 
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		static const uint64_t most[] = { SWAPPED, PLACES, 2 * SWAPPED };
-		uint64_t place = any(&r->seed, most[any(&r->seed, 3)]);
+		uint64_t place = chance(&r->seed, most[chance(&r->seed, 3)]);
 
-		if (!any(&r->seed, 64))
+		if (!chance(&r->seed, 64))
 			ask_for_many(r);
-		else if (any(&r->seed, 2))
+		else if (chance(&r->seed, 2))
 			ask_for_iova(r, place);
 		else
 			ask_for_vaddr(r, place);

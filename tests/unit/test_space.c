@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "mem/space.h"
+#include "tests/chance.h"
 
 #define PAGE 4096ull
 #define MB2 (2ull << 20)
@@ -269,16 +270,11 @@ static void enough_is_reserved_for_several_changes(void **state)
 
 #define UNITS 2048u
 
-static unsigned long long seed;
+static uint64_t seed;
 
-/* splitmix64 */
 static unsigned int any(unsigned int below)
 {
-	unsigned long long z = seed += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return (unsigned int)((z ^ z >> 31) % below);
+	return (unsigned int)chance(&seed, below);
 }
 
 struct reference {

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "tests/chance.h"
 #include "tests/unit/growth.h"
 #include "tests/vm/guest/left.h"
 #include "tests/vm/guest/soak/soak.h"
@@ -202,8 +203,9 @@ static void nothing_grows(bool warming_up)
 static bool run_worker(void)
 {
 	uint64_t random = ~seed;
-	bool killed = any(&random, 3);
-	double end = now() + (killed ? (20 + (double)any(&random, KILL_MS)) / 1000 : END_SECONDS);
+	bool killed = chance(&random, 3);
+	double end = now() +
+		     (killed ? (20 + (double)chance(&random, KILL_MS)) / 1000 : END_SECONDS);
 	pid_t pid, gone;
 	int status;
 
@@ -239,7 +241,7 @@ static bool run_worker(void)
 static void next_user(void)
 {
 	uint64_t random = seed;
-	unsigned int chosen = (unsigned int)any(&random, SOAK_EDUS);
+	unsigned int chosen = (unsigned int)chance(&random, SOAK_EDUS);
 	struct weir_device *dev[DEVICES];
 	struct edu *edu[SOAK_EDUS];
 	struct weir_ioas *as;

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/chance.h"
 #include "tests/vm/guest/soak/mapping.h"
 #include "tests/vm/guest/soak/soak.h"
 
@@ -20,7 +21,7 @@ static struct iovec memory(size_t len)
 /* Pages of one mapping: few as a rule. */
 static size_t some_pages(uint64_t *random)
 {
-	return PAGE * (1 + any(random, any(random, 8) ? 16 : 512));
+	return PAGE * (1 + chance(random, chance(random, 8) ? 16 : 512));
 }
 
 static int make_plain(struct weir_ioas *as, struct mapping *m, uint64_t *random)
@@ -34,9 +35,9 @@ static int make_plain(struct weir_ioas *as, struct mapping *m, uint64_t *random)
 
 static int make_batch(struct weir_ioas *as, struct mapping *m, uint64_t *random)
 {
-	m->n = 2 + (unsigned int)any(random, PIECES - 1);
+	m->n = 2 + (unsigned int)chance(random, PIECES - 1);
 	for (unsigned int i = 0; i < m->n; i++) {
-		m->piece[i] = memory(PAGE * (1 + any(random, 8)));
+		m->piece[i] = memory(PAGE * (1 + chance(random, 8)));
 		if (!m->piece[i].iov_base)
 			return -ENOMEM;
 		m->len += m->piece[i].iov_len;
@@ -46,7 +47,7 @@ static int make_batch(struct weir_ioas *as, struct mapping *m, uint64_t *random)
 
 static int make_file(struct weir_ioas *as, struct mapping *m, uint64_t *random)
 {
-	size_t offset = PAGE * any(random, 4);
+	size_t offset = PAGE * chance(random, 4);
 	int fd = memfd_create("soak", MFD_CLOEXEC), ret;
 
 	m->n = 1;
@@ -80,10 +81,10 @@ static int make_mem(struct weir_ioas *as, struct mapping *m, uint64_t *random,
 
 static int make(struct weir_ioas *as, struct mapping *m, uint64_t *random, bool pool)
 {
-	struct weir_mem_opts opts = { .shared = any(random, 2) };
+	struct weir_mem_opts opts = { .shared = chance(random, 2) };
 	int ret;
 
-	switch (any(random, 8)) {
+	switch (chance(random, 8)) {
 	case 0:
 	case 1:
 		return make_plain(as, m, random);
@@ -97,7 +98,7 @@ static int make(struct weir_ioas *as, struct mapping *m, uint64_t *random, bool 
 		opts.huge = true;
 		return make_mem(as, m, random, &opts, HUGE);
 	default:
-		opts.page_size = pool && any(random, 2) ? HUGE : 0;
+		opts.page_size = pool && chance(random, 2) ? HUGE : 0;
 		ret = make_mem(as, m, random, &opts, opts.page_size ? HUGE : some_pages(random));
 		/* Others may have taken them all. */
 		return ret == -ENOMEM && opts.page_size ? -EAGAIN : ret;
@@ -128,7 +129,7 @@ int mapping_make(struct weir_ioas *as, struct mapping *m, uint64_t *random, bool
 	m->copy = copy = malloc(m->len);
 	if (!copy)
 		return -ENOMEM;
-	fill(copy, m->len, any(random, UINT64_MAX));
+	fill(copy, m->len, chance(random, UINT64_MAX));
 	for (unsigned int i = 0; i < m->n; i++) {
 		memcpy(m->piece[i].iov_base, copy, m->piece[i].iov_len);
 		copy += m->piece[i].iov_len;
@@ -159,7 +160,7 @@ int mapping_drop(struct weir_ioas *as, struct mapping *m)
 
 struct spot mapping_spot(const struct mapping *m, uint64_t *random, size_t len)
 {
-	unsigned int piece = (unsigned int)any(random, m->n);
+	unsigned int piece = (unsigned int)chance(random, m->n);
 	const struct iovec *p = &m->piece[piece];
 	unsigned char *copy = m->copy;
 	size_t offset;
@@ -167,6 +168,6 @@ struct spot mapping_spot(const struct mapping *m, uint64_t *random, size_t len)
 	for (unsigned int i = 0; i < piece; i++)
 		copy += m->piece[i].iov_len;
 	len = len < p->iov_len ? len : p->iov_len;
-	offset = any(random, p->iov_len - len + 1);
+	offset = chance(random, p->iov_len - len + 1);
 	return (struct spot){ (unsigned char *)p->iov_base + offset, copy + offset, len };
 }

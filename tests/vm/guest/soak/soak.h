@@ -49,16 +49,6 @@ struct soak_nvme {
 
 void soak_nvme(struct soak_nvme *n);
 
-/* Below @below, from a state that is never the same again (splitmix64). */
-static inline uint64_t any(uint64_t *random, uint64_t below)
-{
-	uint64_t z = *random += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return (z ^ z >> 31) % below;
-}
-
 /* Bytes that are different each time. @len is a multiple of 8. */
 static inline void fill(void *at, size_t len, uint64_t seed)
 {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "drivers/edu/edu.h"
+#include "tests/chance.h"
 #include "tests/unit/growth.h"
 #include "tests/vm/guest/soak/mapping.h"
 #include "tests/vm/guest/soak/soak.h"
@@ -106,7 +107,7 @@ static void open_device(struct driver *d)
 {
 	static const unsigned int bits[] = { 32, 40, 64 };
 	struct weir_device_opts opts = {
-		.ioas = space_of(d)->as, .dma_bits = bits[any(&d->random, 3)],
+		.ioas = space_of(d)->as, .dma_bits = bits[chance(&d->random, 3)],
 	};
 
 	DID(d, weir_device_open(d->s->iommu, d->name, &opts, &d->dev));
@@ -133,8 +134,8 @@ static void drop(struct driver *d, struct weir_ioas *as, struct mapping *m)
 
 static void change_mapping(struct driver *d)
 {
-	unsigned int space = (unsigned int)any(&d->random, SPACES);
-	struct mapping *m = &d->maps[space][any(&d->random, MAPPINGS)];
+	unsigned int space = (unsigned int)chance(&d->random, SPACES);
+	struct mapping *m = &d->maps[space][chance(&d->random, MAPPINGS)];
 	struct weir_ioas *as = d->s->spaces[space].as;
 	int ret;
 
@@ -151,7 +152,7 @@ static void change_mapping(struct driver *d)
 static struct mapping *any_mapping(struct driver *d)
 {
 	struct mapping *maps = d->maps[d->space];
-	unsigned int first = (unsigned int)any(&d->random, MAPPINGS);
+	unsigned int first = (unsigned int)chance(&d->random, MAPPINGS);
 
 	for (unsigned int i = 0; i < MAPPINGS; i++)
 		if (maps[(first + i) % MAPPINGS].len)
@@ -169,9 +170,9 @@ static void transfer(struct driver *d)
 
 	if (!from)
 		return;
-	source = mapping_spot(from, &d->random, 1 + any(&d->random, EDU_BUFFER_SIZE));
+	source = mapping_spot(from, &d->random, 1 + chance(&d->random, EDU_BUFFER_SIZE));
 	target = mapping_spot(to, &d->random, source.len);
-	offset = (uint32_t)any(&d->random, EDU_BUFFER_SIZE - source.len + 1);
+	offset = (uint32_t)chance(&d->random, EDU_BUFFER_SIZE - source.len + 1);
 	DID(d, edu_write(d->edu, source.at, source.len, offset));
 	DID(d, edu_read(d->edu, target.at, target.len, offset));
 	memcpy(bytes, source.copy, target.len);
@@ -196,7 +197,7 @@ static void relay(struct driver *d)
 	DID(d, edu_read(d->edu, other, PAGE, 0));
 	if (memcmp(page, due, PAGE) || memcmp(other, due, PAGE))
 		die(d, "wrong bytes where another device has written");
-	space->relayed = any(&d->random, UINT64_MAX);
+	space->relayed = chance(&d->random, UINT64_MAX);
 	fill(other, PAGE, space->relayed);
 	DID(d, edu_write(d->edu, other, PAGE, 0));
 	DID(d, edu_read(d->edu, page, PAGE, 0));
@@ -210,13 +211,13 @@ static void relay(struct driver *d)
 /* Each interrupt arrives, once. */
 static void interrupts(struct driver *d)
 {
-	enum weir_irq kind = any(&d->random, 2) ? WEIR_IRQ_MSI : WEIR_IRQ_INTX;
-	unsigned int n = 1 + (unsigned int)any(&d->random, 8);
+	enum weir_irq kind = chance(&d->random, 2) ? WEIR_IRQ_MSI : WEIR_IRQ_INTX;
+	unsigned int n = 1 + (unsigned int)chance(&d->random, 8);
 	uint32_t bits, got;
 
 	DID(d, edu_irq_enable_kind(d->edu, kind));
 	for (unsigned int i = 0; i < n; i++) {
-		bits = 1u << any(&d->random, 8);
+		bits = 1u << chance(&d->random, 8);
 		DID(d, edu_irq_raise(d->edu, bits));
 		DID(d, edu_irq_wait(d->edu, IRQ_MS, &got));
 		if (got != bits)
@@ -231,7 +232,7 @@ static void interrupts(struct driver *d)
 /* Of the function, or of the bus that it is alone on. */
 static void reset(struct driver *d)
 {
-	if (d->info.can_reset && any(&d->random, 2))
+	if (d->info.can_reset && chance(&d->random, 2))
 		DID(d, weir_device_hot_reset(d->dev));
 	else
 		must_be(d, weir_device_reset(d->dev), d->info.can_reset ? 0 : -ENOTSUP, "reset");
@@ -257,7 +258,7 @@ static void move(struct driver *d)
 static void blocked(struct driver *d)
 {
 	const struct weir_map_opts fixed = { .fixed = true };
-	weir_iova iova = OWN_IOVA(d->number) + PAGE * any(&d->random, 1000);
+	weir_iova iova = OWN_IOVA(d->number) + PAGE * chance(&d->random, 1000);
 	unsigned char *page = aligned_alloc(PAGE, PAGE);
 	uint64_t before[PAGE / 8];
 
@@ -284,10 +285,10 @@ static void blocked(struct driver *d)
 
 static void step(struct driver *d)
 {
-	uint64_t dice = any(&d->random, 100);
+	uint64_t dice = chance(&d->random, 100);
 
 	if (dice < 50)
-		for (uint64_t n = 1 + any(&d->random, MAPPINGS); n; n--)
+		for (uint64_t n = 1 + chance(&d->random, MAPPINGS); n; n--)
 			change_mapping(d);
 	else if (dice < 72)
 		transfer(d);
@@ -318,7 +319,7 @@ static void drop_all(struct driver *d)
 static void *drive(void *arg)
 {
 	struct driver *d = arg;
-	bool mappings_first = any(&d->random, 2);
+	bool mappings_first = chance(&d->random, 2);
 
 	open_device(d);
 	while (d->steps) {
@@ -366,11 +367,11 @@ static void choose(struct session *s, unsigned int number, const char *name, uin
 	d->s = s;
 	d->number = number;
 	d->name = name;
-	d->random = any(random, UINT64_MAX);
-	d->steps = 5 + (unsigned int)any(random, 30);
+	d->random = chance(random, UINT64_MAX);
+	d->steps = 5 + (unsigned int)chance(random, 30);
 	/* Functions of one group must be in one address space. */
 	d->space = number == 2 && s->drivers[1].s ? s->drivers[1].space
-						   : (unsigned int)any(random, SPACES);
+						   : (unsigned int)chance(random, SPACES);
 }
 
 static void session(const struct soak *soak, uint64_t *random)
@@ -381,7 +382,7 @@ static void session(const struct soak *soak, uint64_t *random)
 	for (unsigned int i = 0; i < SPACES; i++)
 		open_space(&s.spaces[i], s.iommu);
 	for (unsigned int i = 0; i <= SOAK_EDUS; i++)
-		if (any(random, 4))
+		if (chance(random, 4))
 			choose(&s, i, i < SOAK_EDUS ? soak->edus[i] : soak->nvme, random);
 	s.pair = s.drivers[1].s && s.drivers[2].s;
 	for (unsigned int i = 0; i <= SOAK_EDUS; i++)
@@ -406,7 +407,7 @@ _Noreturn void soak_worker(const struct soak *soak, uint64_t seed)
 	unsigned int fds = growth_open_fds();
 
 	weir_log_set(listen_for_trouble, NULL, WEIR_LOG_WARN);
-	for (uint64_t sessions = 1 + any(&random, 2); sessions; sessions--)
+	for (uint64_t sessions = 1 + chance(&random, 2); sessions; sessions--)
 		session(soak, &random);
 	if (growth_open_fds() != fds)
 		die(NULL, "%u open files, %u at the start", growth_open_fds(), fds);
