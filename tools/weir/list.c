@@ -66,11 +66,11 @@ static void print_table(const struct weir_host *host, struct names *names)
 		[ADDRESS] = { .name = "ADDRESS" },
 		[ID] = { .name = "ID" },
 		[GROUP] = { .name = "GROUP", .right = true },
-		[IOMMU] = { .name = "IOMMU" },
-		[NUMA] = { .name = "NUMA", .right = true },
+		[IOMMU] = { .name = "IOMMU", .spare = 3 },
+		[NUMA] = { .name = "NUMA", .right = true, .spare = 2 },
 		[DRIVER] = { .name = "DRIVER" },
-		[VFIO] = { .name = "VFIO" },
-		[CLASS] = { .name = "CLASS", .cut = true },
+		[VFIO] = { .name = "VFIO", .spare = 1 },
+		[CLASS] = { .name = "CLASS", .cut = true, .spare = 4 },
 		[NAME] = { .name = "NAME", .cut = true },
 	};
 	struct out_table *table = table_new(columns, COLUMNS, true);

@@ -33,14 +33,18 @@ int finish(int status);
 #define SIZE_TEXT_MAX 32
 const char *size_text(uint64_t bytes, char buf[SIZE_TEXT_MAX]);
 
+#define COLUMN_SPARES 4	/* the greatest number in .spare */
+
 struct column {
 	const char *name;
 	bool cut;	/* may be cut where the terminal is narrow */
-	bool wrap;	/* goes on in further lines there */
+	bool wrap;	/* goes on in further lines there, broken at blanks */
+	unsigned int spare;	/* left out there, the one with 1 first; 0: never */
 	bool right;
 	bool tree;	/* shows which row is below which */
 };
 
+/* Of @columns, which must live as long as the table. */
 struct out_table *table_new(const struct column *columns, size_t n, bool headings);
 struct out_row *table_row(struct out_table *table);
 /* A row below another one, in a table with a column that shows that. */
