@@ -14,7 +14,7 @@ static const struct weir_host_cause causes[] = {
 	{ "the boot loader's configuration wasn't made again",
 	  "the option is in the file and not in /proc/cmdline", "cmdline-stale", NULL },
 	{ "the firmware's tables are wrong",
-	  "\"Your BIOS is broken; DMAR reported at address …\"", "firmware-bug", NULL },
+	  "\"Your BIOS is broken; DMAR reported at address ...\"", "firmware-bug", NULL },
 	{ "interrupts aren't remapped",
 	  "EPERM; \"No interrupt remapping support. Use the module param "
 	  "allow_unsafe_interrupts\"", "interrupt-remapping", NULL },
@@ -47,7 +47,7 @@ static const struct weir_host_cause causes[] = {
 	{ "large registers count as locked memory under IOMMUFD",
 	  "ENOMEM when registers are mapped", "bar-memlock", NULL },
 	{ "libvirt may not raise the limit",
-	  "\"cannot limit locked memory of process …\"", "libvirt-limit", NULL },
+	  "\"cannot limit locked memory of process ...\"", "libvirt-limit", NULL },
 	{ "too many mappings",
 	  "ENOSPC", "dma-entry-limit", NULL },
 	{ "an IOVA in a reserved range",
@@ -55,7 +55,7 @@ static const struct weir_host_cause causes[] = {
 	{ "registers can't be mapped for other devices",
 	  "\"IOMMU_IOAS_MAP failed: Bad address, PCI BAR?\"", "bar-p2p", NULL },
 	{ "memory that a VMM maps isn't there, or not yet",
-	  "EFAULT; \"vfio_dma_map … Bad address\" of RAM", NULL,
+	  "EFAULT; \"vfio_dma_map ... Bad address\" of RAM", NULL,
 	  "it is a program's own mistake at the moment of the call, and leaves no trace on the "
 	  "machine: the program's log has it" },
 	{ "the firmware's framebuffer lies in its memory",
@@ -89,8 +89,8 @@ static const struct weir_host_cause causes[] = {
 	{ "no-IOMMU mode",
 	  "nodes noiommu-N; EPERM without CAP_SYS_RAWIO; a tainted kernel", "noiommu-mode", NULL },
 	{ "DMA to what isn't mapped",
-	  "\"DMAR: [DMA Write] Request device … fault addr …\", \"IO_PAGE_FAULT\"", "dma-faults",
-	  NULL },
+	  "\"DMAR: [DMA Write] Request device ... fault addr ...\", \"IO_PAGE_FAULT\"",
+	  "dma-faults", NULL },
 };
 
 const struct weir_host_cause *weir_host_cause(unsigned int n)

@@ -40,12 +40,12 @@ static const struct {
 		{ "run 'grubby --update-kernel=ALL --args=\"", "\"'" },
 		{ "run 'grubby --update-kernel=ALL --remove-args=\"", "\"'" },
 		"run 'grub2-mkconfig -o /boot/grub2/grub.cfg', or give the option by 'grubby "
-		"--update-kernel=ALL --args=…'",
+		"--update-kernel=ALL --args=...'",
 	},
 	[WR_BOOT_KERNELSTUB] = {
 		{ "run 'kernelstub -a \"", "\"'" },
 		{ "run 'kernelstub -d \"", "\"'" },
-		"give the option by 'kernelstub -a …'",
+		"give the option by 'kernelstub -a ...'",
 	},
 	[WR_BOOT_PROXMOX] = {
 		{ "add ", " to the one line of /etc/kernel/cmdline, run 'proxmox-boot-tool "
@@ -63,7 +63,7 @@ static const struct {
 	[WR_BOOT_RPM_OSTREE] = {
 		{ "run 'rpm-ostree kargs --append=", "'" },
 		{ "run 'rpm-ostree kargs --delete=", "'" },
-		"give the option by 'rpm-ostree kargs --append=…'",
+		"give the option by 'rpm-ostree kargs --append=...'",
 	},
 	[WR_BOOT_BOOTC] = {
 		{ "add ", " to a file in /usr/lib/bootc/kargs.d of the image" },
@@ -85,7 +85,7 @@ static const struct {
 			       "write 'force_drivers+=\" vfio_pci vfio vfio_iommu_type1 \"' into "
 			       "/etc/dracut.conf.d/vfio.conf" },
 	[WR_FAMILY_ARCH] = { "run 'mkinitcpio -P'",
-			     "put vfio_pci first in MODULES=(…) of /etc/mkinitcpio.conf" },
+			     "put vfio_pci first in MODULES=(...) of /etc/mkinitcpio.conf" },
 	[WR_FAMILY_SUSE] = { "run 'dracut -f'",
 			     "write 'force_drivers+=\" vfio_pci vfio vfio_iommu_type1 \"' into "
 			     "/etc/dracut.conf.d/vfio.conf" },

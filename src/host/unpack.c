@@ -130,7 +130,7 @@ static int check_path(const struct unpacking *u, const char *given, char path[PA
 		given += 2;
 	len = strlen(given);
 	if (len >= PATH_SIZE_MAX)
-		return refuse(u, -EFBIG, "the name %.60s… is longer than %d bytes", given,
+		return refuse(u, -EFBIG, "the name %.60s... is longer than %d bytes", given,
 			      PATH_SIZE_MAX - 1);
 	memcpy(path, given, len + 1);
 	if (len && path[len - 1] == '/')
@@ -142,7 +142,8 @@ static int check_path(const struct unpacking *u, const char *given, char path[PA
 		return refuse(u, -EINVAL, "the name %.200s leads out of the archive, or isn't one",
 			      given);
 	if (depth > DEPTH_MAX)
-		return refuse(u, -EFBIG, "%.60s… lies more than %d folders deep", given, DEPTH_MAX);
+		return refuse(u, -EFBIG, "%.60s... lies more than %d folders deep", given,
+			      DEPTH_MAX);
 	return 0;
 }
 
