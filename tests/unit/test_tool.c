@@ -118,6 +118,22 @@ static void test_bad_options(void **state)
 	}
 }
 
+/* What a script's variable that isn't set makes of it: not this machine. */
+static void test_empty_root(void **state)
+{
+	static int (*const verbs[])(int, char **) = { cmd_list, cmd_info, cmd_groups, cmd_doctor,
+						      cmd_report, cmd_capture };
+	struct outcome outcome;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		outcome = run(verbs[i], "verb", "--root", "", NULL);
+		assert_complaint(&outcome, "--root is empty");
+		outcome = run(verbs[i], "verb", "--root=", NULL);
+		assert_complaint(&outcome, "--root is empty");
+	}
+}
+
 /* Who only looks needs no consent, and says so. */
 static void test_consent(void **state)
 {
@@ -615,6 +631,7 @@ int main(void)
 		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_size_text),
 		cmocka_unit_test(test_bad_options),
+		cmocka_unit_test(test_empty_root),
 		cmocka_unit_test(test_consent),
 		TEST(test_list_bad),
 		TEST(test_list_escapes),

@@ -68,6 +68,9 @@ int read_own_options(int argc, char **argv, const struct own_option *own, size_t
 			options->json = true;
 			break;
 		case OWN:
+			/* As from a script whose variable isn't set: "" would be this machine. */
+			if (!strcmp(own[which - 2].name, "root") && !*optarg)
+				return fail("%s: --root is empty", argv[0]);
 			if (!take_own(&own[which - 2]))
 				return fail("%s: --%s is there more than %d times", argv[0],
 					    own[which - 2].name, OPTION_TIMES);
