@@ -57,11 +57,12 @@ struct weir_host_function {
  *	does.
  * @out: the scan; close it with weir_host_close().
  *
- * Returns 0; -ENOENT when there is no PCI bus under @root; -EIO when an attribute holds what the
- * kernel never writes, as in a damaged capture: the message names the file; -EXDEV when a link
- * leads out of @root; -EACCES; -ENOMEM; of an archive, -EINVAL when it is none or has something
- * that a capture never has, -EFBIG when it has too much of something, -ENOTSUP without libarchive.
- * A function that vanishes during the scan is left out.
+ * Returns 0; -ENOENT when there is no @root, or no PCI bus under it; -ENOTDIR when it is neither a
+ * folder nor a file; -EIO when an attribute holds what the kernel never writes, as in a damaged
+ * capture: the message names the file; -EXDEV when a link leads out of @root; -EACCES; -ENOMEM; of
+ * an archive, -EINVAL when it is none or has something that a capture never has, -EFBIG when it has
+ * too much of something, -ENOTSUP without libarchive. A function that vanishes during the scan is
+ * left out.
  */
 WEIR_API int weir_host_open(const char *root, struct weir_host **out);
 
@@ -385,8 +386,9 @@ struct weir_host_captured {
  * are the model of the machine and of its devices, and the versions of its software. An archive
  * that isn't masked can be read by its owner alone.
  *
- * Returns 0; -EEXIST when there is such a file; -ENOENT when @root has no PCI bus; -ENOTSUP without
- * libarchive; others with a message. What can't be read is left out, which is no error.
+ * Returns 0; -EEXIST when there is such a file; -ENOENT when there is no @root, or no PCI bus under
+ * it; -ENOTDIR when it is no folder; -ENOTSUP without libarchive; others with a message. What can't
+ * be read is left out, which is no error.
  */
 WEIR_API int weir_host_capture(const char *root, const char *file,
 			       const struct weir_host_capture_opts *opts,

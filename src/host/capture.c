@@ -14,6 +14,7 @@
 #include "base/root.h"
 #include "base/sys.h"
 #include "host/capture.h"
+#include "host/host.h"
 #include "host/text.h"
 #include "host/unpack.h"
 
@@ -638,19 +639,35 @@ static int take_all(struct capture *c)
 	return ret;
 }
 
+static int check_root(struct capture *c)
+{
+	struct wr_scan scan;
+	mode_t type;
+	int ret;
+
+	if (*c->root) {
+		ret = wr_root_type(c->root, &type);
+		if (ret < 0)
+			return ret;
+		if (type == S_IFREG)
+			return wr_fail(-ENOTDIR, "%s is a file; a capture is made of a machine, or "
+				       "of the folder in which its sys/ lies", c->root);
+		if (!realpath(c->root, c->real))
+			return wr_fail(-errno, "%s can't be reached: %s", c->root, strerror(errno));
+		if (!strcmp(c->real, "/"))
+			c->real[0] = '\0';
+	}
+	ret = wr_open_bus(&scan, c->root, c->root);
+	if (!ret)
+		wr_scan_close(&scan);
+	return ret;
+}
+
 static int check(struct capture *c, const char *file)
 {
 	if (!wr_sys->access(file) && !c->opts->force)
 		return wr_fail(-EEXIST, "%s is there already; --force replaces it", file);
-	if (*c->root && !realpath(c->root, c->real))
-		return wr_fail(-errno, "%s can't be a root: %s", c->root, strerror(errno));
-	if (!strcmp(c->real, "/"))
-		c->real[0] = '\0';
-	if (!wr_root_has(c->root, "/sys/bus/pci/devices"))
-		return wr_fail(-ENOENT, "%s%s there is no folder %s/sys/bus/pci/devices", c->root,
-			       *c->root ? " holds no PCI bus:" : "this machine shows no PCI bus:",
-			       c->root);
-	return 0;
+	return check_root(c);
 }
 
 int weir_host_capture(const char *root, const char *file, const struct weir_host_capture_opts *opts,

@@ -101,39 +101,54 @@ static void count_vfs(struct weir_host *host)
 	}
 }
 
-/* Returns 0, or -errno with a message. */
-static int open_bus(struct wr_scan *scan, const char *root)
+#define ROOT_IS "a root is the folder in which a machine's sys/ lies, or what 'weir capture' made"
+
+int wr_root_type(const char *root, mode_t *type)
+{
+	struct stat st;
+
+	if (stat(root, &st)) {
+		if (errno == ENOENT)
+			return wr_fail(-ENOENT, "there is no %s; " ROOT_IS, root);
+		return wr_fail(-errno, "%s can't be reached: %s", root, strerror(errno));
+	}
+	*type = st.st_mode & S_IFMT;
+	if (*type == S_IFDIR || *type == S_IFREG)
+		return 0;
+	return wr_fail(-ENOTDIR, "%s is neither a folder nor a file; " ROOT_IS, root);
+}
+
+int wr_open_bus(struct wr_scan *scan, const char *root, const char *name)
 {
 	int ret = wr_scan_open(scan, root);
 
 	if (ret == -ENOTDIR)
 		ret = -ENOENT;
 	if (ret == -ENOENT && *root)
-		return wr_fail(ret, "%s holds no PCI bus: there is no folder %s/sys/bus/pci/"
-			       "devices; the root is the folder under which sys/ lies", root,
-			       root);
+		return wr_fail(ret, "%s holds no PCI bus: there is no folder sys/bus/pci/devices "
+			       "in it; " ROOT_IS, name);
 	if (ret == -ENOENT)
 		return wr_fail(ret, "this machine shows no PCI bus: there is no folder "
 			       "/sys/bus/pci/devices; is sysfs mounted?");
 	if (ret == -EXDEV)
 		return wr_fail(ret, "%s/sys/bus/pci/devices leads out of that root, where nothing "
-			       "is read", root);
-	return ret < 0 ? wr_fail(ret, "%s/sys/bus/pci/devices can't be opened: %s", root,
+			       "is read", name);
+	return ret < 0 ? wr_fail(ret, "%s/sys/bus/pci/devices can't be opened: %s", name,
 				 strerror(-ret)) : 0;
 }
 
 /* A folder, or an archive that becomes one. */
 static int take_root(struct weir_host *host, const char *root)
 {
-	struct stat st;
-	int ret;
+	mode_t type = S_IFDIR;
+	int ret = *root ? wr_root_type(root, &type) : 0;
 
-	if (*root && !stat(root, &st) && S_ISREG(st.st_mode)) {
+	if (!ret && type == S_IFREG) {
 		ret = wr_unpack(root, &host->unpacked);
-		if (ret < 0)
-			return ret;
 		root = host->unpacked.folder;
 	}
+	if (ret < 0)
+		return ret;
 	host->root = strdup(root);
 	return host->root ? 0 : wr_fail(-ENOMEM, "no memory for the list of PCI functions");
 }
@@ -152,7 +167,7 @@ int weir_host_open_with(const char *root, unsigned int wishes, struct weir_host 
 	host->groups.fd = -1;
 	ret = take_root(host, root ? root : "");
 	if (!ret)
-		ret = open_bus(&host->scan, host->root);
+		ret = wr_open_bus(&host->scan, host->root, root ? root : "");
 	if (ret < 0) {
 		wr_unpacked_remove(&host->unpacked);
 		free(host->root);

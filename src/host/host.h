@@ -57,8 +57,19 @@ struct weir_host {
 	_Atomic(struct wr_machine *) machine;
 };
 
+/*
+ * Whether another machine's root can be looked into: S_IFDIR, or S_IFREG, which may be an archive.
+ * Returns 0, or -errno with a message.
+ */
+int wr_root_type(const char *root, mode_t *type);
+
 /* @root must live as long. Returns 0, or -errno without a message. */
 int wr_scan_open(struct wr_scan *scan, const char *root);
+/*
+ * The same with a message, in which the root has the @name that its user gave it: -ENOENT when
+ * there is no PCI bus in it.
+ */
+int wr_open_bus(struct wr_scan *scan, const char *root, const char *name);
 void wr_scan_close(struct wr_scan *scan);
 
 /*

@@ -61,6 +61,27 @@ static void test_bad_options(void **state)
 	assert_non_null(strstr(outcome.out, "Example:"));
 }
 
+/* The same words for who looks and for who captures. */
+static void test_bad_roots(void **state)
+{
+	struct machine *m = *state;
+	char *const roots[] = { "/nonexistent", "/dev/null", m->other };
+	struct outcome looked, captured;
+
+	tree_remove(m->other, "sys/bus");
+	for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
+		looked = run(cmd_list, "list", "--root", roots[i], NULL);
+		assert_complaint(&looked, "a root is ");
+		captured = run(cmd_capture, "capture", "--root", roots[i], "/nonexistent/m", NULL);
+		assert_complaint(&captured, "a root is ");
+		assert_string_equal(looked.err, captured.err);
+	}
+	captured = run(cmd_capture, "capture", "--root", m->root, m->file, NULL);
+	assert_int_equal(captured.status, EXIT_YES);
+	captured = run(cmd_capture, "capture", "--root", m->file, "/nonexistent/m", NULL);
+	assert_complaint(&captured, "is a file; a capture is made of a machine, or of the folder");
+}
+
 static void test_told(void **state)
 {
 	struct machine *m = *state;
@@ -117,6 +138,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_bad_options, start, stop),
+		cmocka_unit_test_setup_teardown(test_bad_roots, start, stop),
 		cmocka_unit_test_setup_teardown(test_told, start, stop),
 		cmocka_unit_test_setup_teardown(test_round_trip, start, stop),
 	};

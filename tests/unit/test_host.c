@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -74,10 +75,34 @@ static void test_no_bus(void **state)
 
 	tree_remove(root, "sys/bus/pci/devices");
 	assert_int_equal(weir_host_open(root, &host), -ENOENT);
+	assert_non_null(strstr(weir_errmsg(), " holds no PCI bus: "));
+	assert_non_null(strstr(weir_errmsg(), "'weir capture'"));
 	tree_text(root, "sys/bus/pci/devices", "a file");
 	assert_int_equal(weir_host_open(root, &host), -ENOENT);
 	assert_null(host);
 	assert_int_equal(weir_host_close(NULL), 0);
+}
+
+/* What can't be a root isn't opened: a FIFO would block. */
+static void test_no_root(void **state)
+{
+	const char *root = *state;
+	struct weir_host *host = NULL;
+	char path[256];
+
+	assert_int_equal(weir_host_open("/nonexistent/host.tgz", &host), -ENOENT);
+	assert_non_null(strstr(weir_errmsg(), "there is no /nonexistent/host.tgz; a root is "));
+	assert_int_equal(weir_host_open("/dev/null", &host), -ENOTDIR);
+	assert_non_null(strstr(weir_errmsg(), "/dev/null is neither a folder nor a file; a root "));
+	snprintf(path, sizeof(path), "%s/fifo", root);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(weir_host_open(path, &host), -ENOTDIR);
+	assert_non_null(strstr(weir_errmsg(), "fifo is neither a folder nor a file"));
+	tree_text(root, "file", "");
+	snprintf(path, sizeof(path), "%s/file/sys", root);
+	assert_int_equal(weir_host_open(path, &host), -ENOTDIR);
+	assert_non_null(strstr(weir_errmsg(), "file/sys can't be reached: Not a directory"));
+	assert_null(host);
 }
 
 static void test_empty_bus(void **state)
@@ -643,6 +668,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_no_bus),
+		TEST(test_no_root),
 		TEST(test_empty_bus),
 		TEST(test_garbage),
 		TEST(test_bad_groups),
