@@ -5,7 +5,7 @@
 #include "info.h"
 #include "window.h"
 
-#define UNSEEN "unknown: only root may read that part of config space"
+#define UNSEEN "unknown: only root may read that part of config space, or capture it"
 
 static const char *region_name(unsigned int region)
 {
