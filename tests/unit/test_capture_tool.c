@@ -51,6 +51,13 @@ static void test_bad_options(void **state)
 	assert_complaint(&outcome, "'more' is too much");
 	outcome = run(cmd_capture, "capture", "--root", "/nonexistent", m->file, NULL);
 	assert_complaint(&outcome, "/nonexistent");
+	outcome = run(cmd_capture, "capture", "--root", m->root, "-", NULL);
+	assert_complaint(&outcome, "no archive to stdout");
+	assert_int_not_equal(access("-", F_OK), 0);
+	outcome = run(cmd_capture, "capture", "-v", m->file, NULL);
+	assert_complaint(&outcome, "'weir -v capture'");
+	outcome = run(cmd_capture, "capture", "--verbose", m->file, NULL);
+	assert_complaint(&outcome, "'weir -v capture'");
 	tree_text(m->other, "m.tar.gz", "mine");
 	outcome = run(cmd_capture, "capture", "--root", m->root, m->file, NULL);
 	assert_complaint(&outcome, "--force replaces it");
@@ -101,6 +108,12 @@ static void test_told(void **state)
 	assert_non_null(strstr(outcome.out, "\"masked\": false"));
 	assert_non_null(strstr(outcome.out, "\"asleep\": 1"));
 	assert_non_null(strstr(outcome.out, "\"cut\": 2"));
+
+	tree_attr_link(m->root, ADDR, "driver", "/etc");
+	outcome = run(cmd_capture, "capture", "--force", "--root", m->root, m->file, NULL);
+	assert_int_equal(outcome.status, EXIT_YES);
+	assert_non_null(strstr(outcome.out, "\n1 more can't be read; the same with 'weir -v "
+			       "capture --force' tells which\n"));
 }
 
 static void assert_same(const struct machine *m, int (*verb)(int, char **), char *name,

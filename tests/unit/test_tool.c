@@ -413,7 +413,8 @@ static void test_info_short_config(void **state)
 	json_object_put(info);
 	outcome = run(cmd_info, "info", "--root", root, ADDR, NULL);
 	assert_int_equal(outcome.status, EXIT_YES);
-	assert_non_null(strstr(outcome.out, "only root"));
+	assert_non_null(strstr(outcome.out, "only root may read that part of config space, or "
+					"capture it"));
 }
 
 /* What can't be read is said, and the rest is told all the same. */
@@ -454,6 +455,21 @@ static void test_info_garbage_config(void **state)
 		info = parse(outcome.out);
 		json_object_put(info);
 	}
+}
+
+/* ---- report ---- */
+
+static void test_report_to_stdout(void **state)
+{
+	struct outcome outcome, dash;
+
+	outcome = run(cmd_report, "report", "--root", *state, NULL);
+	assert_int_equal(outcome.status, EXIT_YES);
+	assert_non_null(strstr(outcome.out, "</html>"));
+	dash = run(cmd_report, "report", "--output", "-", "--root", *state, NULL);
+	assert_int_equal(dash.status, EXIT_YES);
+	assert_string_equal(dash.out, outcome.out);
+	assert_int_not_equal(access("-", F_OK), 0);
 }
 
 /* ---- bind, release ---- */
@@ -642,6 +658,7 @@ int main(void)
 		TEST(test_info_short_config),
 		TEST(test_info_damaged),
 		TEST(test_info_garbage_config),
+		TEST(test_report_to_stdout),
 		cmocka_unit_test(test_bind_bad),
 		cmocka_unit_test(test_steps),
 		cmocka_unit_test_setup_teardown(test_eeh_bad_input, new_power, end_power),

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <weir/error.h>
 #include <weir/host.h>
@@ -53,7 +54,8 @@ static void print_text(const char *file, const struct weir_host_capture_opts *op
 	    opts->unmasked ? "with addresses, UUIDs and serial numbers" : "addresses, UUIDs and "
 	    "serial numbers masked");
 	if (told->unreadable)
-		say("%u more can't be read; -v tells which", told->unreadable);
+		say("%u more can't be read; the same with 'weir -v capture --force' tells which",
+		    told->unreadable);
 	if (told->cut)
 		say("the config space of %u functions is cut to its header; run as root",
 		    told->cut);
@@ -81,6 +83,8 @@ int cmd_capture(int argc, char **argv)
 	if (optind == argc)
 		return fail("capture needs the name of the file that it is to make; see 'weir "
 			    "capture --help'");
+	if (!strcmp(argv[optind], "-"))
+		return fail("capture writes no archive to stdout; './-' is a file of that name");
 	if (argc - optind > 1)
 		return fail("capture makes one file, so '%s' is too much", argv[optind + 1]);
 	status = weir_host_capture(options.root, argv[optind], &opts, &told);

@@ -18,6 +18,8 @@ static int fail_option(int said, char **argv)
 {
 	const char *option = argv[optind - 1];
 
+	if (said == '?' && (optopt == 'v' || !strcmp(option, "--verbose")))
+		return fail("%s: -v comes before the verb: 'weir -v %s'", argv[0], argv[0]);
 	if (said == ':')
 		return fail("%s: %s needs a value; see 'weir %s --help'", argv[0], option, argv[0]);
 	/*

@@ -23,7 +23,7 @@ static const char usage[] =
 	"no device.\n"
 	"\n"
 	"      --output FILE\n"
-	"                  to this file instead of stdout; there all at once, or not at all\n"
+	"                  to this file instead of stdout (-); there all at once, or not at all\n"
 	"      --root ROOT of another machine: the folder in which its sys/ lies, or what\n"
 	"                  'weir capture' made of it\n"
 	"  -h, --help      this text\n"
@@ -210,7 +210,7 @@ int cmd_report(int argc, char **argv)
 		return fail("%s", weir_errmsg());
 	report.names = names_open(options.root);
 	status = collect(&report);
-	if (status == EXIT_YES && output)
+	if (status == EXIT_YES && output && strcmp(output, "-"))
 		status = write_file(&report, output);
 	else if (status == EXIT_YES)
 		report_page(&report, stdout);
