@@ -86,6 +86,16 @@ WEIR_API int weir_host_open_with(const char *root, unsigned int wishes, struct w
 /** weir_host_close() - NULL is fine. Returns 0. */
 WEIR_API int weir_host_close(struct weir_host *host);
 
+/** weir_host_about - which machine it is. What can't be read is "", and what is too long is cut. */
+struct weir_host_about {
+	char model[160];	/**< its maker and model, by firmware's DMI or devicetree */
+	char kernel[128];	/**< the kernel's release, "6.1.0-18-amd64" */
+	uint64_t reserved[4];
+};
+
+/** weir_host_about() - read that, which tells no serial numbers and no names. Returns 0. */
+WEIR_API int weir_host_about(const struct weir_host *host, struct weir_host_about *out);
+
 /** weir_host_count() - how many functions there are. */
 WEIR_API unsigned int weir_host_count(const struct weir_host *host);
 

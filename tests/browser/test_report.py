@@ -89,6 +89,8 @@ def looks(browser, html, addresses):
     check("what is counted adds up", page.evaluate(
         "[...document.querySelectorAll('.tile b')].reduce((n, e) => n + parseInt(e.textContent), 0)"
     ) != len(addresses))
+    check("it names the machine", page.evaluate("document.querySelector('.machine').textContent")
+          != "Gigabyte Technology Co., Ltd. Z390 M, Linux 6.12.107")
     check("links lead somewhere", page.evaluate(DEAD_LINKS))
     check("it can be printed", not page.printed().startswith(b"%PDF"))
 
@@ -100,6 +102,8 @@ def harmless(browser, weir):
         tree.function("0000:00:01.0", group=1, driver=HOSTILE.replace("/", ""))
         tree.text("/proc/cmdline", f"quiet intel_iommu={HOSTILE}\n")
         tree.text("/sys/kernel/iommu_groups/1/type", "<b>DMA\n")
+        tree.text("/sys/class/dmi/id/product_name", f"{HOSTILE}\n")
+        tree.text("/proc/sys/kernel/osrelease", f"{HOSTILE}\n")
         page = browser.open(report(weir, folder), 1280)
     check("hostile names: no element", page.evaluate(
         "document.querySelectorAll('img, script, h3 b').length"))

@@ -63,6 +63,8 @@ class Tree:
         self.link("/sys/class/iommu/dmar0", unit)
         self.text("/sys/firmware/acpi/tables/DMAR", "")
         self.text("/proc/cmdline", "BOOT_IMAGE=/vmlinuz root=/dev/sda1 ro intel_iommu=on\n")
+        self.text("/sys/class/dmi/id/sys_vendor", "Gigabyte Technology Co., Ltd.\n")
+        self.text("/sys/class/dmi/id/product_name", "Z390 M\n")
         self.text("/proc/sys/kernel/osrelease", "6.12.107\n")
         self.text("/proc/meminfo", "MemTotal:       16000000 kB\n")
         self.text("/etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n")

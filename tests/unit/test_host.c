@@ -119,6 +119,43 @@ static void test_empty_bus(void **state)
 	weir_host_close(host);
 }
 
+/* ---- which machine ---- */
+
+static void assert_about(const char *root, const char *model, const char *kernel)
+{
+	struct weir_host_about about = { .reserved = { 1 } };
+	struct weir_host *host;
+
+	assert_int_equal(weir_host_open(root, &host), 0);
+	assert_int_equal(weir_host_about(host, &about), 0);
+	assert_string_equal(about.model, model);
+	assert_string_equal(about.kernel, kernel);
+	weir_host_close(host);
+}
+
+static void test_about(void **state)
+{
+	const char *root = *state;
+	char huge[4096];
+
+	assert_about(root, "", "");
+	tree_bytes(root, "proc/device-tree/model", "PowerNV", 8);
+	tree_text(root, "proc/sys/kernel/osrelease", "6.12.107\n");
+	assert_about(root, "PowerNV", "6.12.107");
+	tree_text(root, "sys/class/dmi/id/product_name", "Z390 M  \nmore\n");
+	assert_about(root, "Z390 M", "6.12.107");
+	tree_text(root, "sys/class/dmi/id/sys_vendor", "Gigabyte\n");
+	assert_about(root, "Gigabyte Z390 M", "6.12.107");
+	/* What leads out of the root isn't read, what is too long is cut. */
+	tree_link(root, "proc/sys/kernel/osrelease", "/etc/hostname");
+	memset(huge, 'x', sizeof(huge) - 1);
+	huge[sizeof(huge) - 1] = '\0';
+	tree_text(root, "sys/class/dmi/id/product_name", huge);
+	huge[63] = '\0';
+	tree_text(root, "sys/class/dmi/id/sys_vendor", "   \n");
+	assert_about(root, huge, "");
+}
+
 /* ---- attributes ---- */
 
 #define CLASS "PCI_CLASS=20000\n"
@@ -669,6 +706,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_no_bus),
 		TEST(test_no_root),
+		TEST(test_about),
 		TEST(test_empty_bus),
 		TEST(test_garbage),
 		TEST(test_bad_groups),

@@ -288,6 +288,21 @@ static void tiles(const struct report *report, FILE *file)
 	fputs("</div>\n", file);
 }
 
+/* What the machine says of itself, if anything. */
+static void machine(const struct report *report, FILE *file)
+{
+	struct weir_host_about about;
+
+	weir_host_about(report->host, &about);
+	if (!*about.model && !*about.kernel)
+		return;
+	fputs("<p class=\"how machine\">", file);
+	put(file, about.model);
+	fputs(*about.model && *about.kernel ? ", Linux " : *about.kernel ? "Linux " : "", file);
+	put(file, about.kernel);
+	fputs("</p>\n", file);
+}
+
 void report_page(const struct report *report, FILE *file)
 {
 	fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -299,6 +314,7 @@ void report_page(const struct report *report, FILE *file)
 	fputs(report_style, file);
 	fputs("</style>\n</head>\n<body>\n"
 	      "<header><h1>What this machine can give away</h1>\n", file);
+	machine(report, file);
 	tiles(report, file);
 	fputs("</header>\n<main>\n<section><h2>The machine</h2>\n", file);
 	findings(&report->machine, file);
