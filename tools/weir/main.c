@@ -11,23 +11,24 @@
 #include "out.h"
 #include "weir.h"
 
+/* In the order in which one comes to need them: look, take, drive, measure. */
 static const struct verb {
 	const char *name;
 	int (*run)(int argc, char **argv);
 	const char *help;
 } verbs[] = {
-	{ "bench", cmd_bench, "what weir itself costs, beside the limit of the machine" },
 	{ "list", cmd_list, "the machine's PCI functions" },
-	{ "groups", cmd_groups, "IOMMU groups: what they are, why, and what were if" },
+	{ "groups", cmd_groups, "IOMMU groups: what they are, why, and what would be if" },
+	{ "doctor", cmd_doctor, "why a device can't be given away, and the cure" },
+	{ "report", cmd_report, "a page about what this machine can give away" },
+	{ "capture", cmd_capture, "all that is read of a machine, in one file" },
 	{ "info", cmd_info, "all about one device" },
 	{ "bind", cmd_bind, "give devices from their drivers to vfio-pci" },
-	{ "capture", cmd_capture, "all that is read of a machine, in one file" },
-	{ "doctor", cmd_doctor, "why a device can't be given away, and the cure" },
-	{ "eeh", cmd_eeh, "on POWER: whether a device is stopped, and have it back" },
-	{ "nvme", cmd_nvme, "identify, read, write and measure an NVMe controller" },
 	{ "release", cmd_release, "and give them back" },
-	{ "report", cmd_report, "a page about what this machine can give away" },
 	{ "selftest", cmd_selftest, "drive a device and see that it can do only what it may" },
+	{ "nvme", cmd_nvme, "identify, read, write and measure an NVMe controller" },
+	{ "eeh", cmd_eeh, "on POWER: whether a device is stopped, and have it back" },
+	{ "bench", cmd_bench, "what weir itself costs, beside the limit of the machine" },
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
