@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /* Before cmocka.h, which has a macro of the name fail(). */
@@ -584,6 +585,7 @@ static int end_power(void **state)
 static void test_eeh_bad_input(void **state)
 {
 	struct outcome outcome = run(cmd_eeh, "eeh", NULL);
+	struct utsname us;
 
 	(void)state;
 	assert_complaint(&outcome, "eeh wants one device");
@@ -599,6 +601,11 @@ static void test_eeh_bad_input(void **state)
 	assert_complaint(&outcome, "EEH is POWER's");
 	outcome = run(cmd_eeh, "eeh", "ffff:00:00.0", NULL);
 	assert_complaint(&outcome, "ffff:00:00.0");
+	assert_int_equal(uname(&us), 0);
+	if (strncmp(us.machine, "ppc64", 5)) {
+		assert_complaint(&outcome, "EEH is POWER's");
+		assert_complaint(&outcome, us.machine);
+	}
 	outcome = run(cmd_eeh, "eeh", "--help", NULL);
 	assert_int_equal(outcome.status, EXIT_YES);
 }

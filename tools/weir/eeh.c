@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include <weir/weir.h>
 
@@ -70,6 +71,16 @@ static int show(struct weir_device *dev, const char *reset, bool json)
 	return state == WEIR_EEH_NORMAL && !ret ? EXIT_YES : EXIT_NO;
 }
 
+/* What keeps it from being opened doesn't matter where there is nothing to ask it. */
+static int no_device(const char *name)
+{
+	struct utsname us;
+
+	if (!uname(&us) && strncmp(us.machine, "ppc64", 5))
+		return fail("%s: EEH is POWER's, and this machine is %s", name, us.machine);
+	return fail("%s", weir_errmsg());
+}
+
 int cmd_eeh(int argc, char **argv)
 {
 	struct options options = { 0 };
@@ -85,7 +96,7 @@ int cmd_eeh(int argc, char **argv)
 	if (argc - optind != 1)
 		return fail("eeh wants one device, as in 'weir eeh 0001:01:00.0'");
 	if (weir_device_open(NULL, argv[optind], NULL, &dev))
-		return fail("%s", weir_errmsg());
+		return no_device(argv[optind]);
 	status = show(dev, reset, options.json);
 	weir_device_close(dev);
 	return status;
