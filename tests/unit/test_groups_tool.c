@@ -397,6 +397,69 @@ static void test_unread(void **state)
 	assert_part(&outcome, "--wake reads it.");
 }
 
+/* Config space as users without privilege see it. */
+static void cut_config(const struct machine_function *functions, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *slash = strrchr(functions[i].path, '/');
+		const char *bdf = slash ? slash + 1 : functions[i].path;
+		uint8_t bytes[64] = { [0x0e] = functions[i].header };
+		char path[128];
+
+		snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/config", machine_address(bdf));
+		tree_bytes(root, path, bytes, sizeof(bytes));
+	}
+}
+
+/* What is shown is what the assumption changes, not what couldn't be read; and it isn't sure. */
+static void test_unsure_what_if(void **state)
+{
+	static const struct machine_function chipset[] = {
+		{ .path = "00:1c.0", .kind = ROOT_PORT, GROUP(7), .header = BRIDGE },
+		{ .path = "00:1c.0/07:00.0", .kind = ENDPOINT, GROUP(7) },
+		{ .path = "00:1d.0", .kind = ROOT_PORT, GROUP(9), .header = BRIDGE,
+		  .cap = ALL_ACS, .ctrl = ALL_ACS },
+		/* These are apart, which can't be seen any more. */
+		{ .path = "00:1e.0", .kind = ROOT_PORT, GROUP(10), .header = BRIDGE },
+		{ .path = "00:1e.0/09:00.0", .kind = ENDPOINT, GROUP(11) },
+	};
+	struct outcome outcome;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(chipset); i++)
+		machine_add(root, &chipset[i]);
+	cut_config(desktop, ARRAY_SIZE(desktop));
+	cut_config(chipset + 3, 2);
+	outcome = GROUPS("--what-if", "acs=multifunction");
+	assert_int_equal(outcome.status, EXIT_UNKNOWN);
+	assert_ptr_equal(strstr(outcome.out, "Of 8 functions this isn't sure:\n"), outcome.out);
+	assert_null(strstr(outcome.out, " more\n"));
+	assert_part(&outcome, "\nNo group is known to change.\n");
+	assert_null(strstr(outcome.out, "THEN"));
+	outcome = GROUPS("--what-if", "move=07:00.0@00:1d.0");
+	assert_int_equal(outcome.status, EXIT_UNKNOWN);
+	assert_part(&outcome, "NOW is computed from the same");
+	assert_part(&outcome, " 0000:07:00.0");
+	assert_null(strstr(outcome.out, " 0000:09:00.0 "));
+	outcome = GROUPS("--what-if", "acs=downstream", "--json");
+	assert_int_equal(outcome.status, EXIT_UNKNOWN);
+	outcome = GROUPS("--check");
+	assert_int_equal(outcome.status, EXIT_UNKNOWN);
+	assert_part(&outcome, "\nNo group is known to differ.\n");
+	assert_null(strstr(outcome.out, "COMPUTED"));
+	outcome = GROUPS("--why", "01:00.0");
+	assert_int_equal(outcome.status, EXIT_UNKNOWN);
+	assert_ptr_equal(strstr(outcome.out, "Of 6 functions this isn't sure:\n"), outcome.out);
+	assert_null(strstr(outcome.out, "NOW"));
+	outcome = GROUPS("--why", "00:1d.0");
+	assert_int_equal(outcome.status, EXIT_YES);
+	assert_null(strstr(outcome.out, "isn't sure"));
+	cut_config(chipset, 2);
+	outcome = GROUPS("--check");
+	assert_part(&outcome, "Of 10 functions this isn't sure:\n");
+	assert_part(&outcome, "\n  and 3 more\n");
+}
+
 /* Nor is an attribute blank that can't be read: it shows, and the first is said. */
 static void test_unread_attributes(void **state)
 {
@@ -452,6 +515,7 @@ int main(void)
 		TEST(test_late),
 		TEST(test_json),
 		TEST(test_unread),
+		TEST(test_unsure_what_if),
 		TEST(test_unread_attributes),
 	};
 

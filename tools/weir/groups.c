@@ -66,7 +66,7 @@ static const char usage[] =
 	"enough. They wake nothing either: what would have to be woken is left out and said,\n"
 	"unless there is --wake.\n"
 	"\n"
-	"Exit status of --check: 1 if the groups differ, 2 if that couldn't be told.\n"
+	"Exit status: 2 if the answer isn't sure. Of --check 1 if the groups differ.\n"
 	"\n"
 	"Example: weir groups --what-if acs=downstream";
 
@@ -300,7 +300,7 @@ static int print_json(struct groups_wish *wish, const struct weir_host_computed 
 
 int group_now(const struct groups_wish *wish, const struct weir_host_function *fn)
 {
-	return wish->off ? weir_host_place(wish->off, fn).group : fn->group;
+	return wish->now ? weir_host_place(wish->now, fn).group : fn->group;
 }
 
 bool agrees(const struct groups_wish *wish, const struct weir_host_function *fn)
@@ -323,19 +323,27 @@ static int check_status(const struct groups_wish *wish, const struct weir_host_c
 	return status;
 }
 
-/* Where the IOMMU is off, there is nothing to compare with but what it were with it on. */
-static int compute_off(struct groups_wish *wish)
+static int compute_before(struct groups_wish *wish)
 {
 	struct weir_host_compute_opts opts = { .wake = wish->wake };
 
-	if (weir_host_has_iommu(wish->host))
-		return GO_ON;
-	if (wish->check)
+	wish->off = !weir_host_has_iommu(wish->host);
+	if (wish->off && wish->check)
 		return fail("groups: --check: the IOMMU is off, or there is none: there are no "
 			    "groups to compare with");
-	if (weir_host_compute(wish->host, &opts, &wish->off) < 0)
+	if (!wish->off && !wish->n_what_if)
+		return GO_ON;
+	if (weir_host_compute(wish->host, &opts, &wish->before) < 0)
 		return fail("%s", weir_errmsg());
 	return GO_ON;
+}
+
+/* For programs "group" is the kernel's; and --check is about those. */
+static bool is_now_computed(const struct groups_wish *wish,
+			    const struct weir_host_computed *computed)
+{
+	return wish->off || (wish->n_what_if && !wish->options.json && !wish->check &&
+			     is_unsure(wish, computed));
 }
 
 static int compute(struct groups_wish *wish)
@@ -348,11 +356,13 @@ static int compute(struct groups_wish *wish)
 	if (status == GO_ON && wish->why && weir_host_find(wish->host, wish->why, &wish->about) < 0)
 		return fail("%s", weir_errmsg());
 	if (status == GO_ON)
-		status = compute_off(wish);
+		status = compute_before(wish);
 	if (status != GO_ON)
 		return status;
 	if (weir_host_compute(wish->host, &opts, &computed) < 0)
 		return fail("%s", weir_errmsg());
+	if (is_now_computed(wish, computed))
+		wish->now = wish->before;
 	compare_groups(wish, computed);
 	if (wish->options.json)
 		status = print_json(wish, computed);
@@ -362,6 +372,8 @@ static int compute(struct groups_wish *wish)
 		status = show_computed(wish, computed);
 	if (wish->check)
 		status = check_status(wish, computed);
+	else if (is_unsure(wish, computed))
+		status = EXIT_UNKNOWN;
 	weir_host_computed_close(computed);
 	return status;
 }
@@ -440,7 +452,7 @@ int cmd_groups(int argc, char **argv)
 	status = read_numbers(&wish, argc, argv);
 	if (status == GO_ON)
 		status = show(&wish);
-	weir_host_computed_close(wish.off);
+	weir_host_computed_close(wish.before);
 	names_close(wish.names);
 	weir_host_close(host);
 	free(wish.pretended);

@@ -23,7 +23,9 @@ struct groups_wish {
 	size_t n_numbers;
 	struct weir_host_assume assume[OPTION_TIMES];
 	bool unread;		/* something couldn't be read, and that was said */
-	struct weir_host_computed *off;	/* the groups that there were, the IOMMU being off */
+	bool off;		/* the IOMMU is off, or there is none */
+	struct weir_host_computed *before;	/* without what is assumed, or NULL */
+	const struct weir_host_computed *now;	/* that, where it stands for the kernel's groups */
 	/* Of each function of the scan, once groups are computed: */
 	bool *agrees;		/* it shares its group with the same others as it does now */
 	bool *pretended;	/* what holds it comes apart only in what the IOMMU is told */
@@ -32,7 +34,11 @@ struct groups_wish {
 /* Whether a group is among those wanted. */
 bool is_wanted(const struct groups_wish *wish, int number);
 
-/* The group of a function now; where the machine has none, what it were to have with an IOMMU. */
+/*
+ * The group of a function now: the kernel's, or the one computed without what is assumed. That is
+ * so where the machine has none, and where the computed ones aren't sure: held against the
+ * kernel's, they would show what couldn't be read rather than what is assumed.
+ */
 int group_now(const struct groups_wish *wish, const struct weir_host_function *fn);
 
 /* The member that keeps a group from being given away, NULL if none does. */
@@ -48,6 +54,9 @@ int show_computed(const struct groups_wish *wish, const struct weir_host_compute
 void compare_groups(struct groups_wish *wish, const struct weir_host_computed *computed);
 
 bool agrees(const struct groups_wish *wish, const struct weir_host_function *fn);
+
+/* Whether the answer isn't sure of a function that it is about. */
+bool is_unsure(const struct groups_wish *wish, const struct weir_host_computed *computed);
 
 /* The answer to --why, in words and as a list of sentences. */
 int show_why(const struct groups_wish *wish, const struct weir_host_computed *computed);

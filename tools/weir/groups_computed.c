@@ -11,7 +11,8 @@
 #include "out_parts.h"
 #include "weir.h"
 
-#define FLAGS_MAX 7	/* SV to DT */
+#define FLAGS_MAX	7	/* SV to DT */
+#define DOUBTS_SHOWN	8
 
 static bool find(const struct groups_wish *wish, const char *address,
 		 const struct weir_host_function **fn)
@@ -181,6 +182,35 @@ void compare_groups(struct groups_wish *wish, const struct weir_host_computed *c
 	free(now);
 }
 
+/* Whether the answer is about a function: about all, or those of the groups asked for. */
+static bool concerns(const struct groups_wish *wish, const struct weir_host_computed *computed,
+		     const struct weir_host_function *fn)
+{
+	const struct weir_host_function *about = wish->about;
+
+	if (!about)
+		return is_wanted(wish, fn->group);
+	return weir_host_place(computed, fn).group == weir_host_place(computed, about).group ||
+	       (fn->group >= 0 && fn->group == about->group);
+}
+
+bool is_unsure(const struct groups_wish *wish, const struct weir_host_computed *computed)
+{
+	const struct weir_host_function *fn;
+
+	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++)
+		if (weir_host_place(computed, fn).unsure && concerns(wish, computed, fn))
+			return true;
+	return false;
+}
+
+/* A group of the kernel's isn't held against one that isn't sure. */
+static bool differs(const struct groups_wish *wish, const struct weir_host_computed *computed,
+		    const struct weir_host_function *fn)
+{
+	return !agrees(wish, fn) && (wish->now || !weir_host_place(computed, fn).unsure);
+}
+
 /* The functions whose company changes. Returns how many there are. */
 static int print_changes(const struct groups_wish *wish, const struct weir_host_computed *computed)
 {
@@ -200,7 +230,7 @@ static int print_changes(const struct groups_wish *wish, const struct weir_host_
 	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++) {
 		struct out_row *row;
 
-		if (agrees(wish, fn) || !is_wanted(wish, group_now(wish, fn)))
+		if (!differs(wish, computed, fn) || !concerns(wish, computed, fn))
 			continue;
 		row = table_row(table);
 		table_number(row, NOW, group_now(wish, fn));
@@ -303,44 +333,53 @@ static void print_price(const struct groups_wish *wish, const struct weir_host_c
 static void print_doubts(const struct groups_wish *wish, const struct weir_host_computed *computed)
 {
 	const struct weir_host_function *fn;
-	int unsure = 0, asleep = 0, shut = 0;
+	int unsure = 0, asleep = 0, shut = 0, shown = 0, most;
 
 	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++) {
 		struct weir_host_place place = weir_host_place(computed, fn);
 
-		unsure += place.unsure;
+		unsure += place.unsure && concerns(wish, computed, fn);
 		asleep += place.asleep;
 		shut += place.unread && !place.asleep;
 	}
 	if (!unsure)
 		return;
-	say("%s", "");
-	say("Of %d functions this isn't sure:", unsure);
-	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++)
-		if (weir_host_place(computed, fn).unsure)
+	most = unsure > DOUBTS_SHOWN ? DOUBTS_SHOWN - 1 : unsure;
+	say_heading("Of %d functions this isn't sure:", unsure);
+	for (unsigned int i = 0; shown < most && (fn = weir_host_function(wish->host, i)); i++)
+		if (weir_host_place(computed, fn).unsure && concerns(wish, computed, fn)) {
 			say("  %s", fn->address);
+			shown++;
+		}
+	if (shown < unsure)
+		say("  and %d more", unsure - shown);
 	if (shut)
 		say("The config space of %d couldn't be read, which takes root.", shut);
 	if (asleep)
-		say("That of %d wasn't read, since that would wake something; --wake reads it.",
-		    asleep);
+		say("%s of %d wasn't read, since that would wake something; --wake reads it.",
+		    shut ? "That" : "The config space", asleep);
 	if (!shut && !asleep)
 		say("It depends on what no file tells: see WHAT ISN'T SURE in weir-groups(1).");
+	if (wish->now && !wish->off && !wish->about)
+		say("NOW is computed from the same: what differs comes of the assumption alone.");
+	say("%s", "");
 }
 
 int show_computed(const struct groups_wish *wish, const struct weir_host_computed *computed)
 {
+	bool sure = !is_unsure(wish, computed);
 	int count;
 
+	print_doubts(wish, computed);
 	if (wish->off)
 		say("The IOMMU is off, or there is none. NOW is what there were with it on.");
 	count = print_changes(wish, computed);
 	if (!count && wish->n_what_if)
-		say("No group changes.");
+		say(sure ? "No group changes." : "No group is known to change.");
 	else if (!count)
-		say("The groups are as weir computes them.");
+		say(sure ? "The groups are as weir computes them." :
+			   "No group is known to differ.");
 	print_price(wish, computed);
-	print_doubts(wish, computed);
 	return EXIT_YES;
 }
 
@@ -405,6 +444,7 @@ int show_why(const struct groups_wish *wish, const struct weir_host_computed *co
 {
 	const struct weir_host_function *fn = wish->about;
 
+	print_doubts(wish, computed);
 	say_where(wish, computed);
 	if (weir_host_why(computed, fn, say_sentence, NULL) < 0)
 		no_memory();
@@ -413,7 +453,6 @@ int show_why(const struct groups_wish *wish, const struct weir_host_computed *co
 		    "kernel made it. It stays so until its devices are removed and found anew.",
 		    fn->group);
 	print_price(wish, computed);
-	print_doubts(wish, computed);
 	return EXIT_YES;
 }
 
