@@ -52,10 +52,23 @@ struct weir_host_compute_opts {
 	const struct weir_host_assume *assume;	/**< @n assumptions, or NULL */
 	size_t n;
 	bool wake;		/**< read config space also where that wakes what sleeps */
+	bool as_booted;		/**< assume besides what weir_host_acs_override() says */
 	uint64_t reserved[4];
 };
 
 struct weir_host_computed;
+
+/**
+ * weir_host_acs_override() - what the kernel's command line tells the ACS override patch to
+ * pretend, the value of pcie_acs_override=: "downstream,multifunction,id:8086:a33c", or "".
+ *
+ * A kernel without the patch takes no notice of it, and nothing tells whether it has the patch but
+ * its groups.
+ *
+ * Returns 0; -EOVERFLOW when @size is too small; -errno when there is a command line that can't be
+ * read.
+ */
+WEIR_API int weir_host_acs_override(const struct weir_host *host, char *buf, size_t size);
 
 /**
  * weir_host_compute() - compute all groups of a machine.

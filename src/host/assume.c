@@ -2,6 +2,8 @@
 /* Facts changed as somebody assumes them to be. */
 #include <stdlib.h>
 
+#include <string.h>
+
 #include "host/computed.h"
 
 static const char *name_of(const struct weir_host *host, int i)
@@ -17,16 +19,51 @@ static bool is_multifunction(const struct wr_acs *acs)
 		acs->type == WR_EXPRESS_LEGACY || acs->type == WR_EXPRESS_INTEGRATED);
 }
 
+/* It leaves alone what has ACS, and what isn't PCI Express. */
+static void override(struct wr_acs *acs)
+{
+	if (acs->config == WR_CONFIG_READ && acs->express && !acs->has_acs && !acs->assumed)
+		acs->assumed = WR_ASSUMED_OVERRIDE;
+}
+
 /* The patch pretends; there is nothing in it that hardware could do. */
 static void assume_override(struct wr_grouping *g, bool (*applies)(const struct wr_acs *acs))
 {
-	for (int i = 0; i < g->n; i++) {
-		struct wr_acs *acs = &g->functions[i].acs;
+	for (int i = 0; i < g->n; i++)
+		if (applies(&g->functions[i].acs))
+			override(&g->functions[i].acs);
+}
 
-		if (acs->config == WR_CONFIG_READ && !acs->has_acs && applies(acs) &&
-		    !acs->assumed)
-			acs->assumed = WR_ASSUMED_OVERRIDE;
+/* Its item "id:8086:a33c". */
+static void override_id(struct wr_grouping *g, const char *item)
+{
+	const char *c = item + strlen("id:");
+	uint64_t vendor, device;
+
+	if (!wr_hex(&c, &vendor) || *c++ != ':' || !wr_hex(&c, &device))
+		return;
+	for (int i = 0; i < g->n; i++)
+		if (g->functions[i].acs.vendor == vendor && g->functions[i].acs.device == device)
+			override(&g->functions[i].acs);
+}
+
+/* pcie_acs_override_setup() of the patch: by beginnings, and what it doesn't know is nothing. */
+static int assume_booted(const struct weir_host *host, struct wr_grouping *g)
+{
+	char list[WR_LINE_MAX], *item, *save;
+	int ret = weir_host_acs_override(host, list, sizeof(list));
+
+	if (ret < 0)
+		return ret;
+	for (item = strtok_r(list, ",", &save); item; item = strtok_r(NULL, ",", &save)) {
+		if (!strncmp(item, "downstream", 10))
+			assume_override(g, wr_acs_is_port);
+		else if (!strncmp(item, "multifunction", 13))
+			assume_override(g, is_multifunction);
+		else if (!strncmp(item, "id:", 3))
+			override_id(g, item);
 	}
+	return 0;
 }
 
 static int assume_acs(const struct weir_host *host, struct wr_grouping *g, int i, bool real)
@@ -196,6 +233,8 @@ int wr_assume(const struct weir_host *host, const struct wr_grouping *facts,
 
 	/* Types and multifunction are settled by it. */
 	wr_grouping_prepare(g, WR_GUESS_BEST);
+	if (opts->as_booted && !real)
+		ret = assume_booted(host, g);
 	for (size_t i = 0; !ret && i < opts->n; i++)
 		ret = apply(host, facts, real, &opts->assume[i], g);
 	for (size_t i = 0; !ret && i < opts->n; i++)

@@ -79,18 +79,21 @@ static int find_unsure(struct weir_host_computed *computed)
 	return ret;
 }
 
-/* The ACS override patch's option. A kernel without the patch takes no notice of it. */
-static void find_override(struct weir_host_computed *computed)
+int weir_host_acs_override(const struct weir_host *host, char *buf, size_t size)
 {
-	static const char option[] = "pcie_acs_override=";
-	char text[4096], *value, *save;
+	char text[8192], value[WR_LINE_MAX] = "";
+	int ret = wr_root_text(host->root, "/proc/cmdline", text, sizeof(text));
 
-	if (wr_root_text(computed->host->root, "/proc/cmdline", text, sizeof(text)) < 0)
-		return;
-	for (value = strtok_r(text, " ", &save); value; value = strtok_r(NULL, " ", &save))
-		if (!strncmp(value, option, sizeof(option) - 1))
-			snprintf(computed->override, sizeof(computed->override), "%s",
-				 value + sizeof(option) - 1);
+	if (ret < 0 && ret != -ENOENT)
+		return wr_fail(ret, "%s/proc/cmdline can't be read: %s", host->root,
+			       strerror(-ret));
+	if (ret >= 0)
+		wr_word(text, "pcie_acs_override=", value);
+	if (strlen(value) >= size)
+		return wr_fail(-EOVERFLOW, "what pcie_acs_override= says takes %zu bytes",
+			       strlen(value) + 1);
+	strcpy(buf, value);
+	return 0;
 }
 
 int weir_host_compute(const struct weir_host *host, const struct weir_host_compute_opts *given,
@@ -106,6 +109,8 @@ int weir_host_compute(const struct weir_host *host, const struct weir_host_compu
 		return wr_fail(-ENOMEM, "no memory to compute IOMMU groups");
 	computed->host = host;
 	ret = wr_facts_read(host, opts.wake, &facts);
+	if (!ret && !opts.as_booted)
+		ret = weir_host_acs_override(host, computed->override, sizeof(computed->override));
 	if (!ret)
 		ret = run_assumed(host, &facts, &opts, false, &computed->grouping,
 				  &computed->result);
@@ -113,7 +118,6 @@ int weir_host_compute(const struct weir_host *host, const struct weir_host_compu
 		ret = run_assumed(host, &facts, &opts, true, &real, &computed->held);
 	if (!ret)
 		ret = find_unsure(computed);
-	find_override(computed);
 	wr_facts_free(&facts);
 	wr_facts_free(&real);
 	if (ret < 0)

@@ -5,6 +5,7 @@
 #include <weir/groups.h>
 
 #include "host/facts.h"
+#include "host/text.h"
 
 struct weir_host_computed {
 	const struct weir_host *host;
@@ -12,7 +13,7 @@ struct weir_host_computed {
 	struct wr_grouping_result result;
 	struct wr_grouping_result held;		/* with what of that the hardware can do */
 	bool *unsure;				/* of each function */
-	char override[64];			/* what the kernel was told to pretend, or "" */
+	char override[WR_LINE_MAX];		/* what isn't assumed, and the kernel pretends */
 };
 
 /*

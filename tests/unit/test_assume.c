@@ -35,7 +35,8 @@ static const struct machine_function machine[] = {
 	{ .path = "00:01.1/02:10.0", .kind = ENDPOINT, .pf = "02:00.0", ON },
 	{ .path = "00:01.1/03:10.0", .kind = ENDPOINT, .pf = "02:00.0", ON },
 	{ .path = "00:02.0/04:00.0", .kind = UPSTREAM, .header = BRIDGE, ON },
-	{ .path = "00:02.0/04:00.0/05:00.0", .kind = DOWNSTREAM, .header = BRIDGE, ON },
+	{ .path = "00:02.0/04:00.0/05:00.0", .kind = DOWNSTREAM, .header = BRIDGE, ON,
+	  .vendor = 0x1234, .device = 0x11e9 },
 	{ .path = "00:02.0/04:00.0/05:01.0", .kind = DOWNSTREAM, .header = BRIDGE, .cap = ALL_ACS,
 	  .ctrl = ALL_ACS, ON },
 	{ .path = "00:02.0/04:00.0/05:00.0/06:00.0", .kind = ENDPOINT, ON },
@@ -194,6 +195,43 @@ static void test_override(void **state)
 	       " | 04:00.0 | 05:00.0 | 05:01.0 | 06:00.0", TODAY, downstream, multifunction);
 }
 
+static void expect_booted(const char *cmdline, const char *groups)
+{
+	const struct weir_host_compute_opts opts = { .as_booted = true };
+	struct weir_host_computed *computed;
+
+	tree_text(root, "proc/cmdline", cmdline);
+	if (weir_host_compute(host, &opts, &computed) < 0)
+		fail_msg("%s", weir_errmsg());
+	assert_string_equal(text_of(computed, false), groups);
+	assert_string_equal(text_of(computed, true), TODAY);
+	weir_host_computed_close(computed);
+}
+
+/* What the kernel was started with, as the patch reads it. */
+static void test_as_booted(void **state)
+{
+	const struct weir_host_compute_opts opts = { .as_booted = true };
+	struct weir_host_computed *computed;
+	char text[16];
+
+	(void)state;
+	assert_int_equal(weir_host_acs_override(host, text, sizeof(text)), 0);
+	assert_string_equal(text, "");
+	expect_booted("quiet\n", TODAY);
+	expect_booted("pcie_acs_override=upstream,id:,id:1234,id:1234:,id:x:11e9\n", TODAY);
+	expect_booted("pcie_acs_override=multifunction,downstream\n",
+		      "00:01.0 | 00:01.1 02:00.0 02:10.0 03:10.0 | 00:02.0 | 00:1e.0 | 01:00.0"
+		      " | 01:00.1 | 04:00.0 | 05:00.0 | 05:01.0 | 06:00.0");
+	expect_booted("pcie_acs_override=id:8086:a33c,id:1234:11e9 quiet\n",
+		      PORTS_TODAY " | 00:02.0 | 00:1e.0 | 04:00.0 | 05:00.0 | 05:01.0 | 06:00.0");
+	assert_int_equal(weir_host_acs_override(host, text, sizeof(text)), -EOVERFLOW);
+	tree_remove(root, "proc/cmdline");
+	tree_folder(root, "proc/cmdline");
+	assert_int_equal(weir_host_compute(host, &opts, &computed), -EISDIR);
+	assert_non_null(strstr(weir_errmsg(), "/proc/cmdline can't be read"));
+}
+
 /* One that has ACS can really isolate; one that hasn't can't. */
 static void test_acs(void **state)
 {
@@ -269,6 +307,7 @@ int main(void)
 		TEST(test_bad_input),
 		TEST(test_nothing),
 		TEST(test_override),
+		TEST(test_as_booted),
 		TEST(test_acs),
 		TEST(test_config),
 		TEST(test_move),

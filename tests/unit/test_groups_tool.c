@@ -303,12 +303,9 @@ static void test_flags(void **state)
 	assert_said(&outcome, EXIT_YES, "No group changes.\n");
 }
 
-/* After that: the kernel pretends, and the computation doesn't. */
-static void test_pretended(void **state)
+/* The groups that a kernel with the patch makes then. */
+static void override_acs(void)
 {
-	struct outcome outcome;
-
-	(void)state;
 	for (size_t i = 5; i < ARRAY_SIZE(desktop); i++) {
 		char target[64];
 
@@ -318,6 +315,15 @@ static void test_pretended(void **state)
 			       "iommu_group", target);
 	}
 	tree_text(root, "proc/cmdline", "quiet intel_iommu=on pcie_acs_override=downstream\n");
+}
+
+/* After that: the kernel pretends, and the computation doesn't. */
+static void test_pretended(void **state)
+{
+	struct outcome outcome;
+
+	(void)state;
+	override_acs();
 	outcome = GROUPS("--check");
 	assert_int_equal(outcome.status, EXIT_NO);
 	outcome = GROUPS("--why", "01:00.0");
@@ -327,6 +333,51 @@ static void test_pretended(void **state)
 			      "pretends");
 	outcome = GROUPS("--check", "--what-if", "acs=downstream");
 	assert_int_equal(outcome.status, EXIT_NO);	/* the ports, one from another, are left */
+}
+
+/* What is assumed comes on top of what the kernel pretends already. */
+static void test_what_if_pretended(void **state)
+{
+	static const char made_real[] =
+		"The isolation of these is pretended now, and would be real then:\n"
+		"  0000:01:00.0\n  0000:01:00.1\n";
+	struct outcome outcome;
+
+	(void)state;
+	override_acs();
+	/* As the patch has it, ports that are functions of one device are apart, too. */
+	tree_attr_link(root, "0000:00:01.1", "iommu_group", "../../../../kernel/iommu_groups/15");
+	machine_add(root, &(struct machine_function){ .path = "00:1c.0", .kind = ROOT_PORT,
+						      GROUP(7), .header = BRIDGE,
+						      .cap = ALL_ACS, .ctrl = ALL_ACS });
+	outcome = GROUPS("--what-if", "move=01:00.0@00:1c.0");
+	assert_int_equal(outcome.status, EXIT_YES);
+	assert_ptr_equal(strstr(outcome.out, "The kernel was started with "
+				"pcie_acs_override=downstream; THEN is with it, too.\n"
+				"No group changes.\n"), outcome.out);
+	assert_part(&outcome, made_real);
+	assert_part(&outcome, "    0: 0000:00:01.0\n    1: 0000:00:01.1\n");
+	outcome = GROUPS("--what-if", "acs=downstream");
+	assert_part(&outcome, "No group changes.\n");
+	assert_null(strstr(outcome.out, made_real));
+	outcome = GROUPS("--why", "01:00.0", "--what-if", "move=01:00.0@00:1c.0");
+	assert_null(strstr(outcome.out, "what is told here isn't so"));
+	tree_remove(root, "proc/cmdline");
+	tree_folder(root, "proc/cmdline");
+	outcome = GROUPS("--what-if", "acs=downstream");
+	assert_complaint(&outcome, "proc/cmdline can't be read");
+}
+
+/* A kernel without the patch takes no notice of the option. */
+static void test_override_ignored(void **state)
+{
+	struct outcome outcome;
+
+	(void)state;
+	tree_text(root, "proc/cmdline", "pcie_acs_override=downstream\n");
+	outcome = GROUPS("--what-if", "acs=downstream");
+	assert_part(&outcome, "  1    5 0000:01:00.1");
+	assert_null(strstr(outcome.out, "pcie_acs_override="));
 }
 
 /* ACS that came too late: the kernel doesn't go back on a group. */
@@ -512,6 +563,8 @@ int main(void)
 		TEST(test_what_if),
 		TEST(test_flags),
 		TEST(test_pretended),
+		TEST(test_what_if_pretended),
+		TEST(test_override_ignored),
 		TEST(test_late),
 		TEST(test_json),
 		TEST(test_unread),

@@ -323,9 +323,27 @@ static int check_status(const struct groups_wish *wish, const struct weir_host_c
 	return status;
 }
 
-static int compute_before(struct groups_wish *wish)
+/* A kernel without the ACS override patch ignores its option: its groups tell. */
+static int find_override(struct groups_wish *wish)
 {
 	struct weir_host_compute_opts opts = { .wake = wish->wake };
+	struct weir_host_computed *plain;
+
+	if (weir_host_acs_override(wish->host, wish->override, sizeof(wish->override)) < 0)
+		return fail("%s", weir_errmsg());
+	if (!*wish->override)
+		return GO_ON;
+	if (weir_host_compute(wish->host, &opts, &plain) < 0)
+		return fail("%s", weir_errmsg());
+	if (!is_split(wish, plain))
+		*wish->override = '\0';
+	weir_host_computed_close(plain);
+	return GO_ON;
+}
+
+static int compute_before(struct groups_wish *wish)
+{
+	struct weir_host_compute_opts opts = { .wake = wish->wake, .as_booted = *wish->override };
 
 	wish->off = !weir_host_has_iommu(wish->host);
 	if (wish->off && wish->check)
@@ -356,9 +374,12 @@ static int compute(struct groups_wish *wish)
 	if (status == GO_ON && wish->why && weir_host_find(wish->host, wish->why, &wish->about) < 0)
 		return fail("%s", weir_errmsg());
 	if (status == GO_ON)
+		status = find_override(wish);
+	if (status == GO_ON)
 		status = compute_before(wish);
 	if (status != GO_ON)
 		return status;
+	opts.as_booted = wish->n_what_if && *wish->override;
 	if (weir_host_compute(wish->host, &opts, &computed) < 0)
 		return fail("%s", weir_errmsg());
 	if (is_now_computed(wish, computed))
@@ -455,6 +476,7 @@ int cmd_groups(int argc, char **argv)
 	weir_host_computed_close(wish.before);
 	names_close(wish.names);
 	weir_host_close(host);
+	free(wish.was_pretended);
 	free(wish.pretended);
 	free(wish.agrees);
 	free(wish.numbers);

@@ -24,11 +24,13 @@ struct groups_wish {
 	struct weir_host_assume assume[OPTION_TIMES];
 	bool unread;		/* something couldn't be read, and that was said */
 	bool off;		/* the IOMMU is off, or there is none */
+	char override[512];	/* what the kernel pretends by pcie_acs_override=, or "" */
 	struct weir_host_computed *before;	/* without what is assumed, or NULL */
 	const struct weir_host_computed *now;	/* that, where it stands for the kernel's groups */
 	/* Of each function of the scan, once groups are computed: */
 	bool *agrees;		/* it shares its group with the same others as it does now */
 	bool *pretended;	/* what holds it comes apart only in what the IOMMU is told */
+	bool *was_pretended;	/* so it does now */
 };
 
 /* Whether a group is among those wanted. */
@@ -46,6 +48,12 @@ const struct weir_host_function *in_the_way(const struct weir_host *host, int nu
 
 /* Read what --what-if says. Returns GO_ON, or the exit status when that makes no sense. */
 int read_what_if(struct groups_wish *wish);
+
+/*
+ * Whether there are functions apart now which, without a doubt, @plain, computed without an
+ * assumption, has in one group.
+ */
+bool is_split(const struct groups_wish *wish, const struct weir_host_computed *plain);
 
 /* The computed groups beside those that there are, and what of them is only pretended. */
 int show_computed(const struct groups_wish *wish, const struct weir_host_computed *computed);

@@ -148,13 +148,40 @@ static bool *stay_together(const int *one, const int *other, unsigned int n)
 	return together;
 }
 
+bool is_split(const struct groups_wish *wish, const struct weir_host_computed *plain)
+{
+	unsigned int n = weir_host_count(wish->host);
+	int *now = need(calloc(n + 1, sizeof(*now)));
+	int *whole = need(calloc(n + 1, sizeof(*whole)));
+	bool *together, split = false;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct weir_host_function *fn = weir_host_function(wish->host, i);
+
+		now[i] = fn->group;
+		whole[i] = weir_host_place(plain, fn).group;
+	}
+	together = stay_together(whole, now, n);
+	for (unsigned int i = 0; i < n; i++) {
+		const struct weir_host_function *fn = weir_host_function(wish->host, i);
+
+		split |= now[i] >= 0 && whole[i] >= 0 && !together[i] &&
+			 !weir_host_place(plain, fn).unsure;
+	}
+	free(together);
+	free(whole);
+	free(now);
+	return split;
+}
+
 void compare_groups(struct groups_wish *wish, const struct weir_host_computed *computed)
 {
 	unsigned int n = weir_host_count(wish->host);
 	int *now = need(calloc(n + 1, sizeof(*now)));
 	int *then = need(calloc(n + 1, sizeof(*then)));
 	int *held = need(calloc(n + 1, sizeof(*held)));
-	bool *nobody_left, *nobody_came, *nobody_freed;
+	int *held_now = need(calloc(n + 1, sizeof(*held_now)));
+	bool *nobody_left, *nobody_came, *nobody_freed, *nobody_freed_now;
 
 	for (unsigned int i = 0; i < n; i++) {
 		const struct weir_host_function *fn = weir_host_function(wish->host, i);
@@ -163,20 +190,26 @@ void compare_groups(struct groups_wish *wish, const struct weir_host_computed *c
 		now[i] = group_now(wish, fn);
 		then[i] = place.group;
 		held[i] = place.held;
+		held_now[i] = wish->before ? weir_host_place(wish->before, fn).held : -1;
 	}
 	nobody_left = stay_together(now, then, n);
 	nobody_came = stay_together(then, now, n);
 	nobody_freed = stay_together(held, then, n);
+	nobody_freed_now = stay_together(held_now, now, n);
 	wish->agrees = need(calloc(n + 1, sizeof(*wish->agrees)));
 	wish->pretended = need(calloc(n + 1, sizeof(*wish->pretended)));
+	wish->was_pretended = need(calloc(n + 1, sizeof(*wish->was_pretended)));
 	for (unsigned int i = 0; i < n; i++) {
 		wish->agrees[i] = now[i] < 0 || then[i] < 0 ? now[i] < 0 && then[i] < 0 :
 				  nobody_left[i] && nobody_came[i];
 		wish->pretended[i] = held[i] >= 0 && !nobody_freed[i];
+		wish->was_pretended[i] = held_now[i] >= 0 && !nobody_freed_now[i];
 	}
+	free(nobody_freed_now);
 	free(nobody_freed);
 	free(nobody_came);
 	free(nobody_left);
+	free(held_now);
 	free(held);
 	free(then);
 	free(now);
@@ -365,6 +398,25 @@ static void print_doubts(const struct groups_wish *wish, const struct weir_host_
 	say("%s", "");
 }
 
+/* What doesn't change in the table may still become true. */
+static void print_made_real(const struct groups_wish *wish,
+			    const struct weir_host_computed *computed)
+{
+	const struct weir_host_function *fn;
+	bool any = false;
+
+	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++) {
+		if (!*wish->override || !wish->was_pretended[i] || wish->pretended[i] ||
+		    !agrees(wish, fn) || weir_host_place(computed, fn).unsure ||
+		    !concerns(wish, computed, fn))
+			continue;
+		if (!any)
+			say("The isolation of these is pretended now, and would be real then:");
+		any = true;
+		say("  %s", fn->address);
+	}
+}
+
 int show_computed(const struct groups_wish *wish, const struct weir_host_computed *computed)
 {
 	bool sure = !is_unsure(wish, computed);
@@ -373,12 +425,16 @@ int show_computed(const struct groups_wish *wish, const struct weir_host_compute
 	print_doubts(wish, computed);
 	if (wish->off)
 		say("The IOMMU is off, or there is none. NOW is what there were with it on.");
+	if (*wish->override && wish->n_what_if)
+		say("The kernel was started with pcie_acs_override=%s; THEN is with it, too.",
+		    wish->override);
 	count = print_changes(wish, computed);
 	if (!count && wish->n_what_if)
 		say(sure ? "No group changes." : "No group is known to change.");
 	else if (!count)
 		say(sure ? "The groups are as weir computes them." :
 			   "No group is known to differ.");
+	print_made_real(wish, computed);
 	print_price(wish, computed);
 	return EXIT_YES;
 }
