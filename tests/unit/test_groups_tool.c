@@ -136,6 +136,8 @@ static void test_bad_input(void **state)
 	assert_complaint(&outcome, "--plain");
 	outcome = GROUPS("--why", "0000:09:00.0");
 	assert_complaint(&outcome, "no such PCI function");
+	outcome = GROUPS("--why", "01:00.0", "1");
+	assert_complaint(&outcome, "--why is about the group of its function");
 	outcome = GROUPS("--why", "nonsense");
 	assert_complaint(&outcome, "nonsense");
 	outcome = GROUPS("--what-if", "miracle");
@@ -283,6 +285,30 @@ static void test_what_if(void **state)
 	assert_null(strstr(outcome.out, "i915"));
 	outcome = GROUPS("--what-if", "acs=multifunction");
 	assert_said(&outcome, EXIT_YES, "No group changes.\n");
+}
+
+/* The answer, its price and its doubts are about the groups that were asked for. */
+static void test_what_if_of_some(void **state)
+{
+	struct outcome outcome = GROUPS("--what-if", "acs=downstream", "1");
+
+	(void)state;
+	assert_part(&outcome, "  1    5 0000:01:00.1");
+	assert_part(&outcome, "This isolation is only pretended.");
+	outcome = GROUPS("--what-if", "acs=downstream", "2");
+	assert_said(&outcome, EXIT_YES, "Group 2 doesn't change; others do.\n");
+	outcome = GROUPS("--what-if", "acs=downstream", "2", "3");
+	assert_said(&outcome, EXIT_YES, "No group changes of those asked for; others do.\n");
+	outcome = GROUPS("--what-if", "acs=multifunction", "2");
+	assert_said(&outcome, EXIT_YES, "Group 2 doesn't change.\n");
+	outcome = GROUPS("--why", "00:02.0", "--what-if", "acs=downstream");
+	assert_int_equal(outcome.status, EXIT_YES);
+	assert_null(strstr(outcome.out, "pretended"));
+	tree_remove(root, "sys/bus/pci/devices/0000:00:01.1/config");
+	outcome = GROUPS("--what-if", "acs=00:01.0", "2");
+	assert_said(&outcome, EXIT_YES, "Group 2 doesn't change; others do.\n");
+	outcome = GROUPS("--what-if", "acs=00:01.0", "1");
+	assert_int_equal(outcome.status, EXIT_UNKNOWN);
 }
 
 /* The last of the flags is bit 0, as on the kernel's command line. */
@@ -561,6 +587,7 @@ int main(void)
 		TEST(test_no_groups),
 		TEST(test_why),
 		TEST(test_what_if),
+		TEST(test_what_if_of_some),
 		TEST(test_flags),
 		TEST(test_pretended),
 		TEST(test_what_if_pretended),

@@ -446,6 +446,8 @@ static int read_wish(struct groups_wish *wish, int argc, char **argv)
 	    (wish->options.json || wish->check || wish->why || wish->n_what_if))
 		return fail("groups: --plain shows the groups that there are; it goes with no "
 			    "other option but --root");
+	if (status == GO_ON && wish->why && optind < argc)
+		return fail("groups: --why is about the group of its function; it takes no other");
 	return status;
 }
 

@@ -311,6 +311,21 @@ static bool is_first(const struct groups_wish *wish, const struct weir_host_comp
 	return true;
 }
 
+/* Whether what stays together for the hardware with @fn has one of those that it is about. */
+static bool held_concerns(const struct groups_wish *wish,
+			  const struct weir_host_computed *computed,
+			  const struct weir_host_function *fn)
+{
+	const struct weir_host_function *other;
+	int held = weir_host_place(computed, fn).held;
+
+	for (unsigned int i = 0; (other = weir_host_function(wish->host, i)); i++)
+		if (weir_host_place(computed, other).held == held &&
+		    concerns(wish, computed, other))
+			return true;
+	return false;
+}
+
 static bool heads_held(const struct groups_wish *wish, const struct weir_host_computed *computed,
 		       const struct weir_host_function *fn)
 {
@@ -341,7 +356,8 @@ static void print_price(const struct groups_wish *wish, const struct weir_host_c
 	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++) {
 		int held = weir_host_place(computed, fn).held;
 
-		if (!wish->pretended[i] || !heads_held(wish, computed, fn))
+		if (!wish->pretended[i] || !heads_held(wish, computed, fn) ||
+		    !held_concerns(wish, computed, fn))
 			continue;
 		if (!any)
 			warn_of_price();
@@ -417,23 +433,39 @@ static void print_made_real(const struct groups_wish *wish,
 	}
 }
 
+/* When none changes of those that it is about. */
+static void say_unchanged(const struct groups_wish *wish,
+			  const struct weir_host_computed *computed)
+{
+	const struct weir_host_function *fn;
+	bool others = false;
+
+	if (is_unsure(wish, computed)) {
+		say("No group is known to %s.", wish->n_what_if ? "change" : "differ");
+		return;
+	}
+	if (!wish->n_what_if) {
+		say("The groups are as weir computes them.");
+		return;
+	}
+	for (unsigned int i = 0; (fn = weir_host_function(wish->host, i)); i++)
+		others |= differs(wish, computed, fn);
+	if (wish->n_numbers == 1)
+		say("Group %d doesn't change%s.", wish->numbers[0], others ? "; others do" : "");
+	else
+		say("No group changes%s.", others ? " of those asked for; others do" : "");
+}
+
 int show_computed(const struct groups_wish *wish, const struct weir_host_computed *computed)
 {
-	bool sure = !is_unsure(wish, computed);
-	int count;
-
 	print_doubts(wish, computed);
 	if (wish->off)
 		say("The IOMMU is off, or there is none. NOW is what there were with it on.");
 	if (*wish->override && wish->n_what_if)
 		say("The kernel was started with pcie_acs_override=%s; THEN is with it, too.",
 		    wish->override);
-	count = print_changes(wish, computed);
-	if (!count && wish->n_what_if)
-		say(sure ? "No group changes." : "No group is known to change.");
-	else if (!count)
-		say(sure ? "The groups are as weir computes them." :
-			   "No group is known to differ.");
+	if (!print_changes(wish, computed))
+		say_unchanged(wish, computed);
 	print_made_real(wish, computed);
 	print_price(wish, computed);
 	return EXIT_YES;
