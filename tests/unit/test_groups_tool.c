@@ -142,6 +142,14 @@ static void test_bad_input(void **state)
 	assert_complaint(&outcome, "nonsense");
 	outcome = GROUPS("--what-if", "miracle");
 	assert_complaint(&outcome, "acs=, config_acs= or move=");
+	outcome = GROUPS("--what-if", "pcie_acs_override=downstream");
+	assert_complaint(&outcome, "what pcie_acs_override= takes is acs= here");
+	outcome = GROUPS("--what-if", "acs=downstream,");
+	assert_complaint(&outcome, "PCI address");
+	outcome = GROUPS("--what-if", "acs=");
+	assert_complaint(&outcome, "PCI address");
+	outcome = GROUPS("--what-if", "acs=downstream,upstream");
+	assert_complaint(&outcome, "'upstream'");
 	outcome = GROUPS("--what-if", "acs=upstream");
 	assert_complaint(&outcome, "upstream");
 	outcome = GROUPS("--what-if", "config_acs=@00:01.0");
@@ -285,6 +293,9 @@ static void test_what_if(void **state)
 	assert_null(strstr(outcome.out, "i915"));
 	outcome = GROUPS("--what-if", "acs=multifunction");
 	assert_said(&outcome, EXIT_YES, "No group changes.\n");
+	outcome = GROUPS("--what-if", "acs=downstream,multifunction,00:02.0");
+	assert_part(&outcome, "  1    5 0000:01:00.0");
+	assert_part(&outcome, "  1    6 0000:01:00.1");
 }
 
 /* The answer, its price and its doubts are about the groups that were asked for. */

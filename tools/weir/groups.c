@@ -51,7 +51,7 @@ static const char usage[] =
 	"      --what-if ASSUMPTION, which may be repeated, one of\n"
 	"          acs=downstream     ports isolate, as the ACS override patch pretends\n"
 	"          acs=multifunction  functions of multifunction devices do\n"
-	"          acs=BDF            this function does\n"
+	"          acs=BDF            this function does; of these also a list, with commas\n"
 	"          config_acs=FLAGS@BDF\n"
 	"                             the kernel was started with pci=config_acs=FLAGS@BDF\n"
 	"          move=BDF@PORT      the device is behind another port\n"
@@ -366,8 +366,7 @@ static bool is_now_computed(const struct groups_wish *wish,
 
 static int compute(struct groups_wish *wish)
 {
-	struct weir_host_compute_opts opts = { .assume = wish->assume, .n = wish->n_what_if,
-					       .wake = wish->wake };
+	struct weir_host_compute_opts opts = { .wake = wish->wake };
 	struct weir_host_computed *computed;
 	int status = read_what_if(wish);
 
@@ -379,6 +378,8 @@ static int compute(struct groups_wish *wish)
 		status = compute_before(wish);
 	if (status != GO_ON)
 		return status;
+	opts.assume = wish->assume;
+	opts.n = wish->n_assume;
 	opts.as_booted = wish->n_what_if && *wish->override;
 	if (weir_host_compute(wish->host, &opts, &computed) < 0)
 		return fail("%s", weir_errmsg());
@@ -478,6 +479,7 @@ int cmd_groups(int argc, char **argv)
 	weir_host_computed_close(wish.before);
 	names_close(wish.names);
 	weir_host_close(host);
+	free(wish.assume);
 	free(wish.was_pretended);
 	free(wish.pretended);
 	free(wish.agrees);

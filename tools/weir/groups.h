@@ -21,7 +21,8 @@ struct groups_wish {
 	const struct weir_host_function *about;	/* of --why */
 	int *numbers;		/* of the groups that are wanted, none for all */
 	size_t n_numbers;
-	struct weir_host_assume assume[OPTION_TIMES];
+	struct weir_host_assume *assume;	/* one or more of each of those */
+	size_t n_assume;
 	bool unread;		/* something couldn't be read, and that was said */
 	bool off;		/* the IOMMU is off, or there is none */
 	char override[512];	/* what the kernel pretends by pcie_acs_override=, or "" */

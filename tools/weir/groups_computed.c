@@ -23,19 +23,36 @@ static bool find(const struct groups_wish *wish, const char *address,
 	return false;
 }
 
-static bool read_acs(const struct groups_wish *wish, const char *what,
-		     struct weir_host_assume *assume)
+static void add_assumption(struct groups_wish *wish, const struct weir_host_assume *assume)
 {
-	if (!strcmp(what, "downstream")) {
-		assume->kind = WEIR_ASSUME_DOWNSTREAM;
-		return true;
-	}
-	if (!strcmp(what, "multifunction")) {
-		assume->kind = WEIR_ASSUME_MULTIFUNCTION;
-		return true;
-	}
-	assume->kind = WEIR_ASSUME_ACS;
-	return find(wish, what, &assume->function);
+	wish->assume = need(realloc(wish->assume, (wish->n_assume + 1) * sizeof(*assume)));
+	wish->assume[wish->n_assume++] = *assume;
+}
+
+static bool read_acs_item(struct groups_wish *wish, const char *item)
+{
+	struct weir_host_assume assume = { .kind = WEIR_ASSUME_ACS };
+
+	if (!strcmp(item, "downstream"))
+		assume.kind = WEIR_ASSUME_DOWNSTREAM;
+	else if (!strcmp(item, "multifunction"))
+		assume.kind = WEIR_ASSUME_MULTIFUNCTION;
+	else if (!find(wish, item, &assume.function))
+		return false;
+	add_assumption(wish, &assume);
+	return true;
+}
+
+/* A list, as that of pcie_acs_override=. */
+static bool read_acs(struct groups_wish *wish, const char *what)
+{
+	char *list = need(strdup(what)), *rest = list, *item;
+	bool good = true;
+
+	while (good && (item = strsep(&rest, ",")))
+		good = read_acs_item(wish, item);
+	free(list);
+	return good;
 }
 
 /* As pci=config_acs= takes them: the last character is bit 0. */
@@ -56,42 +73,45 @@ static bool read_flags(const char *flags, size_t len, struct weir_host_assume *a
 	return true;
 }
 
-static bool read_config(const struct groups_wish *wish, const char *what,
-			struct weir_host_assume *assume)
+static bool read_config(struct groups_wish *wish, const char *what)
 {
+	struct weir_host_assume assume = { .kind = WEIR_ASSUME_CONFIG_ACS };
 	const char *at = strchr(what, '@');
 
-	assume->kind = WEIR_ASSUME_CONFIG_ACS;
-	if (!at || !read_flags(what, (size_t)(at - what), assume)) {
+	if (!at || !read_flags(what, (size_t)(at - what), &assume)) {
 		fail("groups: --what-if config_acs=%s: it takes FLAGS@BDF, FLAGS being up to 7 "
 		     "of 0, 1 and x, the last for SV, then TB, RR, CR, UF, EC and DT", what);
 		return false;
 	}
-	return find(wish, at + 1, &assume->function);
+	if (!find(wish, at + 1, &assume.function))
+		return false;
+	add_assumption(wish, &assume);
+	return true;
 }
 
-static bool read_move(const struct groups_wish *wish, const char *what,
-		      struct weir_host_assume *assume)
+static bool read_move(struct groups_wish *wish, const char *what)
 {
+	struct weir_host_assume assume = { .kind = WEIR_ASSUME_MOVED };
 	const char *at = strchr(what, '@');
 	char address[32];
 
-	assume->kind = WEIR_ASSUME_MOVED;
 	if (!at || (size_t)(at - what) >= sizeof(address)) {
 		fail("groups: --what-if move=%s: it takes BDF@PORT, both addresses like "
 		     "01:00.0", what);
 		return false;
 	}
 	snprintf(address, sizeof(address), "%.*s", (int)(at - what), what);
-	return find(wish, address, &assume->function) && find(wish, at + 1, &assume->port);
+	if (!find(wish, address, &assume.function) || !find(wish, at + 1, &assume.port))
+		return false;
+	add_assumption(wish, &assume);
+	return true;
 }
 
 int read_what_if(struct groups_wish *wish)
 {
 	static const struct {
 		const char *name;
-		bool (*read)(const struct groups_wish *wish, const char *what,
-			     struct weir_host_assume *assume);
+		bool (*read)(struct groups_wish *wish, const char *what);
 	} kinds[] = {
 		{ "acs=", read_acs },
 		{ "config_acs=", read_config },
@@ -106,8 +126,9 @@ int read_what_if(struct groups_wish *wish)
 			kind++;
 		if (kind == 3)
 			return fail("groups: --what-if %s: it takes acs=, config_acs= or move=; "
-				    "see 'weir groups --help'", text);
-		if (!kinds[kind].read(wish, text + strlen(kinds[kind].name), &wish->assume[i]))
+				    "what pcie_acs_override= takes is acs= here; see 'weir groups "
+				    "--help'", text);
+		if (!kinds[kind].read(wish, text + strlen(kinds[kind].name)))
 			return EXIT_UNKNOWN;
 	}
 	return GO_ON;
