@@ -287,7 +287,8 @@ static void test_what_if(void **state)
 	assert_part(&outcome, "  1    0 0000:00:01.0");
 	assert_part(&outcome, "  1    5 0000:01:00.1");
 	assert_part(&outcome, "  1    6 0000:02:00.1");
-	assert_part(&outcome, "This isolation is only pretended.");
+	assert_part(&outcome, "\n\nTHEN is numbered anew: its groups aren't those of the same "
+		    "numbers in NOW.\n\nThis isolation is only pretended.");
 	assert_part(&outcome, "    5: 0000:01:00.0 0000:01:00.1\n"
 			      "    6: 0000:02:00.0 0000:02:00.1\n");
 	assert_null(strstr(outcome.out, "i915"));
@@ -363,6 +364,7 @@ static void test_pretended(void **state)
 	override_acs();
 	outcome = GROUPS("--check");
 	assert_int_equal(outcome.status, EXIT_NO);
+	assert_part(&outcome, "\nCOMPUTED is numbered anew: ");
 	outcome = GROUPS("--why", "01:00.0");
 	assert_part(&outcome, "0000:01:00.0 is in group 13: 0000:01:00.0 0000:01:00.1\nAs weir "
 			      "computes it, its group were: 0000:00:01.0 0000:00:01.1 ");

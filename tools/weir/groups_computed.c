@@ -295,6 +295,11 @@ static int print_changes(const struct groups_wish *wish, const struct weir_host_
 		count++;
 	}
 	table_print(table);
+	if (count) {
+		say("%s", "");
+		say("%s is numbered anew: its groups aren't those of the same numbers in NOW.",
+		    columns[THEN].name);
+	}
 	return count;
 }
 
