@@ -365,6 +365,12 @@ static void test_pretended(void **state)
 	outcome = GROUPS("--check");
 	assert_int_equal(outcome.status, EXIT_NO);
 	assert_part(&outcome, "\nCOMPUTED is numbered anew: ");
+	assert_part(&outcome, "\nThe kernel was started with pcie_acs_override=downstream: what is "
+		    "apart in NOW and\ntogether in COMPUTED only pretends to be isolated.\n");
+	outcome = GROUPS("13");
+	assert_int_equal(outcome.status, EXIT_YES);
+	assert_part(&outcome, "\n\nThe kernel was started with pcie_acs_override=downstream:\n"
+		    "'weir groups --check' shows which groups, if any, it only pretends.\n");
 	outcome = GROUPS("--why", "01:00.0");
 	assert_part(&outcome, "0000:01:00.0 is in group 13: 0000:01:00.0 0000:01:00.1\nAs weir "
 			      "computes it, its group were: 0000:00:01.0 0000:00:01.1 ");
@@ -405,6 +411,9 @@ static void test_what_if_pretended(void **state)
 	tree_folder(root, "proc/cmdline");
 	outcome = GROUPS("--what-if", "acs=downstream");
 	assert_complaint(&outcome, "proc/cmdline can't be read");
+	outcome = run(cmd_groups, "groups", "--root", root, NULL);
+	assert_int_equal(outcome.status, EXIT_UNKNOWN);
+	assert_non_null(strstr(outcome.err, "proc/cmdline can't be read"));
 }
 
 /* A kernel without the patch takes no notice of the option. */
@@ -417,6 +426,8 @@ static void test_override_ignored(void **state)
 	outcome = GROUPS("--what-if", "acs=downstream");
 	assert_part(&outcome, "  1    5 0000:01:00.1");
 	assert_null(strstr(outcome.out, "pcie_acs_override="));
+	outcome = GROUPS("--check");
+	assert_said(&outcome, EXIT_YES, "The groups are as weir computes them.\n");
 }
 
 /* ACS that came too late: the kernel doesn't go back on a group. */

@@ -198,6 +198,18 @@ static void add_group(struct groups_wish *wish, struct out_table *table, int num
 	}
 }
 
+/* Of these groups it isn't known here which the hardware keeps apart. */
+static void say_override(struct groups_wish *wish)
+{
+	if (weir_host_acs_override(wish->host, wish->override, sizeof(wish->override)) < 0) {
+		say_unread(wish);
+	} else if (*wish->override) {
+		say("%s", "");
+		say("The kernel was started with pcie_acs_override=%s:", wish->override);
+		say("'weir groups --check' shows which groups, if any, it only pretends.");
+	}
+}
+
 static void print_tree(struct groups_wish *wish)
 {
 	static const struct column columns[] = {
@@ -215,6 +227,8 @@ static void print_tree(struct groups_wish *wish)
 	for (; group >= 0; group = next_wanted(wish, group))
 		add_group(wish, table, group);
 	table_print(table);
+	if (weir_host_has_iommu(wish->host))
+		say_override(wish);
 }
 
 static struct json_object *words(char *text)

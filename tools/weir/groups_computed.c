@@ -492,6 +492,11 @@ int show_computed(const struct groups_wish *wish, const struct weir_host_compute
 		    wish->override);
 	if (!print_changes(wish, computed))
 		say_unchanged(wish, computed);
+	if (*wish->override && !wish->n_what_if) {
+		say("The kernel was started with pcie_acs_override=%s: what is apart in NOW and",
+		    wish->override);
+		say("together in COMPUTED only pretends to be isolated.");
+	}
 	print_made_real(wish, computed);
 	print_price(wish, computed);
 	return EXIT_YES;
