@@ -77,7 +77,8 @@ static const char *kind_of(const struct wr_acs *acs)
 }
 
 /* Why it doesn't isolate, behind its name: "has no ACS capability". */
-static const char *fault_of(const struct wr_grouping_function *f, char buf[LIST_MAX])
+static const char *fault_of(const struct story *s, const struct wr_grouping_function *f,
+			    char buf[LIST_MAX])
 {
 	const struct wr_acs_verdict *verdict = &f->verdict;
 	char bits[WR_ACS_BITS_MAX];
@@ -101,6 +102,7 @@ static const char *fault_of(const struct wr_grouping_function *f, char buf[LIST_
 	case WR_ACS_UNREADABLE:
 		snprintf(buf, LIST_MAX, "is taken as not isolating, since its config space %s",
 			 f->acs.config == WR_CONFIG_ASLEEP ? "couldn't be read without waking it" :
+			 *s->computed->host->root ? "wasn't captured, which takes root" :
 			 "couldn't be read, which takes root");
 		return buf;
 	case WR_ACS_ASSUMED:
@@ -182,11 +184,11 @@ static void tell_path(struct story *s, const struct wr_grouping_step *step)
 
 	if (breaks == step->to)
 		tell(s, "%s: %s behind %s, a %s which %s", from, n > 1 ? "they are" : "it is",
-		     name_of(s, breaks), kind_of(&f->acs), fault_of(f, fault));
+		     name_of(s, breaks), kind_of(&f->acs), fault_of(s, f, fault));
 	else
 		tell(s, "%s: %s behind %s, and between that and the root is %s, a %s which %s",
 		     from, n > 1 ? "they are" : "it is", name_of(s, step->to), name_of(s, breaks),
-		     kind_of(&f->acs), fault_of(f, fault));
+		     kind_of(&f->acs), fault_of(s, f, fault));
 }
 
 static void tell_peer(struct story *s, const struct wr_grouping_step *step)
@@ -197,7 +199,7 @@ static void tell_peer(struct story *s, const struct wr_grouping_step *step)
 	const struct wr_grouping_function *f = function_of(s, step->to);
 
 	tell(s, "%s and %s: they are functions of one device, which aren't kept apart, since %s %s",
-	     from, name_of(s, step->to), name_of(s, step->to), fault_of(f, fault));
+	     from, name_of(s, step->to), name_of(s, step->to), fault_of(s, f, fault));
 }
 
 static void tell_bridge(struct story *s, const struct wr_grouping_step *step)
@@ -213,7 +215,7 @@ static void tell_bridge(struct story *s, const struct wr_grouping_step *step)
 		     kind_of(&f->acs));
 	else
 		tell(s, "%s: if %s is a conventional PCI bridge the DMA arrives under its id; that "
-		     "can't be told, and it %s", from, name_of(s, step->to), fault_of(f, fault));
+		     "can't be told, and it %s", from, name_of(s, step->to), fault_of(s, f, fault));
 }
 
 static void tell_step(struct story *s, const struct wr_grouping_step *step)

@@ -428,7 +428,9 @@ static void print_doubts(const struct groups_wish *wish, const struct weir_host_
 		}
 	if (shown < unsure)
 		say("  and %d more", unsure - shown);
-	if (shut)
+	if (shut && wish->options.root && *wish->options.root)
+		say("The config space of %d wasn't captured: capture it as root.", shut);
+	else if (shut)
 		say("The config space of %d couldn't be read, which takes root.", shut);
 	if (asleep)
 		say("%s of %d wasn't read, since that would wake something; --wake reads it.",
