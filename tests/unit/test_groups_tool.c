@@ -127,7 +127,12 @@ static void test_bad_input(void **state)
 
 	(void)state;
 	outcome = GROUPS("seven");
-	assert_complaint(&outcome, "'seven' isn't a group's number");
+	assert_complaint(&outcome, "'seven' isn't a group's number or a function's address");
+	outcome = GROUPS("09:00.0");
+	assert_complaint(&outcome, "no such PCI function");
+	machine_add(root, &(struct machine_function){ .path = "00:1f.0", .kind = PCI });
+	outcome = GROUPS("00:1f.0");
+	assert_complaint(&outcome, "0000:00:1f.0 is in no group");
 	outcome = GROUPS("7");
 	assert_complaint(&outcome, "there is no group 7");
 	outcome = GROUPS("99999999999999999999");
@@ -173,6 +178,8 @@ static void test_plain(void **state)
 	(void)state;
 	assert_said(&outcome, EXIT_YES, listing);
 	outcome = GROUPS("--plain", "4", "3");
+	assert_said(&outcome, EXIT_YES, strstr(listing, "Group:  3"));
+	outcome = GROUPS("--plain", "00:14.0", "0000:00:12.0", "4");
 	assert_said(&outcome, EXIT_YES, strstr(listing, "Group:  3"));
 	/* No driver, and a number of two digits. */
 	machine_add(root, &(struct machine_function){ .path = "00:1f.0", .kind = PCI, GROUP(12),

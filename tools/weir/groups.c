@@ -43,7 +43,7 @@ static const char usage[] =
 	"usage: weir groups [OPTION...] [GROUP...]\n"
 	"\n"
 	"Shows the IOMMU groups of this machine: what can only be given away together.\n"
-	"Looking wakes no device.\n"
+	"Looking wakes no device. GROUP is a number, or a function in it.\n"
 	"\n"
 	"      --plain     a line for each function, as scripts around lspci print it\n"
 	"      --json      for programs\n"
@@ -427,19 +427,39 @@ static int show(struct groups_wish *wish)
 	return wish->unread ? EXIT_UNKNOWN : EXIT_YES;
 }
 
-static int read_numbers(struct groups_wish *wish, int argc, char **argv)
+/* A group by its number, or by the address of a function in it. */
+static int read_group_name(const struct groups_wish *wish, const char *text, int *group)
+{
+	const struct weir_host_function *fn;
+	char *end;
+	long number = strtol(text, &end, 10);
+
+	if (strchr(text, ':')) {
+		if (weir_host_find(wish->host, text, &fn) < 0)
+			return fail("%s", weir_errmsg());
+		if (fn->group < 0)
+			return fail("groups: %s is in no group", fn->address);
+		*group = fn->group;
+		return GO_ON;
+	}
+	if (*text < '0' || *text > '9' || *end || number > INT_MAX)
+		return fail("groups: '%s' isn't a group's number or a function's address", text);
+	if (!weir_host_member(wish->host, (int)number, 0))
+		return fail("groups: there is no group %ld; 'weir groups' shows those there are",
+			    number);
+	*group = (int)number;
+	return GO_ON;
+}
+
+static int read_groups(struct groups_wish *wish, int argc, char **argv)
 {
 	wish->numbers = need(calloc((size_t)(argc - optind) + 1, sizeof(*wish->numbers)));
 	for (; optind < argc; optind++) {
-		char *end;
-		long number = strtol(argv[optind], &end, 10);
+		int status = read_group_name(wish, argv[optind], &wish->numbers[wish->n_numbers]);
 
-		if (*argv[optind] < '0' || *argv[optind] > '9' || *end || number > INT_MAX)
-			return fail("groups: '%s' isn't a group's number", argv[optind]);
-		if (!weir_host_member(wish->host, (int)number, 0))
-			return fail("groups: there is no group %ld; 'weir groups' shows those "
-				    "there are", number);
-		wish->numbers[wish->n_numbers++] = (int)number;
+		if (status != GO_ON)
+			return status;
+		wish->n_numbers++;
 	}
 	return GO_ON;
 }
@@ -487,7 +507,7 @@ int cmd_groups(int argc, char **argv)
 		return fail("%s", weir_errmsg());
 	}
 	wish.host = host;
-	status = read_numbers(&wish, argc, argv);
+	status = read_groups(&wish, argc, argv);
 	if (status == GO_ON)
 		status = show(&wish);
 	weir_host_computed_close(wish.before);
