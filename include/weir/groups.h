@@ -113,7 +113,8 @@ typedef void (*weir_host_sentence)(void *arg, const char *sentence);
 
 /**
  * weir_host_why() - explain in words why functions share the group of @function, with all that is
- * assumed: first its own path to the root, then what else is connected to that.
+ * assumed: first its own path to the root, then what else is connected to that; and, where nothing
+ * is assumed, behind which free ports its device would share with no other.
  * @function: the scan's own, no copy of it.
  *
  * Returns 0, or -ENOMEM.

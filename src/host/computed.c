@@ -108,6 +108,7 @@ int weir_host_compute(const struct weir_host *host, const struct weir_host_compu
 	if (!computed)
 		return wr_fail(-ENOMEM, "no memory to compute IOMMU groups");
 	computed->host = host;
+	computed->assumed = opts.n || opts.as_booted;
 	ret = wr_facts_read(host, opts.wake, &facts);
 	if (!ret && !opts.as_booted)
 		ret = weir_host_acs_override(host, computed->override, sizeof(computed->override));

@@ -13,6 +13,7 @@ struct weir_host_computed {
 	struct wr_grouping_result result;
 	struct wr_grouping_result held;		/* with what of that the hardware can do */
 	bool *unsure;				/* of each function */
+	bool assumed;				/* something is */
 	char override[WR_LINE_MAX];		/* what isn't assumed, and the kernel pretends */
 };
 

@@ -299,6 +299,64 @@ static void tell_override(const struct story *s, int at)
 		}
 }
 
+/* Whether a device, all that is on its bus, shares its group with others and could be moved. */
+static bool would_better_move(const struct story *s, int at)
+{
+	const struct wr_grouping *g = &s->computed->grouping;
+	const struct wr_acs *acs = &g->functions[at].acs;
+	int bus = g->functions[at].bus, up = g->buses[bus].self;
+	bool shares = false;
+
+	if (up < 0 || !wr_acs_is_port(&g->functions[up].acs) || !acs->express || acs->vf ||
+	    acs->class_code >> 8 == CLASS_BRIDGE)
+		return false;
+	for (int i = 0; i < g->n; i++)
+		shares |= in_story(s, i) && g->functions[i].bus != bus;
+	return shares;
+}
+
+/* Whether a device behind it would share its group with nothing else. */
+static bool is_better_port(const struct story *s, int port)
+{
+	const struct wr_grouping *g = &s->computed->grouping;
+	const struct wr_grouping_place *places = s->computed->result.places;
+	const struct wr_grouping_function *f = &g->functions[port];
+
+	if (!wr_acs_is_port(&f->acs) || !f->path)
+		return false;
+	for (int i = 0; i < g->n; i++)
+		if (g->buses[g->functions[i].bus].self == port ||
+		    (i != port && places[i].group == places[port].group))
+			return false;
+	return places[port].group >= 0;
+}
+
+/* What to try next. */
+static void tell_ports(const struct story *s, int at)
+{
+	char list[LIST_MAX] = "";
+	size_t len = 0;
+	int first = -1, n = 0;
+
+	if (s->computed->assumed || !would_better_move(s, at))
+		return;
+	for (int i = 0; i < s->computed->grouping.n; i++) {
+		if (!is_better_port(s, i))
+			continue;
+		if (!n++)
+			first = i;
+		if (n <= NAMES_SHOWN)
+			len += (size_t)snprintf(list + len, LIST_MAX - len, "%s%s",
+						n > 1 ? ", " : "", name_of(s, i));
+	}
+	if (n > NAMES_SHOWN)
+		snprintf(list + len, LIST_MAX - len, " and %d more", n - NAMES_SHOWN);
+	if (n)
+		tell(s, "ports that isolate and have nothing behind them: %s; if there is a slot, "
+		     "try 'weir groups --what-if move=%s@%s'", list, name_of(s, at),
+		     name_of(s, first));
+}
+
 int weir_host_why(const struct weir_host_computed *computed,
 		  const struct weir_host_function *function, weir_host_sentence sentence, void *arg)
 {
@@ -326,6 +384,7 @@ int weir_host_why(const struct weir_host_computed *computed,
 		if (members_of(&s) == 1)
 			tell_alone(&s, at);
 		tell_override(&s, at);
+		tell_ports(&s, at);
 	}
 	free(s.told);
 	free(s.queue);

@@ -382,6 +382,8 @@ static void truncate_config(const char *address)
 
 /* ---- in words ---- */
 
+#define WHY_MAX 8192
+
 static void keep(void *arg, const char *sentence)
 {
 	char *text = arg;
@@ -389,20 +391,35 @@ static void keep(void *arg, const char *sentence)
 	strcat(strcat(text, sentence), ".\n");
 }
 
-static void expect_why(const char *address, const char *part)
+static void why(const char *address, char text[WHY_MAX])
 {
 	struct weir_host *host = open_host();
 	const struct weir_host_function *fn;
 	struct weir_host_computed *computed;
-	char text[8192] = "";
 
+	text[0] = '\0';
 	assert_int_equal(weir_host_compute(host, NULL, &computed), 0);
 	assert_int_equal(weir_host_find(host, address, &fn), 0);
 	assert_int_equal(weir_host_why(computed, fn, keep, text), 0);
-	if (!strstr(text, part))
-		fail_msg("'%s' isn't in: %s", part, text);
 	weir_host_computed_close(computed);
 	weir_host_close(host);
+}
+
+static void expect_why(const char *address, const char *part)
+{
+	char text[WHY_MAX];
+
+	why(address, text);
+	if (!strstr(text, part))
+		fail_msg("'%s' isn't in: %s", part, text);
+}
+
+static void expect_no_advice(const char *address)
+{
+	char text[WHY_MAX];
+
+	why(address, text);
+	assert_null(strstr(text, "ports that isolate"));
 }
 
 static void test_why(void **state)
@@ -440,6 +457,49 @@ static void test_why(void **state)
 	expect_why("00:06.0", "is in no group");
 	truncate_config("00:02.0");
 	expect_why("02:00.0", "if 0000:00:02.0 is a conventional PCI bridge");
+}
+
+/* Where a device would be better, by what there is: ports that isolate, whose slot is empty. */
+static void test_why_ports(void **state)
+{
+	static const char said[] = "ports that isolate and have nothing behind them: 0000:00:03.0, "
+				   "0000:00:04.0; if there is a slot, try 'weir groups --what-if "
+				   "move=0000:01:00.0@0000:00:03.0'.\n";
+	static const struct machine_function functions[] = {
+		{ .path = "00:01.0", PORT, ON },
+		{ .path = "00:02.0", PORT, SAFE, ON },		/* taken */
+		{ .path = "00:03.0", PORT, SAFE, ON },
+		{ .path = "00:04.0", PORT, SAFE, ON },
+		{ .path = "00:05.0", PORT, ON },		/* doesn't isolate */
+		{ .path = "00:06.0", PORT, SAFE },		/* no IOMMU */
+		{ .path = "00:07.0", PORT, ON },
+		/* by the ids of the other, in a group with it */
+		{ .path = "00:08.0", .kind = ENDPOINT, .header = MULTI, SAFE, ON,
+		  .vendor = 0x1b4b, .device = 0x9230 },
+		{ .path = "00:08.1", .kind = ROOT_PORT, .header = BRIDGE | MULTI, SAFE, ON },
+		{ .path = "00:01.0/01:00.0", .kind = ENDPOINT, .header = MULTI, ON },
+		{ .path = "00:01.0/01:00.1", .kind = ENDPOINT, .header = MULTI, ON },
+		{ .path = "00:01.0/01:10.0", .kind = ENDPOINT, .pf = "01:00.0", ON },
+		{ .path = "00:02.0/02:00.0", .kind = ENDPOINT, .header = MULTI, ON },
+		{ .path = "00:02.0/02:00.1", .kind = ENDPOINT, .header = MULTI, ON },
+		{ .path = "00:02.0/03:10.0", .kind = ENDPOINT, .pf = "02:00.0", ON },
+		/* isolates, and what is above it doesn't */
+		{ .path = "00:05.0/04:00.0", .kind = UPSTREAM, .header = BRIDGE, ON },
+		{ .path = "00:05.0/04:00.0/05:00.0", .kind = DOWNSTREAM, .header = BRIDGE, SAFE,
+		  ON },
+	};
+
+	(void)state;
+	machine_build(root, functions, ARRAY_SIZE(functions));
+	expect_why("01:00.0", said);
+	/* A group of one device's own functions is as good as it gets; ports and VFs stay. */
+	expect_no_advice("02:00.0");
+	expect_no_advice("00:01.0");
+	expect_no_advice("01:10.0");
+	expect_no_advice("05:00.0");
+	truncate_config("00:03.0");
+	truncate_config("00:04.0");
+	expect_no_advice("01:00.0");
 }
 
 /* ---- what the machine is ---- */
@@ -599,6 +659,7 @@ int main(void)
 		TEST(test_unknown_aliases),
 		TEST(test_vmd),
 		TEST(test_why),
+		TEST(test_why_ports),
 		TEST(test_order),
 		TEST(test_off),
 		TEST(test_untranslated),
