@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * IOMMU groups computed, as the kernel computes them, from topology and config space: to say why
- * functions share a group, and what were if. Part of libweir-host.
+ * functions share a group, and what would be if. Part of libweir-host.
  *
  * The rules are those of Linux 7.3 (drivers/iommu/iommu.c, pci_device_group()), which are the same
  * in older kernels; only its list of quirks (drivers/pci/quirks.c) has grown. They hold where
@@ -77,7 +77,7 @@ WEIR_API int weir_host_acs_override(const struct weir_host *host, char *buf, siz
  * @out: close it with weir_host_computed_close().
  *
  * Reads config space, of which users without privilege see too little. Where the machine has its
- * IOMMU off, the groups are those that it were to have with it on.
+ * IOMMU off, the groups are those that it would have with it on.
  *
  * Returns 0; -EINVAL for an assumption that makes no sense; -EBUSY for a move to a port that has a
  * device already; -ENOTSUP on a machine whose groups aren't made so; -ENOMEM.

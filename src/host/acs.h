@@ -45,7 +45,7 @@ enum wr_config {
 	WR_CONFIG_NONE,		/* nothing */
 };
 
-/* Somebody wants to know what were if it isolated. */
+/* Somebody wants to know what would be if it isolated. */
 enum wr_acs_assumed {
 	WR_ASSUMED_NOTHING,
 	WR_ASSUMED_OVERRIDE,	/* by the override patch, which comes behind all quirks */

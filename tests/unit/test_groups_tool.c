@@ -258,10 +258,10 @@ static void test_no_groups(void **state)
 	assert_complaint(&outcome, "no groups to compare with");
 	outcome = GROUPS("--why", "00:01.0");
 	assert_part(&outcome, "The IOMMU is off");
-	assert_part(&outcome, "0000:00:01.0 were in group 0: 0000:00:01.0\n");
+	assert_part(&outcome, "0000:00:01.0 would be in group 0: 0000:00:01.0\n");
 	machine_add(root, &iommu);
 	outcome = GROUPS("--why", "00:01.0");
-	assert_part(&outcome, "0000:00:01.0 were in group 0: 0000:00:01.0\n");
+	assert_part(&outcome, "0000:00:01.0 would be in group 0: 0000:00:01.0\n");
 	assert_null(strstr(outcome.out, "The kernel's group"));
 }
 
@@ -380,7 +380,7 @@ static void test_pretended(void **state)
 		    "'weir groups --check' shows which groups, if any, it only pretends.\n");
 	outcome = GROUPS("--why", "01:00.0");
 	assert_part(&outcome, "0000:01:00.0 is in group 13: 0000:01:00.0 0000:01:00.1\nAs weir "
-			      "computes it, its group were: 0000:00:01.0 0000:00:01.1 ");
+			      "computes it, its group would be: 0000:00:01.0 0000:00:01.1 ");
 	assert_part(&outcome, "pcie_acs_override=downstream: with the ACS override patch it "
 			      "pretends");
 	outcome = GROUPS("--check", "--what-if", "acs=downstream");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * weir groups: the IOMMU groups of a machine, why they are as they are, and what were if.
+ * weir groups: the IOMMU groups of a machine, why they are as they are, and what would be if.
  *
  * --json prints
  *	{"groups": [{"group": number,

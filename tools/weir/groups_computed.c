@@ -488,7 +488,7 @@ int show_computed(const struct groups_wish *wish, const struct weir_host_compute
 {
 	print_doubts(wish, computed);
 	if (wish->off)
-		say("The IOMMU is off, or there is none. NOW is what there were with it on.");
+		say("The IOMMU is off, or there is none. NOW is what there would be with it on.");
 	if (*wish->override && wish->n_what_if)
 		say("The kernel was started with pcie_acs_override=%s; THEN is with it, too.",
 		    wish->override);
@@ -543,7 +543,7 @@ static void say_where(const struct groups_wish *wish, const struct weir_host_com
 	char *text;
 
 	if (wish->off)
-		say("The IOMMU is off, or there is none. This is what were with it on.");
+		say("The IOMMU is off, or there is none. This is what there would be with it on.");
 	if (!assumed && fn->group >= 0) {
 		text = members_text(wish, NULL, fn->group);
 		say_heading("%s is in group %d: %s", fn->address, fn->group, text);
@@ -555,9 +555,9 @@ static void say_where(const struct groups_wish *wish, const struct weir_host_com
 		return;
 	text = members_text(wish, computed, group);
 	if (assumed)
-		say_heading("%s were in group %d: %s", fn->address, group, text);
+		say_heading("%s would be in group %d: %s", fn->address, group, text);
 	else
-		say("As weir computes it, its group were: %s", text);
+		say("As weir computes it, its group would be: %s", text);
 	free(text);
 }
 
