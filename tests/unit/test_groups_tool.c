@@ -254,6 +254,11 @@ static void test_no_groups(void **state)
 	outcome = run(cmd_groups, "groups", "--root", root, NULL);
 	assert_said(&outcome, EXIT_YES,
 		    "There are no IOMMU groups: the IOMMU is off, or there is none.\n");
+	outcome = GROUPS("--plain");
+	assert_int_equal(outcome.status, EXIT_YES);
+	assert_string_equal(outcome.out, "");
+	assert_string_equal(outcome.err, "weir: There are no IOMMU groups: the IOMMU is off, or "
+			    "there is none.\n");
 	outcome = GROUPS("--check");
 	assert_complaint(&outcome, "no groups to compare with");
 	outcome = GROUPS("--why", "00:01.0");

@@ -97,11 +97,20 @@ static int next_wanted(const struct groups_wish *wish, int after)
 	return after;
 }
 
+static const char *no_groups(const struct groups_wish *wish)
+{
+	return weir_host_has_iommu(wish->host) ? "No function is in an IOMMU group." :
+	       "There are no IOMMU groups: the IOMMU is off, or there is none.";
+}
+
+/* What isn't a line for a function doesn't go among them. */
 static void print_plain(const struct groups_wish *wish)
 {
 	const struct weir_host_function *fn;
 	char name[LSPCI_TEXT_MAX];
 
+	if (next_wanted(wish, -1) < 0)
+		fail("%s", no_groups(wish));
 	for (int group = next_wanted(wish, -1); group >= 0; group = next_wanted(wish, group))
 		for (unsigned int i = 0; (fn = weir_host_member(wish->host, group, i)); i++) {
 			char revision[16] = "";
@@ -222,8 +231,7 @@ static void print_tree(struct groups_wish *wish)
 	int group = next_wanted(wish, -1);
 
 	if (group < 0)
-		say("%s", weir_host_has_iommu(wish->host) ? "No function is in an IOMMU group." :
-		    "There are no IOMMU groups: the IOMMU is off, or there is none.");
+		say("%s", no_groups(wish));
 	for (; group >= 0; group = next_wanted(wish, group))
 		add_group(wish, table, group);
 	table_print(table);
