@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Facts changed as somebody assumes them to be. */
 #include <stdlib.h>
-
 #include <string.h>
 
 #include "host/computed.h"

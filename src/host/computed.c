@@ -110,7 +110,7 @@ int weir_host_compute(const struct weir_host *host, const struct weir_host_compu
 	computed->host = host;
 	computed->assumed = opts.n || opts.as_booted;
 	ret = wr_facts_read(host, opts.wake, &facts);
-	if (!ret && !opts.as_booted)
+	if (!ret && !computed->assumed)
 		ret = weir_host_acs_override(host, computed->override, sizeof(computed->override));
 	if (!ret)
 		ret = run_assumed(host, &facts, &opts, false, &computed->grouping,

@@ -438,6 +438,17 @@ static void test_override_ignored(void **state)
 	outcome = GROUPS("--what-if", "acs=downstream");
 	assert_part(&outcome, "  1    5 0000:01:00.1");
 	assert_null(strstr(outcome.out, "pcie_acs_override="));
+	/* Nor is it why groups come together that are assumed to. */
+	machine_add(root, &(struct machine_function){ .path = "00:1c.0", .kind = ROOT_PORT,
+						      GROUP(7), .header = BRIDGE,
+						      .cap = ALL_ACS, .ctrl = ALL_ACS });
+	machine_add(root, &(struct machine_function){ .path = "00:1c.0/07:00.0", .kind = ENDPOINT,
+						      GROUP(8) });
+	machine_add(root, &(struct machine_function){ .path = "00:1d.0", .kind = ROOT_PORT,
+						      GROUP(9), .header = BRIDGE });
+	outcome = GROUPS("--why", "07:00.0", "--what-if", "move=07:00.0@00:1d.0");
+	assert_part(&outcome, "0000:07:00.0 would be in group 5: 0000:00:1d.0 0000:07:00.0\n");
+	assert_null(strstr(outcome.out, "pcie_acs_override="));
 	outcome = GROUPS("--check");
 	assert_said(&outcome, EXIT_YES, "The groups are as weir computes them.\n");
 }
