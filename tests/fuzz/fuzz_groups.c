@@ -56,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		};
 
 		look_at(host, NULL);
+		look_at(host, &(struct weir_host_compute_opts){ .as_booted = true });
 		look_at(host, &(struct weir_host_compute_opts){ .assume = assume, .n = 2 });
 		look_at(host, &(struct weir_host_compute_opts){ .assume = assume, .n = 3 });
 		weir_host_close(host);

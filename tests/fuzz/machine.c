@@ -255,6 +255,7 @@ void machine_seeds(void)
 		{ "sys/class/block/dm-0", LINK, "../../devices", NULL },
 		{ "sys/class/block/sda", LINK, "../../../../../../dev", NULL },
 		{ "proc/cmdline", TEXT, "-- intel_iommu= iommu=off,pt amd_iommu", NULL },
+		{ "proc/cmdline", TEXT, "pcie_acs_override=,id:10ee:,downstream,id::", NULL },
 		{ "proc/self/mountinfo", TEXT, "1 - / - - - -\n", NULL },
 	};
 	static struct wr_sys sys;
