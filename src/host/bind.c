@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/sys.h"
 #include "host/step.h"
+#include "host/text.h"
 #include "host/use.h"
 
 struct bind {
@@ -71,7 +72,7 @@ static int take_named(struct bind *bind, const char *address)
 static int take_members(struct bind *bind)
 {
 	const struct weir_host_function *fn;
-	char hinder[WR_USE_MAX] = "";
+	struct wr_few hinder = { .n = 0 };
 	size_t named = bind->n;
 	bool bridge = false;
 	int ret;
@@ -90,17 +91,16 @@ static int take_members(struct bind *bind)
 		if (bind->opts->group && !ret)
 			take(bind, fn);
 		else
-			wr_append(hinder, sizeof(hinder), "%s%s (%s)", hinder[0] ? ", " : "",
-				  fn->address, fn->driver);
+			wr_few_add(&hinder, "%s (%s)", fn->address, fn->driver);
 	}
-	if (!hinder[0] || bind->opts->force) {
-		if (hinder[0])
+	if (!hinder.n || bind->opts->force) {
+		if (hinder.n)
 			wr_log(WEIR_LOG_WARN, "the group isn't usable before these have left their "
-			       "drivers: %s", hinder);
+			       "drivers: %s", hinder.text);
 		return 0;
 	}
 	return wr_fail(-EBUSY, "%s can't be given away alone: in its IOMMU group %d are also %s; "
-		       "%s", bind->fns[0]->address, bind->fns[0]->group, hinder,
+		       "%s", bind->fns[0]->address, bind->fns[0]->group, hinder.text,
 		       bridge ? "a bridge must leave its driver by hand" :
 		       "take them along with --group");
 }

@@ -152,21 +152,22 @@ static void check_late(struct wr_exam *exam)
 static void check_identical(struct wr_exam *exam)
 {
 	const struct weir_host_function *fn;
-	char list[512] = "", file[WR_LINE_MAX], path[WR_LINE_MAX];
+	char file[WR_LINE_MAX], path[WR_LINE_MAX];
+	struct wr_few list = { .n = 0 };
 	bool wanted;
 
 	for (unsigned int n = 0; (fn = weir_host_function(exam->host, n)); n++)
 		if (fn != exam->fn && fn->vendor == exam->fn->vendor &&
 		    fn->device == exam->fn->device && strcmp(fn->address, exam->fn->address))
-			wr_append(list, sizeof(list), "%s%s", *list ? ", " : "", fn->address);
-	if (!*list)
+			wr_few_add(&list, "%s", fn->address);
+	if (!list.n)
 		return;
 	wanted = wr_ids_wanted(exam, file);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/device", exam->fn->address);
 	wr_cure(exam, "choose by address: 'weir bind %s', or driver_override", exam->fn->address);
 	wr_report(exam, wanted ? WEIR_HOST_WARNING : WEIR_HOST_NOTE, wanted ? file : path,
 		  "there are others with its id, %04x:%04x (%s): %s", exam->fn->vendor,
-		  exam->fn->device, list, wanted ? "vfio-pci.ids= takes them all" :
+		  exam->fn->device, list.text, wanted ? "vfio-pci.ids= takes them all" :
 		  "who chooses by id (vfio-pci.ids=, new_id) takes them all");
 }
 

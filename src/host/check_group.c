@@ -75,18 +75,17 @@ static void check_group(struct wr_exam *exam)
 static void check_viable(struct wr_exam *exam)
 {
 	const struct weir_host_function *fn;
-	char list[512] = "", file[WR_LINE_MAX];
+	char file[WR_LINE_MAX];
+	struct wr_few list = { .n = 0 };
 	unsigned int n = 0;
 
 	if (exam->fn->group < 0)
 		return;
 	while ((fn = mate(exam, &n)))
 		if (fn->role == WEIR_ROLE_IN_THE_WAY)
-			wr_append(list, sizeof(list), "%s%s (%.40s)",
-					       *list ? ", " : "", fn->address,
-				  fn->driver);
+			wr_few_add(&list, "%s (%.40s)", fn->address, fn->driver);
 	devices_of(exam, file);
-	if (!*list) {
+	if (!list.n) {
 		wr_report(exam, WEIR_HOST_OK, file, "no other member of group %d is in the way",
 			  exam->fn->group);
 		return;
@@ -96,37 +95,39 @@ static void check_viable(struct wr_exam *exam)
 	wr_report(exam, WEIR_HOST_STOP, file, "group %d isn't viable: %s %s with the kernel's "
 		  "drivers, and devices of one group can reach each other (\"group %d is not "
 		  "viable, please ensure all devices within the iommu_group are bound to their "
-		  "vfio bus driver\")",
-		  exam->fn->group, list, strchr(list, ',') ? "are" : "is", exam->fn->group);
+		  "vfio bus driver\")", exam->fn->group, list.text, list.n > 1 ? "are" : "is",
+		  exam->fn->group);
 }
 
 static void check_bridges(struct wr_exam *exam)
 {
 	const struct weir_host_function *fn;
-	char list[512] = "", file[WR_LINE_MAX];
+	char file[WR_LINE_MAX];
+	struct wr_few list = { .n = 0 };
 	unsigned int n = 0;
 
 	while ((fn = mate(exam, &n)))
 		if (is_bridge(fn) && fn->role == WEIR_ROLE_HARMLESS)
-			wr_append(list, sizeof(list), "%s%s", *list ? ", " : "", fn->address);
-	if (!*list)
+			wr_few_add(&list, "%s", fn->address);
+	if (!list.n)
 		return;
 	devices_of(exam, file);
 	wr_report(exam, WEIR_HOST_NOTE, file, "the bridges in its group stay as they are, with "
 		  "pcieport: %s; that driver does no DMA, and VFIO asks for no more, whatever "
-		  "other tools say", list);
+		  "other tools say", list.text);
 }
 
 static void check_shared(struct wr_exam *exam)
 {
 	const struct weir_host_function *fn;
-	char list[512] = "", file[WR_LINE_MAX];
+	char file[WR_LINE_MAX];
+	struct wr_few list = { .n = 0 };
 	unsigned int n = 0;
 
 	while ((fn = mate(exam, &n)))
 		if (!is_bridge(fn) && !same_slot(fn, exam->fn))
-			wr_append(list, sizeof(list), "%s%s", *list ? ", " : "", fn->address);
-	if (!*list)
+			wr_few_add(&list, "%s", fn->address);
+	if (!list.n)
 		return;
 	devices_of(exam, file);
 	if (exam->m->cpu == WR_CPU_POWER)
@@ -136,8 +137,9 @@ static void check_shared(struct wr_exam *exam)
 			"groups --why %s' says what joins them, 'weir groups --what-if' what an "
 			"override would change", exam->fn->address);
 	wr_report(exam, WEIR_HOST_WARNING, file, "it shares group %d with devices of other slots, "
-		  "and can be given away only together with them: %s; %s", exam->fn->group, list,
-		  exam->m->cpu == WR_CPU_POWER ? "here a group is what is behind one host bridge" :
+		  "and can be given away only together with them: %s; %s", exam->fn->group,
+		  list.text, exam->m->cpu == WR_CPU_POWER ?
+		  "here a group is what is behind one host bridge" :
 		  "a port above them doesn't keep them apart");
 }
 
@@ -161,7 +163,7 @@ static void check_spaces(struct wr_exam *exam)
 }
 
 /* Adds the regions that are of that type, or that aren't. Returns how many there are, or less. */
-static int list_reserved(struct wr_exam *exam, const char *type, bool is, char *list, size_t size,
+static int list_reserved(struct wr_exam *exam, const char *type, bool is, struct wr_few *list,
 			 char file[WR_LINE_MAX])
 {
 	struct weir_host_reserved regions[64];
@@ -175,33 +177,34 @@ static int list_reserved(struct wr_exam *exam, const char *type, bool is, char *
 		wr_unread(exam, file, n);
 	for (int i = 0; i < n && i < 64; i++)
 		if (!strcmp(regions[i].type, type) == is)
-			wr_append(list, size, "%s%#" PRIx64 " to %#" PRIx64 "%s%s",
-				  *list ? ", " : "", regions[i].first, regions[i].last,
-				  is ? "" : " ", is ? "" : regions[i].type);
+			wr_few_add(list, "%#" PRIx64 " to %#" PRIx64 "%s%s", regions[i].first,
+				   regions[i].last, is ? "" : " ", is ? "" : regions[i].type);
 	return n;
 }
 
 static void check_direct(struct wr_exam *exam)
 {
-	char list[512] = "", file[WR_LINE_MAX];
+	struct wr_few list = { .n = 0 };
+	char file[WR_LINE_MAX];
 
-	if (list_reserved(exam, "direct", true, list, sizeof(list), file) < 0 || !*list)
+	if (list_reserved(exam, "direct", true, &list, file) < 0 || !list.n)
 		return;
 	wr_cure(exam, "in the firmware's setup what uses such memory (RMRR on HP and Dell "
 		"servers, legacy USB); an update of it; another device");
 	wr_report(exam, WEIR_HOST_STOP, file, "the firmware itself has the device use memory (%s, "
 		  "type direct: an RMRR or IVMD), which must stay mapped: VFIO refuses it "
 		  "(\"Firmware has requested this device have a 1:1 IOMMU mapping, rejecting "
-		  "configuring the device without a 1:1 mapping\")", list);
+		  "configuring the device without a 1:1 mapping\")", list.text);
 }
 
 static void check_iova(struct wr_exam *exam)
 {
-	char list[512] = "", file[WR_LINE_MAX];
+	struct wr_few list = { .n = 0 };
+	char file[WR_LINE_MAX];
 
-	if (list_reserved(exam, "direct", false, list, sizeof(list), file) > 0 && *list)
+	if (list_reserved(exam, "direct", false, &list, file) > 0 && list.n)
 		wr_report(exam, WEIR_HOST_NOTE, file, "IOVAs can't lie anywhere: %s; mapping there "
-			  "is refused (EINVAL, EADDRINUSE)", list);
+			  "is refused (EINVAL, EADDRINUSE)", list.text);
 }
 
 /* Whether a bridge is a switch's port without ACS; false also when it can't be read. */

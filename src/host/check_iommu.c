@@ -117,8 +117,8 @@ static void report_off(struct wr_exam *exam, bool unsafe)
 
 static void check_on(struct wr_exam *exam)
 {
-	char list[256] = "", file[WR_LINE_MAX];
-	char **names;
+	struct wr_few list = { .n = 0 };
+	char **names, file[WR_LINE_MAX];
 	int n;
 
 	if (!wr_has_iommu(exam)) {
@@ -127,11 +127,11 @@ static void check_on(struct wr_exam *exam)
 	}
 	n = wr_names(exam->m->root, "/sys/class/iommu", &names);
 	for (int i = 0; i < n; i++)
-		wr_append(list, sizeof(list), "%s%s", i ? ", " : "", names[i]);
+		wr_few_add(&list, "%s", names[i]);
 	if (n > 0)
 		wr_names_free(names, n);
-	wr_report(exam, WEIR_HOST_OK, list[0] ? "/sys/class/iommu" : GROUPS, "the IOMMU is on%s%s",
-		  list[0] ? ": " : "", list);
+	wr_report(exam, WEIR_HOST_OK, list.n ? "/sys/class/iommu" : GROUPS, "the IOMMU is on%s%s",
+		  list.n ? ": " : "", list.text);
 }
 
 /* How many groups have which type; those with others than these count as unknown. */

@@ -19,7 +19,7 @@ static bool resets_alone(const char *methods)
 }
 
 /* Others on its bus, which a reset of the bus reaches; none on a root bus, which has no reset. */
-static void list_siblings(const struct wr_exam *exam, char *list, size_t size)
+static void list_siblings(const struct wr_exam *exam, struct wr_few *list)
 {
 	size_t bus = (size_t)(strrchr(exam->fn->address, ':') - exam->fn->address);
 	const struct weir_host_function *fn;
@@ -29,12 +29,13 @@ static void list_siblings(const struct wr_exam *exam, char *list, size_t size)
 	for (unsigned int n = 0; (fn = weir_host_function(exam->host, n)); n++)
 		if (!strncmp(fn->address, exam->fn->address, bus + 1) &&
 		    strcmp(fn->address, exam->fn->address))
-			wr_append(list, size, "%s%s", *list ? ", " : "", fn->address);
+			wr_few_add(list, "%s", fn->address);
 }
 
 static void check_none(struct wr_exam *exam)
 {
-	char methods[256], file[WR_LINE_MAX], siblings[512] = "";
+	char methods[256], file[WR_LINE_MAX];
+	struct wr_few siblings = { .n = 0 };
 	int ret = weir_host_reset_methods(exam->host, exam->fn, methods, sizeof(methods));
 
 	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/reset", exam->fn->address);
@@ -52,8 +53,8 @@ static void check_none(struct wr_exam *exam)
 		wr_report(exam, WEIR_HOST_OK, file, "it can be reset: %s", methods);
 		return;
 	}
-	list_siblings(exam, siblings, sizeof(siblings));
-	if (*siblings)
+	list_siblings(exam, &siblings);
+	if (siblings.n)
 		return;		/* The next check's. */
 	wr_cure(exam, "another device; a module that knows how to (vendor-reset for some of AMD's "
 		"graphics)");
@@ -64,7 +65,8 @@ static void check_none(struct wr_exam *exam)
 
 static void check_siblings(struct wr_exam *exam)
 {
-	char methods[256], file[WR_LINE_MAX], siblings[512] = "";
+	char methods[256], file[WR_LINE_MAX];
+	struct wr_few siblings = { .n = 0 };
 
 	if (weir_host_reset_methods(exam->host, exam->fn, methods, sizeof(methods)) < 0 ||
 	    resets_alone(methods))
@@ -74,13 +76,13 @@ static void check_siblings(struct wr_exam *exam)
 	if (!*methods && wr_root_has(exam->m->root, file))
 		return;
 	strcat(file, "_method");
-	list_siblings(exam, siblings, sizeof(siblings));
-	if (!*siblings)
+	list_siblings(exam, &siblings);
+	if (!siblings.n)
 		return;
 	wr_cure(exam, "give all of them to the same owner, which has to have them open as well");
 	wr_report(exam, WEIR_HOST_WARNING, file, "only a reset of its bus resets it (%s), which "
 		  "resets %s, too (\"Cannot reset device, depends on group which is not owned\")",
-		  *methods ? methods : "VFIO's hot reset", siblings);
+		  *methods ? methods : "VFIO's hot reset", siblings.text);
 }
 
 /* What the kernel's log says of the function, with one of @signs in it. */

@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -187,6 +188,29 @@ int wr_names(const char *root, const char *path, char ***names)
 	if (n > 0)
 		qsort(*names, (size_t)n, sizeof(**names), compare);
 	return n;
+}
+
+/* ---- lists ---- */
+
+void wr_few_add(struct wr_few *few, const char *fmt, ...)
+{
+	char item[128];
+	va_list ap;
+	int len;
+
+	va_start(ap, fmt);
+	len = vsnprintf(item, sizeof(item), fmt, ap);
+	va_end(ap);
+	/* Once one wasn't shown none behind it is. */
+	if (few->n == few->shown && few->n < WR_FEW && len < (int)sizeof(item) &&
+	    few->len + sizeof(", ") + (size_t)len + sizeof(" and 4294967295 more") <=
+	    sizeof(few->text)) {
+		few->len += (size_t)sprintf(few->text + few->len, "%s%s", few->n ? ", " : "", item);
+		few->shown++;
+	}
+	few->n++;
+	if (few->n > few->shown)
+		sprintf(few->text + few->len, " and %u more", few->n - few->shown);
 }
 
 /* ---- numbers ---- */

@@ -43,6 +43,21 @@ bool wr_word(const char *text, const char *key, char value[WR_LINE_MAX]);
 /* Whether a list "a,b,c" holds @item. */
 bool wr_listed(const char *list, const char *item);
 
+/*
+ * A list that is part of a sentence. It may get hundreds of items, and their number is what counts
+ * then: @text has the first few, each of them whole, and how many there are beside these.
+ */
+#define WR_FEW 8
+
+struct wr_few {
+	char text[512];		/* "A, B and 21 more"; "" without any */
+	unsigned int n;		/* all items */
+	unsigned int shown;	/* those in @text */
+	size_t len;		/* of these */
+};
+
+void wr_few_add(struct wr_few *few, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* Hexadecimal digits, and the same behind "0x": @text goes to what follows. False: there are none,
  * or too many. */
 bool wr_hex(const char **text, uint64_t *value);

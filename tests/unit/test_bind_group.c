@@ -3,6 +3,7 @@
 #include "bind_rig.h"
 
 #define LATE "0000:04:00.0"
+#define LONG_NAME "a_driver_whose_name_has_as_many_letters_as_one_can_have_now"
 
 static void test_no_group(void **state)
 {
@@ -52,6 +53,26 @@ static void test_group(void **state)
 	assert_int_equal(bind_with(&opts, CARD), -EBUSY);
 	assert_says(PORT " (shpchp)");
 	assert_says("by hand");
+}
+
+/* Those that a sentence has room for, whole, and the number of the others. */
+static void test_many_members(void **state)
+{
+	char address[32];
+
+	for (unsigned int i = 0; i < 17; i++) {
+		snprintf(address, sizeof(address), "0000:05:%02x.0", i);
+		fake_function(address, 5, "nvme");
+	}
+	assert_int_equal(bind_with(NULL, NVME), -EBUSY);
+	assert_says("are also 0000:05:00.0 (nvme), 0000:05:01.0 (nvme), ");
+	assert_says(", 0000:05:07.0 (nvme) and 9 more; ");
+	for (unsigned int i = 0; i < 17; i++) {
+		snprintf(address, sizeof(address), "0000:05:%02x.0", i);
+		tree_attr_link(*state, address, "driver", "../drivers/" LONG_NAME);
+	}
+	assert_int_equal(bind_with(NULL, NVME), -EBUSY);
+	assert_says("as_one_can_have_now) and 11 more; ");
 }
 
 /* A function whose group shows only when it is bound, as where a device tree names devices. */
@@ -121,6 +142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_no_group),
 		TEST(test_group),
+		TEST(test_many_members),
 		TEST(test_late_group),
 	};
 

@@ -161,6 +161,53 @@ static void test_reserved(void **state)
 	assert_silent(root, CARD, "reserved-iova");
 }
 
+#define MANY 17
+
+/* Slots 2 to 18 of the card's bus, in its group. */
+static void put_many(const char *root, const char *driver, const char *class)
+{
+	char place[32];
+
+	for (unsigned int i = 0; i < MANY; i++) {
+		snprintf(place, sizeof(place), PORT "/0000:01:%02x.0", i + 2);
+		put_function(root, place, 5, driver);
+		tree_attr(root, strchr(place, '/') + 1, "class", class);
+	}
+}
+
+/* Eight of them by their whole address, and the number of the others. */
+static void test_long_lists(void **state)
+{
+	static const char eight[] = "0000:01:02.0, 0000:01:03.0, 0000:01:04.0, 0000:01:05.0, "
+		"0000:01:06.0, 0000:01:07.0, 0000:01:08.0, 0000:01:09.0 and 9 more";
+	const char *root = *state;
+	char text[1024] = "", *at;
+
+	put_many(root, "snd_hda_intel", "0x040300\n");
+	assert_found(root, CARD, "group-viable", WEIR_HOST_STOP, "isn't viable: 0000:01:02.0 "
+		     "(snd_hda_intel), 0000:01:03.0 (snd_hda_intel), ", MEMBERS);
+	assert_found(root, CARD, "group-viable", WEIR_HOST_STOP, ", 0000:01:09.0 (snd_hda_intel) "
+		     "and 9 more are with", MEMBERS);
+	assert_found(root, CARD, "group-shared", WEIR_HOST_WARNING, eight, MEMBERS);
+	tree_attr(root, PORT, "device", "0x0001\n");
+	assert_found(root, CARD, "identical", WEIR_HOST_NOTE, eight, NULL);
+	tree_attr(root, CARD, "reset_method", "bus\n");
+	assert_found(root, CARD, "reset-siblings", WEIR_HOST_WARNING, eight, NULL);
+	put_many(root, "pcieport", "0x060400\n");
+	assert_found(root, CARD, "group-bridge", WEIR_HOST_NOTE, eight, MEMBERS);
+
+	put_many(root, "a_driver_whose_name_is_longer_than_forty_letters_are", "0x040300\n");
+	assert_found(root, CARD, "group-viable", WEIR_HOST_STOP, "than_forty) and 9 more", NULL);
+
+	for (int i = 0; i < MANY; i++) {
+		at = text + strlen(text);
+		sprintf(at, "0x%x000 0x%xfff direct\n", i + 1, i + 1);
+	}
+	tree_text(root, GROUP "reserved_regions", text);
+	assert_found(root, CARD, "reserved-direct", WEIR_HOST_STOP, "0x8000 to 0x8fff and 9 more",
+		     NULL);
+}
+
 static void test_use(void **state)
 {
 	const char *root = *state;
@@ -488,6 +535,7 @@ void run_device_tests(int *failed)
 		TEST(test_shared),
 		TEST(test_switch),
 		TEST(test_reserved),
+		TEST(test_long_lists),
 		TEST(test_use),
 		TEST(test_bound),
 #ifndef DOCTOR_CAPTURED
