@@ -72,6 +72,43 @@ static void check_group(struct wr_exam *exam)
 	}
 }
 
+/*
+ * How the members in the way are got out of it. Those of the same slot are nearly always of the
+ * same card; who takes another's along may lose what the machine itself works with.
+ */
+static void cure_viable(struct wr_exam *exam)
+{
+	const char *address = exam->fn->address;
+	const struct weir_host_function *fn;
+	struct wr_few others = { .n = 0 }, bridges = { .n = 0 };
+	unsigned int n = 0, mates = 0;
+
+	while ((fn = mate(exam, &n))) {
+		if (fn->role != WEIR_ROLE_IN_THE_WAY)
+			continue;
+		if (is_bridge(fn)) {
+			wr_few_add(&bridges, "%s", fn->address);
+			continue;
+		}
+		mates++;
+		if (!same_slot(fn, exam->fn))
+			wr_few_add(&others, "%s", fn->address);
+	}
+	/* 'weir bind' takes none. */
+	if (bridges.n)
+		wr_cure(exam, "what is a bridge leaves its driver by 'echo BDF > /sys/bus/pci/"
+			"devices/BDF/driver/unbind': %s", bridges.text);
+	if (others.n)
+		wr_cure(exam, "another slot for %s, away from %s (see group-shared); if this "
+			"machine can do without, 'weir bind --group %s' takes all that is in the "
+			"way, too", address, others.text, address);
+	else if (mates)
+		wr_cure(exam, "'weir bind --group %s' takes what is in the way, too, which is of "
+			"the same slot", address);
+	if (mates)
+		wr_cure(exam, "'weir doctor' of each says what it is used for");
+}
+
 static void check_viable(struct wr_exam *exam)
 {
 	const struct weir_host_function *fn;
@@ -90,8 +127,7 @@ static void check_viable(struct wr_exam *exam)
 			  exam->fn->group);
 		return;
 	}
-	wr_cure(exam, "'weir bind --group %s' takes them, too; 'weir doctor' of each says what "
-		"they are used for", exam->fn->address);
+	cure_viable(exam);
 	wr_report(exam, WEIR_HOST_STOP, file, "group %d isn't viable: %s %s with the kernel's "
 		  "drivers, and devices of one group can reach each other (\"group %d is not "
 		  "viable, please ensure all devices within the iommu_group are bound to their "

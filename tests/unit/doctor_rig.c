@@ -126,6 +126,16 @@ void assert_cure(const char *root, const char *device, const char *id, const cha
 		fail_msg("%s has no cure '%s' but:\n%s", id, part, wanted.said);
 }
 
+void assert_no_cure(const char *root, const char *device, const char *id, const char *part)
+{
+	struct wanted wanted = { .id = id, .cure = part, .severity = WEIR_HOST_NOTE };
+
+	for (; wanted.severity <= WEIR_HOST_STOP && !wanted.found; wanted.severity++)
+		check(root, device, &wanted);
+	if (wanted.found || wanted.worst <= WEIR_HOST_OK)
+		fail_msg("%s has a cure '%s', or none is needed:\n%s", id, part, wanted.said);
+}
+
 void assert_well(const char *root, const char *device, const char *id)
 {
 	struct wanted wanted = { .id = id };

@@ -69,11 +69,26 @@ static void test_viable(void **state)
 	put_function(root, PORT "/" MATE, 5, "snd_hda_intel");
 	assert_found(root, CARD, "group-viable", WEIR_HOST_STOP, MATE " (snd_hda_intel) is with",
 		     MEMBERS);
-	assert_cure(root, CARD, "group-viable", "weir bind --group " CARD);
+	assert_cure(root, CARD, "group-viable", "'weir bind --group " CARD "' takes what is in the "
+		    "way, too, which is of the same slot; 'weir doctor' of each");
+	assert_no_cure(root, CARD, "group-viable", "another slot");
+	/* Another card, which the desktop may be on. */
+	put_function(root, "0000:00:1c.1/" OTHER, 5, "nvidia");
+	assert_cure(root, CARD, "group-viable", "another slot for " CARD ", away from " OTHER
+		    " (see group-shared); if this machine can do without, 'weir bind --group "
+		    CARD "' takes all");
+	assert_no_cure(root, CARD, "group-viable", "same slot");
+	put_function(root, "0000:00:1c.1/" OTHER, 5, "vfio-pci");
+	assert_no_cure(root, CARD, "group-viable", "another slot");
 	put_function(root, PORT "/" MATE, 5, "vfio-pci");
 	assert_well(root, CARD, "group-viable");
 	put_function(root, PORT "/" MATE, 6, "snd_hda_intel");
 	assert_well(root, CARD, "group-viable");
+	/* Of a bridge --group would say that it must leave its driver by hand. */
+	put_function(root, PORT, 5, "shpchp");
+	tree_attr(root, PORT, "class", "0x060400\n");
+	assert_cure(root, CARD, "group-viable", "/driver/unbind': " PORT);
+	assert_no_cure(root, CARD, "group-viable", "--group");
 }
 
 static void test_bridge(void **state)
