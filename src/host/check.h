@@ -59,6 +59,12 @@ void wr_cure_early(struct wr_exam *exam);
 void wr_cure_initramfs(struct wr_exam *exam);
 void wr_cure_refresh(struct wr_exam *exam);
 
+/*
+ * Whether the boot loader's files give the kernel an option, @key, with @item in its list: file[]
+ * gets the one that does. False also when that can't be told.
+ */
+bool wr_boot_sets(struct wr_exam *exam, const char *key, const char *item, char file[WR_LINE_MAX]);
+
 /* The text of a record of the kernel's log, without what /dev/kmsg has in front of it. */
 const char *wr_log_text(const char *line);
 

@@ -138,36 +138,35 @@ static void set(struct settings *settings, const char *file, const char *text, c
 	}
 }
 
-/* The first option that is set and didn't reach the kernel; what @last sets counts. */
-static void report_stale(struct wr_exam *exam, const struct settings *first,
-			 const struct settings *last)
-{
-	for (size_t i = 0; i < CONCERNED; i++) {
-		const struct settings *counts = last->file[i] ? last : first;
-		const char *file = counts->file[i], *wanted = counts->value[i];
-		char has[WR_LINE_MAX];
+/* The files that the boot loader's configuration is made of. */
+struct boot_files {
+	struct settings all;	/* of all kernels, */
+	struct settings usual;	/* and behind these, unless one is started to mend something */
+	char **names;		/* of GRUB_FOLDER, to which the settings point */
+	int n;
+	bool quiet;		/* what can't be read isn't reported */
+};
 
-		if (!file || (wr_word(exam->m->cmdline, concerned[i], has) && !strcmp(has, wanted)))
-			continue;
-		wr_cure_refresh(exam);
-		wr_report(exam, WEIR_HOST_WARNING, file, "%s has %s%.90s, but the kernel was "
-			  "started without (/proc/cmdline): the boot loader's own configuration "
-			  "wasn't made again, the machine not restarted, or another file counts "
-			  "here", file, concerned[i], wanted);
-		return;
-	}
+static const struct settings *that_counts(const struct boot_files *files, size_t i)
+{
+	return files->usual.file[i] ? &files->usual : &files->all;
+}
+
+static void unread(struct wr_exam *exam, const struct boot_files *files, const char *file, int err)
+{
+	if (!files->quiet)
+		wr_unread(exam, file, err);
 }
 
 /* What is set in one file; false when that can't be told. */
-static bool read_grub(struct wr_exam *exam, const char *file, struct settings *all,
-		      struct settings *usual)
+static bool read_grub(struct wr_exam *exam, const char *file, struct boot_files *files)
 {
 	char *text, *save = NULL;
 	int ret = wr_load(exam->m->root, file, SETTINGS_MAX, &text);
 	bool sure = ret < SETTINGS_MAX;
 
 	if (ret < 0 && ret != -ENOENT)
-		wr_unread(exam, file, ret);
+		unread(exam, files, file, ret);
 	if (ret < 0)
 		return ret == -ENOENT;
 	for (char *c = strtok_r(text, "\n", &save); c && sure; c = strtok_r(NULL, "\n", &save)) {
@@ -176,8 +175,8 @@ static bool read_grub(struct wr_exam *exam, const char *file, struct settings *a
 
 		sure = kind != WR_GRUB_SCRIPT;
 		if (kind == WR_GRUB_OPTIONS)
-			set(strcmp(line.name, "GRUB_CMDLINE_LINUX") ? usual : all, file,
-			    line.value, line.after);
+			set(strcmp(line.name, "GRUB_CMDLINE_LINUX") ? &files->usual : &files->all,
+			    file, line.value, line.after);
 	}
 	free(text);
 	return sure;
@@ -217,55 +216,105 @@ static int list_grub(const struct wr_exam *exam, char ***files)
  * grub-mkconfig of Debian and Ubuntu reads the folder as well, and its 10_linux starts kernels with
  * "$GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT". Elsewhere there is no such folder.
  */
-static void check_grub(struct wr_exam *exam)
+static bool read_grubs(struct wr_exam *exam, struct boot_files *files)
 {
-	struct settings all = { .file = { NULL } }, usual = { .file = { NULL } };
-	bool sure = read_grub(exam, "/etc/default/grub", &all, &usual);
-	char **files;
-	int n = list_grub(exam, &files);
+	bool sure = read_grub(exam, "/etc/default/grub", files);
+	char **names;
+	int n = list_grub(exam, &names);
 
 	if (n < 0 && n != -ENOENT && n != -ENOTDIR) {
-		wr_unread(exam, GRUB_FOLDER, n);
-		return;
+		unread(exam, files, GRUB_FOLDER, n);
+		return false;
 	}
-	for (int i = 0; i < n && sure; i++)
-		sure = read_grub(exam, files[i], &all, &usual);
-	if (sure)
-		report_stale(exam, &all, &usual);
-	if (n >= 0)
-		wr_names_free(files, n);
+	if (n >= 0) {
+		files->names = names;
+		files->n = n;
+	}
+	for (int i = 0; i < files->n && sure; i++)
+		sure = read_grub(exam, names[i], files);
+	return sure;
 }
 
-static void check_kernel_cmdline(struct wr_exam *exam)
+static bool read_kernel_cmdline(struct wr_exam *exam, struct boot_files *files)
 {
 	static const char file[] = "/etc/kernel/cmdline";
-	struct settings settings = { .file = { NULL } };
 	char *text;
 	int ret = wr_load(exam->m->root, file, SETTINGS_MAX, &text);
 
 	if (ret < 0 && ret != -ENOENT)
-		wr_unread(exam, file, ret);
+		unread(exam, files, file, ret);
 	if (ret < 0)
-		return;
-	set(&settings, file, text, NULL);
-	report_stale(exam, &settings, &settings);
+		return false;
+	set(&files->all, file, text, NULL);
 	free(text);
+	return true;
 }
 
-static void check_stale(struct wr_exam *exam)
+/* False when it can't be told what they set; forget_files() in either case. */
+static bool read_files(struct wr_exam *exam, struct boot_files *files)
 {
 	switch (exam->m->boot) {
 	case WR_BOOT_RPM_OSTREE:
 	case WR_BOOT_BOOTC:
 		/* They use neither, and what a boot loader doesn't use says nothing. */
-		break;
+		return false;
 	case WR_BOOT_PROXMOX:
 	case WR_BOOT_KERNEL_CMDLINE:
-		check_kernel_cmdline(exam);
-		break;
+		return read_kernel_cmdline(exam, files);
 	default:
-		check_grub(exam);
+		return read_grubs(exam, files);
 	}
+}
+
+static void forget_files(struct boot_files *files)
+{
+	wr_names_free(files->names, files->n);
+}
+
+bool wr_boot_sets(struct wr_exam *exam, const char *key, const char *item, char file[WR_LINE_MAX])
+{
+	struct boot_files files = { .quiet = true };
+	bool found = false;
+
+	if (read_files(exam, &files))
+		for (size_t i = 0; !found && i < CONCERNED; i++) {
+			const struct settings *counts = that_counts(&files, i);
+
+			found = !strcmp(concerned[i], key) && counts->file[i] &&
+				wr_listed(counts->value[i], item);
+			if (found)
+				snprintf(file, WR_LINE_MAX, "%s", counts->file[i]);
+		}
+	forget_files(&files);
+	return found;
+}
+
+/* The first option that is set and didn't reach the kernel. */
+static void report_stale(struct wr_exam *exam, const struct boot_files *files)
+{
+	for (size_t i = 0; i < CONCERNED; i++) {
+		const struct settings *counts = that_counts(files, i);
+		const char *file = counts->file[i], *wanted = counts->value[i];
+		char has[WR_LINE_MAX];
+
+		if (!file || (wr_word(exam->m->cmdline, concerned[i], has) && !strcmp(has, wanted)))
+			continue;
+		wr_cure_refresh(exam);
+		wr_report(exam, WEIR_HOST_WARNING, file, "%s has %s%.90s, but the kernel was "
+			  "started without (/proc/cmdline): the boot loader's own configuration "
+			  "wasn't made again, the machine not restarted, or another file counts "
+			  "here", file, concerned[i], wanted);
+		return;
+	}
+}
+
+static void check_stale(struct wr_exam *exam)
+{
+	struct boot_files files = { .quiet = false };
+
+	if (read_files(exam, &files))
+		report_stale(exam, &files);
+	forget_files(&files);
 }
 
 /* Folded into vfio by Linux 6.2; what makes initramfses stops at a module that isn't there. */

@@ -99,6 +99,12 @@ static void report_off(struct wr_exam *exam, bool unsafe)
 		wr_cure(exam, "a kernel with CONFIG_%s", driver);
 		wr_report(exam, severity, file, "the IOMMU is off, though the firmware describes "
 			  "it (%s): this kernel was built without CONFIG_%s", table, driver);
+	} else if (table && wants_option(exam->m) &&
+		   wr_boot_sets(exam, "intel_iommu=", "on", file)) {
+		wr_cure_refresh(exam);
+		wr_report(exam, severity, file, "the IOMMU is off, though the firmware describes "
+			  "it (%s): %s has intel_iommu=on, which didn't reach the kernel "
+			  "(/proc/cmdline)", table, file);
 	} else if (table && wants_option(exam->m)) {
 		wr_cure_option(exam, "intel_iommu=on");
 		wr_report(exam, severity, "/sys/class/iommu", "the IOMMU is off, though the "

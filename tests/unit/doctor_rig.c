@@ -136,6 +136,15 @@ void assert_no_cure(const char *root, const char *device, const char *id, const 
 		fail_msg("%s has a cure '%s', or none is needed:\n%s", id, part, wanted.said);
 }
 
+void assert_once(const char *root, const char *device, const char *id)
+{
+	struct wanted wanted = { .id = id };
+
+	check(root, device, &wanted);
+	if (wanted.others != 1)
+		fail_msg("%s says:\n%s", id, wanted.said);
+}
+
 void assert_well(const char *root, const char *device, const char *id)
 {
 	struct wanted wanted = { .id = id };

@@ -38,6 +38,8 @@ void assert_found(const char *root, const char *device, const char *id,
 void assert_cure(const char *root, const char *device, const char *id, const char *part);
 /* It finds something that isn't well, without that in any cure. */
 void assert_no_cure(const char *root, const char *device, const char *id, const char *part);
+/* It says one thing. */
+void assert_once(const char *root, const char *device, const char *id);
 /* The check finds nothing, or that all is well. */
 void assert_well(const char *root, const char *device, const char *id);
 /* It says nothing at all. */

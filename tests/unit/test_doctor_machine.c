@@ -67,8 +67,25 @@ static void test_iommu_on(void **state)
 	/* The kernel's own for tests isn't one. */
 	tree_folder(root, "sys/class/iommu/iommufd_selftest_iommu.0");
 	tree_text(root, "proc/cmdline", "quiet\n");
+	/* Who was told already needs no more than that it comes true. */
+	assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "which didn't reach the kernel",
+		     "/etc/default/grub");
+	assert_cure(root, NULL, "iommu-on", "run 'update-grub', and restart");
+	assert_no_cure(root, NULL, "iommu-on", "add intel_iommu=on");
+	tree_text(root, "etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=intel_iommu=sm_on\n");
 	assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "only when told to",
 		     "/sys/class/iommu");
+	tree_text(root, "etc/default/grub.d/vfio.cfg", "GRUB_CMDLINE_LINUX=\"intel_iommu=on\"\n"
+		  "GRUB_CMDLINE_LINUX_DEFAULT=quiet\n");
+	assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "which didn't reach the kernel",
+		     "/etc/default/grub.d/vfio.cfg");
+	/* What can't be read isn't this finding's. */
+	tree_remove(root, "etc/default/grub.d");
+	tree_folder(root, "etc/default/grub.d/vfio.cfg");
+	assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "only when told to",
+		     "/sys/class/iommu");
+	assert_once(root, NULL, "iommu-on");
+	tree_remove(root, "etc/default/grub.d");
 	assert_cure(root, NULL, "iommu-on", "intel_iommu=on to GRUB_CMDLINE_LINUX_DEFAULT");
 	tree_text(root, "proc/cmdline", "quiet intel_iommu=on intel_iommu=off\n");
 	assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "has intel_iommu=off",
