@@ -46,6 +46,7 @@ typedef void (*weir_host_found)(void *arg, const struct weir_host_finding *findi
  * @arg: the caller's, for @found.
  *
  * A file that isn't there or can't be read is no failure: it is a finding, or of no consequence.
+ * Of a bridge it is found that it is one, and no more is looked into.
  * What concerns the whole machine is read by the first call for a scan, and as it was then for the
  * later ones. Calls for one scan may run at once.
  *

@@ -111,7 +111,8 @@ int weir_host_check(const struct weir_host *host, const struct weir_host_functio
 	if (!exam.m)
 		return -ENOMEM;
 	for (size_t t = 0; t < TABLES; t++)
-		for (const struct wr_check *check = tables[t]; check->run; check++) {
+		for (const struct wr_check *check = tables[t]; check->run && !exam.settled;
+		     check++) {
 			if (check->info.of_function != !!function)
 				continue;
 			exam.id = check->info.id;

@@ -18,6 +18,7 @@ struct wr_exam {
 	struct wr_machine *m;
 	const char *id;				/* of the check that runs */
 	enum weir_host_severity worst;
+	bool settled;				/* the checks that follow have no more to say */
 	weir_host_found found;
 	void *arg;
 	char cure[WR_CURE_MAX];			/* for the next report */

@@ -36,6 +36,13 @@ static void test_endpoint(void **state)
 
 	assert_well(root, CARD, "endpoint");
 	assert_found(root, PORT, "endpoint", WEIR_HOST_STOP, "is a bridge", PCI PORT "/class");
+	/* There is no more to it: neither to bind nor to reset it is any use. */
+	assert_silent(root, PORT, "vfio-bound");
+	assert_silent(root, PORT, "iommu-group");
+	tree_attr(root, PORT, "reset_method", "\n");
+	assert_silent(root, PORT, "reset-none");
+	tree_attr(root, PORT, "class", "0x020000\n");
+	assert_found(root, PORT, "vfio-bound", WEIR_HOST_NOTE, "its driver is pcieport", NULL);
 }
 
 static void test_group(void **state)
@@ -436,6 +443,7 @@ static void test_log_of_device(void **state)
 	const char *root = *state;
 	char text[256];
 
+	put_function(root, PORT "/" MATE, 6, NULL);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		tree_text(root, "dev/kmsg", "6,1,1,-;e1000e " CARD ": up\n");
 		assert_silent(root, CARD, lines[i].id);
@@ -444,7 +452,7 @@ static void test_log_of_device(void **state)
 		tree_text(root, "dev/kmsg", text);
 		snprintf(text, sizeof(text), "the kernel said \"%.20s", lines[i].line);
 		assert_found(root, CARD, lines[i].id, WEIR_HOST_WARNING, text, "/dev/kmsg");
-		assert_silent(root, PORT, lines[i].id);
+		assert_silent(root, MATE, lines[i].id);
 	}
 	tree_text(root, "dev/kmsg", "3,1,1,-;pci 1" CARD ": not ready 1ms after FLR; giving up\n");
 	assert_silent(root, CARD, "reset-dead");

@@ -115,17 +115,22 @@ static void test_table(void **state)
 	got = run(cmd_doctor, "doctor", "--root", root, CARD, NULL);
 	assert_int_equal(got.status, EXIT_YES);
 	assert_non_null(strstr(got.out, CARD " can be given away\n"));
-	tree_attr(root, CARD, "class", "0x060400\n");
+	tree_text(root, GROUP "reserved_regions", "0x1000 0x1fff direct\n");
 	/* Nothing of a file reaches the terminal as it is. */
 	tree_text(root, "dev/kmsg", "3,1,1,-;vfio-pci " CARD ": \033[2Jfault addr 0\n");
 	got = run(cmd_doctor, "doctor", "--root", root, CARD, NULL);
 	assert_int_equal(got.status, EXIT_NO);
 	assert_null(strchr(got.out, '\033'));
 	assert_non_null(strstr(got.out, "?[2Jfault addr"));
-	assert_non_null(strstr(got.out, "cure: give away what is behind it"));
-	assert_true(strstr(got.out, "endpoint") < strstr(got.out, "dma-faults"));
+	assert_non_null(strstr(got.out, "cure: in the firmware's setup what uses such memory"));
+	assert_true(strstr(got.out, "reserved-direct") < strstr(got.out, "dma-faults"));
 	assert_non_null(strstr(got.out, CARD " can't be given away as it is: see what is marked "
 			       "'stop' (1)\n"));
+	tree_attr(root, CARD, "class", "0x060400\n");
+	got = run(cmd_doctor, "doctor", "--root", root, CARD, NULL);
+	assert_int_equal(got.status, EXIT_NO);
+	assert_non_null(strstr(got.out, "cure: give away what is behind it"));
+	assert_null(strstr(got.out, "dma-faults"));
 	got = run(cmd_doctor, "doctor", "--root", root, NULL);
 	assert_non_null(strstr(got.out, "this machine can give devices away\n"));
 }
