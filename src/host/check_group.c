@@ -65,6 +65,11 @@ static void check_group(struct wr_exam *exam)
 	} else if (wr_noiommu_mode(exam, mode)) {
 		wr_report(exam, WEIR_HOST_WARNING, mode, "%s is behind no IOMMU; in no-IOMMU mode "
 			  "it can be given away, unsafely", address);
+	} else if (wr_has_iommu(exam)) {
+		wr_cure(exam, "another slot, or an update of the firmware, which says what each "
+			"IOMMU is in front of; 'dmesg | grep %s'", address);
+		wr_report(exam, WEIR_HOST_STOP, file, "%s is in no IOMMU group: no IOMMU is in "
+			  "front of it, though the machine's is on", address);
 	} else {
 		wr_cure(exam, "see the findings iommu-on and firmware-table");
 		wr_report(exam, WEIR_HOST_STOP, file, "%s is in no IOMMU group: no IOMMU is in "

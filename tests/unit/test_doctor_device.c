@@ -51,13 +51,17 @@ static void test_group(void **state)
 
 	assert_well(root, CARD, "iommu-group");
 	tree_remove(root, "sys/bus/pci/devices/" CARD "/iommu_group");
-	assert_found(root, CARD, "iommu-group", WEIR_HOST_STOP, "in no IOMMU group:",
+	assert_found(root, CARD, "iommu-group", WEIR_HOST_STOP, "though the machine's is on",
 		     PCI CARD "/iommu_group");
+	/* What is well is no help. */
+	assert_cure(root, CARD, "iommu-group", "another slot, or an update of the firmware");
+	assert_no_cure(root, CARD, "iommu-group", "iommu-on");
 	tree_folder(root, "sys/firmware/devicetree/base");
 	assert_found(root, CARD, "iommu-group", WEIR_HOST_NOTE, "in no IOMMU group yet",
 		     PCI CARD "/iommu_group");
 	tree_remove(root, "sys/class/iommu");
 	assert_found(root, CARD, "iommu-group", WEIR_HOST_STOP, "in no IOMMU group:", NULL);
+	assert_cure(root, CARD, "iommu-group", "iommu-on");
 	put_module(root, "vfio", "enable_unsafe_noiommu_mode", "Y\n");
 	assert_found(root, CARD, "iommu-group", WEIR_HOST_WARNING, "unsafely", NULL);
 	tree_attr_link(root, CARD, "iommu_group", "../../../../kernel/iommu_groups/5");
