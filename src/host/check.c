@@ -72,9 +72,27 @@ bool wr_has_iommu(const struct wr_exam *exam)
 bool wr_noiommu_mode(const struct wr_exam *exam, char file[WR_LINE_MAX])
 {
 	char value[8];
+	int ret = wr_module_param(exam->m, "vfio", "enable_unsafe_noiommu_mode", file, value,
+				  sizeof(value));
 
-	return wr_module_param(exam->m, "vfio", "enable_unsafe_noiommu_mode", file, value,
-			       sizeof(value)) > 0 && (value[0] == 'Y' || value[0] == '1');
+	if (ret < 0 && !wr_module_here(exam->m, "vfio"))
+		strcpy(file, "/sys/module/vfio");
+	return ret > 0 && (value[0] == 'Y' || value[0] == '1');
+}
+
+bool wr_noiommu_missing(const struct wr_exam *exam)
+{
+	return wr_module_here(exam->m, "vfio") && !wr_root_has(exam->m->root, WR_NOIOMMU_MODE);
+}
+
+void wr_cure_noiommu(struct wr_exam *exam)
+{
+	if (wr_noiommu_missing(exam))
+		wr_cure(exam, "or, at your own risk, a kernel with CONFIG_VFIO_NOIOMMU");
+	else if (wr_module_here(exam->m, "vfio"))
+		wr_cure(exam, "or, at your own risk, 'echo 1 > " WR_NOIOMMU_MODE "'");
+	else
+		wr_cure(exam, "or, at your own risk, 'modprobe vfio enable_unsafe_noiommu_mode=1'");
 }
 
 int wr_attr(const struct wr_exam *exam, const char *name, char path[WR_LINE_MAX], char *value,

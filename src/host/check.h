@@ -11,6 +11,7 @@
 #include "host/machine.h"
 
 #define WR_CURE_MAX 1024
+#define WR_NOIOMMU_MODE "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 
 struct wr_exam {
 	const struct weir_host *host;
@@ -71,8 +72,12 @@ const char *wr_log_text(const char *line);
 
 /* Whether the machine has an IOMMU that is on. */
 bool wr_has_iommu(const struct wr_exam *exam);
-/* Whether devices are given without: the mode is on, as file[] says. */
+/* Whether devices are given without: the mode is on, or off, as file[] says. */
 bool wr_noiommu_mode(const struct wr_exam *exam, char file[WR_LINE_MAX]);
+/* The kernel has no such mode: the module is there, and the parameter isn't. */
+bool wr_noiommu_missing(const struct wr_exam *exam);
+/* How it is switched on, as what is left when there is no better cure. */
+void wr_cure_noiommu(struct wr_exam *exam);
 
 /* An attribute of the function: path[] gets its file. Returns the length or -errno. */
 int wr_attr(const struct wr_exam *exam, const char *name, char path[WR_LINE_MAX], char *value,

@@ -50,14 +50,8 @@ static void check_mode(struct wr_exam *exam)
 			  "devices away, is on");
 		return;
 	}
-	if (wr_root_has(exam->m->root, file))
-		wr_cure(exam, "'echo 1 > %s', which is unsafe: see noiommu-mode", file);
-	else if (!wr_module_here(exam->m, "vfio"))
-		wr_cure(exam, "'modprobe vfio enable_unsafe_noiommu_mode=1', which is unsafe: see "
-			"noiommu-mode");
-	else
-		wr_cure(exam, "a kernel with CONFIG_VFIO_NOIOMMU");
-	wr_cure(exam, "or give the VM an IOMMU");
+	wr_cure(exam, "give the VM an IOMMU: see firmware-table");
+	wr_cure_noiommu(exam);
 	wr_report(exam, WEIR_HOST_STOP, file, "no-IOMMU mode, by which alone this VM could give "
 		  "devices away, is off");
 }
@@ -85,7 +79,7 @@ const struct wr_check wr_checks_guest[] = {
 	    "/proc/device-tree/{model,compatible} /sys/class/iommu" }, check_guest },
 	{ { "guest-noiommu", false, WEIR_HOST_STOP,
 	    "a VM without an IOMMU: is no-IOMMU mode on?",
-	    "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode /proc/cmdline" }, check_mode },
+	    WR_NOIOMMU_MODE " /proc/cmdline" }, check_mode },
 	{ { "guest-host", false, WEIR_HOST_NOTE,
 	    "a VM without an IOMMU: what must its host have?", "/proc/cpuinfo" },
 	  check_host_side },

@@ -340,17 +340,16 @@ static void check_noiommu(struct wr_exam *exam)
 			  "the kernel's too; that takes CAP_SYS_RAWIO, taints the kernel, and "
 			  "makes nodes /dev/vfio/noiommu-N");
 	} else if (!wr_has_iommu(exam)) {
-		if (!wr_module_here(exam->m, "vfio"))
-			wr_cure(exam, "'modprobe vfio enable_unsafe_noiommu_mode=1', at your own "
-				"risk");
-		else if (wr_root_has(exam->m->root, file))
-			wr_cure(exam, "'echo 1 > %s', at your own risk", file);
-		else
-			wr_cure(exam, "a kernel with CONFIG_VFIO_NOIOMMU");
+		/* With one that is merely off nobody should want it. */
+		if (exam->m->table) {
+			wr_cure(exam, "switch the IOMMU on instead: see iommu-on");
+		} else {
+			wr_cure(exam, "an IOMMU: see firmware-table");
+			wr_cure_noiommu(exam);
+		}
 		wr_report(exam, WEIR_HOST_NOTE, file, "no-IOMMU mode, by which VFIO would give "
 			  "devices away without an IOMMU, unsafely, is off%s",
-			  wr_module_here(exam->m, "vfio") && !wr_root_has(exam->m->root, file) ?
-			  ": this kernel was built without it" : "");
+			  wr_noiommu_missing(exam) ? ": this kernel was built without it" : "");
 	} else {
 		wr_report(exam, WEIR_HOST_OK, file, "no-IOMMU mode is off, as it should be");
 	}
@@ -400,6 +399,6 @@ const struct wr_check wr_checks_iommu[] = {
 	    "/dev/kmsg" }, check_firmware_bug },
 	{ { "noiommu-mode", false, WEIR_HOST_WARNING,
 	    "are devices given away without an IOMMU?",
-	    "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode" }, check_noiommu },
+	    WR_NOIOMMU_MODE }, check_noiommu },
 	{ .run = NULL },
 };

@@ -226,11 +226,20 @@ static void test_noiommu(void **state)
 	no_iommu(root);
 	put_module(root, "vfio", "enable_unsafe_noiommu_mode", "N\n");
 	assert_found(root, NULL, "noiommu-mode", WEIR_HOST_NOTE, "is off", NOIOMMU);
-	assert_cure(root, NULL, "noiommu-mode", "echo 1 >");
+	/* VT-d is there, merely off. */
+	assert_cure(root, NULL, "noiommu-mode", "switch the IOMMU on instead: see iommu-on");
+	assert_no_cure(root, NULL, "noiommu-mode", "risk");
+	tree_remove(root, "sys/firmware");
+	assert_cure(root, NULL, "noiommu-mode", "an IOMMU: see firmware-table; or, at your own "
+		    "risk, 'echo 1 > " NOIOMMU "'");
+	put_module(root, "vfio", NULL, "live\n");
 	tree_remove(root, "sys/module/vfio/parameters");
 	assert_found(root, NULL, "noiommu-mode", WEIR_HOST_NOTE, "built without it", NOIOMMU);
+	assert_cure(root, NULL, "noiommu-mode", "; or, at your own risk, a kernel with CONFIG");
+	/* The module isn't there, and so no parameter either. */
 	tree_remove(root, "sys/module/vfio");
-	assert_cure(root, NULL, "noiommu-mode", "modprobe vfio");
+	assert_found(root, NULL, "noiommu-mode", WEIR_HOST_NOTE, "is off", "/sys/module/vfio");
+	assert_cure(root, NULL, "noiommu-mode", "; or, at your own risk, 'modprobe vfio");
 }
 
 static void test_vfio(void **state)
@@ -447,6 +456,11 @@ static void test_guest(void **state)
 	assert_found(root, NULL, "guest-noiommu", WEIR_HOST_NOTE, "finds no IOMMU in this VM",
 		     "/proc/cmdline");
 	assert_found(root, NULL, "guest-noiommu", WEIR_HOST_STOP, "is off", NOIOMMU);
+	assert_cure(root, NULL, "guest-noiommu", "give the VM an IOMMU: see firmware-table; or, "
+		    "at your own risk, 'echo 1 > " NOIOMMU "'");
+	tree_remove(root, "sys/module/vfio");
+	assert_found(root, NULL, "guest-noiommu", WEIR_HOST_STOP, "is off", "/sys/module/vfio");
+	assert_cure(root, NULL, "guest-noiommu", "; or, at your own risk, 'modprobe vfio");
 	assert_cure(root, NULL, "guest-host", "memory-backend-file");
 	assert_found(root, NULL, "guest-host", WEIR_HOST_NOTE, "the host must hold", NULL);
 	put_module(root, "vfio", "enable_unsafe_noiommu_mode", "Y\n");
