@@ -184,12 +184,18 @@ static void check_denylist(struct wr_exam *exam)
 	};
 	char file[WR_LINE_MAX], value[8];
 	bool allowed;
+	int ret;
 
 	for (size_t i = 0; i < sizeof(denied) / sizeof(denied[0]); i++) {
 		if (exam->fn->vendor != 0x8086 || exam->fn->device != denied[i].device)
 			continue;
-		allowed = wr_module_param(exam->m, "vfio_pci", "disable_denylist", file, value,
-					  sizeof(value)) > 0 && value[0] == 'Y';
+		ret = wr_module_param(exam->m, "vfio_pci", "disable_denylist", file, value,
+				      sizeof(value));
+		allowed = ret > 0 && value[0] == 'Y';
+		/* Before the module is there its ids tell all. */
+		if (ret < 0)
+			snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/device",
+				 exam->fn->address);
 		if (!allowed)
 			wr_cure_module(exam, "vfio_pci", "disable_denylist=1");
 		wr_cure(exam, "only for those whom you would trust with the machine, or a newer "

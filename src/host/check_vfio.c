@@ -10,14 +10,15 @@ static void check_vfio(struct wr_exam *exam)
 {
 	static const char *const parts[] = { "vfio", "vfio_pci" };
 	char file[WR_LINE_MAX], config[WR_LINE_MAX];
+	bool listed;
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (wr_module_known(exam->m, parts[i]))
 			continue;
 		snprintf(file, sizeof(file), "/lib/modules/%s/modules.dep", exam->m->release);
 		/* A container has none, and what is captured in parts. */
-		if ((!*exam->m->release || !wr_root_has(exam->m->root, file)) &&
-		    wr_kernel_config(exam->m, "VFIO_PCI", config)) {
+		listed = *exam->m->release && wr_root_has(exam->m->root, file);
+		if (!listed && wr_kernel_config(exam->m, "VFIO_PCI", config)) {
 			wr_report(exam, WEIR_HOST_UNKNOWN,
 				  *exam->m->release ? file : "/lib/modules",
 				  "%s isn't loaded, and whether it could be can't be told: there "
@@ -26,8 +27,9 @@ static void check_vfio(struct wr_exam *exam)
 		}
 		wr_cure(exam, "install the distribution's package with all modules of this kernel, "
 			"or one that has CONFIG_VFIO and CONFIG_VFIO_PCI");
-		wr_report(exam, WEIR_HOST_STOP, file, "this kernel (%s) has no %s, neither loaded "
-			  "nor as a module that could be", exam->m->release, parts[i]);
+		wr_report(exam, WEIR_HOST_STOP, listed ? file : config, "this kernel (%s) has no "
+			  "%s, neither loaded nor as a module that could be", exam->m->release,
+			  parts[i]);
 		return;
 	}
 	if (wr_module_here(exam->m, "vfio_pci"))

@@ -116,7 +116,7 @@ static void read_virtual(struct wr_machine *m, const char *flags, const char *pl
 	if (m->power_nv || read_model(m))
 		return;
 	if (*flags)
-		is_virtual(m, "/proc/cpuinfo", "a hypervisor");
+		is_virtual(m, "/proc/cpuinfo", "unknown hypervisor");
 	else if (strstr(platform, "pSeries"))
 		is_virtual(m, "/proc/cpuinfo", "pSeries");
 }

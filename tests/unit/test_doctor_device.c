@@ -358,6 +358,8 @@ static void test_denylist(void **state)
 	}
 	put_module(root, "vfio_pci", "disable_denylist", "Y\n");
 	assert_found(root, CARD, "denylist", WEIR_HOST_WARNING, "only since", file);
+	tree_remove(root, "sys/module/vfio_pci");
+	assert_found(root, CARD, "denylist", WEIR_HOST_STOP, "refuses", PCI CARD "/device");
 	tree_attr(root, CARD, "device", "0x4940\n");
 	assert_silent(root, CARD, "denylist");
 }

@@ -262,7 +262,8 @@ static void test_vfio(void **state)
 	assert_found(root, NULL, "vfio", WEIR_HOST_UNKNOWN, "no list of this kernel's modules",
 		     "/lib/modules/7.3.0-test/modules.dep");
 	tree_text(root, "boot/config-7.3.0-test", "CONFIG_KVM=y\n");
-	assert_found(root, NULL, "vfio", WEIR_HOST_STOP, "has no vfio_pci", NULL);
+	assert_found(root, NULL, "vfio", WEIR_HOST_STOP, "has no vfio_pci",
+		     "/boot/config-7.3.0-test");
 	tree_text(root, "proc/sys/kernel/osrelease", "7.2.0-test\n");
 	tree_text(root, "lib/modules/7.2.0-test/modules.dep", "kernel/fs/notvfio-pci.ko:\n");
 	assert_found(root, NULL, "vfio", WEIR_HOST_STOP, "has no vfio_pci", NULL);
@@ -469,7 +470,8 @@ static void test_guest(void **state)
 	assert_well(root, NULL, "guest-noiommu");
 	/* Other signs. */
 	tree_text(root, "sys/class/dmi/id/sys_vendor", "Maker\n");
-	assert_found(root, NULL, "guest", WEIR_HOST_NOTE, "a hypervisor", "/proc/cpuinfo");
+	assert_found(root, NULL, "guest", WEIR_HOST_NOTE, "is a VM (unknown hypervisor)",
+		     "/proc/cpuinfo");
 	tree_text(root, "sys/hypervisor/type", "xen\n");
 	assert_found(root, NULL, "guest", WEIR_HOST_NOTE, "xen", "/sys/hypervisor/type");
 	tree_remove(root, "sys/hypervisor");
