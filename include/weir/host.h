@@ -284,7 +284,9 @@ struct weir_host_step {
 	char subject[64];	/**< the function's address, or the module's name */
 	char from[64];		/**< what it is before, "" for nothing or not known yet */
 	char to[64];		/**< and afterwards */
-	char why[128];		/**< for WEIR_HOST_FORGET and WEIR_HOST_KEEP: the reason */
+	/** For WEIR_HOST_FORGET and WEIR_HOST_KEEP the reason; for WEIR_HOST_BIND why the driver
+	 * may refuse, where that can't be known before; "" for nothing. */
+	char why[128];
 	uint64_t reserved[4];
 };
 
@@ -329,9 +331,10 @@ struct weir_host_bind_opts {
  * found out by looking: who begins to use a device at the same moment isn't seen.
  *
  * Returns 0; -EBUSY with what is in use or in the way, and the file that says so; -EINVAL for a
- * malformed address, a bridge, or options that make no sense; -ENOENT; -ENODEV without IOMMU group;
- * -EACCES or -EPERM without privilege; -EIO when sysfs or the journal makes no sense; or what the
- * kernel answered, in which case the message says whether everything was undone. See
+ * malformed address, a bridge that is named (the host's, too), or options that make no sense;
+ * -ENOENT; -ENODEV without IOMMU group, unless vfio's no-IOMMU mode is on or may be once the module
+ * is loaded; -EACCES or -EPERM without privilege; -EIO when sysfs or the journal makes no sense; or
+ * what the kernel answered, in which case the message says whether everything was undone. See
  * Documentation/ABI/testing/sysfs-bus-pci, driver_override.
  */
 WEIR_API int weir_host_bind(const char *root, const char *const *addresses, size_t n,

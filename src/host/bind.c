@@ -11,6 +11,8 @@
 #include "host/text.h"
 #include "host/use.h"
 
+#define HOST_BRIDGE 0x0600	/* class and subclass */
+
 struct bind {
 	const char *root;
 	const struct weir_host_bind_opts *opts;
@@ -63,6 +65,10 @@ static int take_named(struct bind *bind, const char *address)
 	if (ret > 0)
 		return wr_fail(-EINVAL, "%s is a bridge, and vfio-pci takes none; name the "
 			       "functions behind it", fn->address);
+	/* It has a header of type 0, and vfio-pci takes it; but it is a part of the machine. */
+	if (!ret && fn->class_code >> 8 == HOST_BRIDGE)
+		return wr_fail(-EINVAL, "%s is a host bridge, by which the machine reaches its "
+			       "devices, and none itself; name one of those", fn->address);
 	if (!ret)
 		take(bind, fn);
 	return ret;
@@ -121,21 +127,57 @@ static bool may_come_late(const char *root)
 	return wr_pci_any_iommu(root) && is_there(root, "/sys/firmware/devicetree/base");
 }
 
+/*
+ * Whether vfio-pci takes functions without a group, by vfio's parameter: 1 or 0; -ENOENT where
+ * the kernel was built without it; -EAGAIN as long as the module isn't there, for modprobe's
+ * files and the kernel's command line may have the parameter be on. path[] gets its file.
+ */
+static int noiommu_mode(const char *root, char path[WR_PCI_PATH_MAX])
+{
+	char mode[8];
+	int ret;
+
+	if (snprintf(path, WR_PCI_PATH_MAX, "%s/sys/module/vfio/parameters/"
+		     "enable_unsafe_noiommu_mode", root) >= WR_PCI_PATH_MAX)
+		return -EAGAIN;
+	ret = wr_read_text(path, mode, sizeof(mode));
+	if (ret >= 0)
+		return mode[0] == 'Y';
+	return ret == -ENOENT && is_there(root, "/sys/module/vfio") ? -ENOENT : -EAGAIN;
+}
+
 static int check_group(const struct bind *bind, const struct weir_host_function *fn)
 {
-	char path[WR_PCI_PATH_MAX], mode[8];
+	static const char on[] = "switch the IOMMU on, in the firmware (VT-d, AMD-Vi) and on the "
+		"kernel's command line (intel_iommu=on)";
+	char path[WR_PCI_PATH_MAX];
+	int mode;
 
 	if (fn->group >= 0 || may_come_late(bind->root))
 		return 0;
-	/* Without the module vfio there is no such file yet, and its options may say Y. */
-	if (snprintf(path, sizeof(path), "%s/sys/module/vfio/parameters/"
-		     "enable_unsafe_noiommu_mode", bind->root) < (int)sizeof(path) &&
-	    (wr_read_text(path, mode, sizeof(mode)) < 0 || mode[0] == 'Y'))
-		return 0;
-	return wr_fail(-ENODEV, "%s is in no IOMMU group, so vfio-pci refuses it; switch the IOMMU "
-		       "on, in the firmware (VT-d, AMD-Vi) and on the kernel's command line "
-		       "(intel_iommu=on), or, to do without any isolation, write Y to %s",
-		       fn->address, path);
+	mode = noiommu_mode(bind->root, path);
+	if (mode == -ENOENT)
+		return wr_fail(-ENODEV, "%s is in no IOMMU group, so vfio-pci refuses it; %s; this "
+			       "kernel can't do without (there is no %s)", fn->address, on, path);
+	if (!mode)
+		return wr_fail(-ENODEV, "%s is in no IOMMU group, so vfio-pci refuses it; %s, or, "
+			       "to do without any isolation, write Y to %s", fn->address, on, path);
+	return 0;
+}
+
+/* What can't be known of a function before vfio-pci is tried with it; "" for nothing. */
+static const char *doubt(const struct bind *bind, const struct weir_host_function *fn)
+{
+	char path[WR_PCI_PATH_MAX];
+
+	if (fn->group >= 0)
+		return "";
+	if (may_come_late(bind->root))
+		return "its IOMMU group isn't there before; if others in it are in the way, this "
+		       "is undone";
+	return noiommu_mode(bind->root, path) == -EAGAIN ?
+	       "it is in no IOMMU group: vfio-pci refuses it, unless the module vfio comes with "
+	       "no-IOMMU mode on" : "";
 }
 
 static int check_use(const struct bind *bind, const struct weir_host_function *fn)
@@ -266,6 +308,17 @@ static int plan_owner(struct bind *bind, const char *address)
 	return wr_plan_add(&bind->plan, WEIR_HOST_OWNER, address, "", to, "");
 }
 
+static int plan_bind(struct bind *bind, const struct weir_host_function *fn,
+		     const struct wr_entry *before)
+{
+	int ret = wr_plan_move(&bind->plan, before, WR_VFIO_PCI, WR_VFIO_PCI);
+	struct weir_host_step *last = bind->plan.n ? &bind->plan.steps[bind->plan.n - 1] : NULL;
+
+	if (!ret && last && last->action == WEIR_HOST_BIND && !strcmp(last->subject, fn->address))
+		snprintf(last->why, sizeof(last->why), "%s", doubt(bind, fn));
+	return ret;
+}
+
 static int plan(struct bind *bind)
 {
 	bool moves = false;
@@ -282,7 +335,7 @@ static int plan(struct bind *bind)
 		if (ret == -ENOENT)
 			wr_message("%s was unplugged", address);
 		if (!ret && bind->fns[i]->role != WEIR_ROLE_VFIO)
-			ret = wr_plan_move(&bind->plan, &bind->before[i], WR_VFIO_PCI, WR_VFIO_PCI);
+			ret = plan_bind(bind, bind->fns[i], &bind->before[i]);
 	}
 	for (size_t i = 0; !ret && bind->opts->set_owner && i < bind->n; i++)
 		ret = plan_owner(bind, bind->fns[i]->address);

@@ -7,17 +7,62 @@
 
 static void test_no_group(void **state)
 {
+	struct told told = { 0 };
+	struct weir_host_bind_opts opts = { .show = tell, .arg = &told };
 	const char *root = *state;
 
 	fake_function("0000:04:00.0", -1, NULL);
 	tree_text(root, "sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N\n");
-	assert_int_equal(bind_with(NULL, "04:00.0"), -ENODEV);
+	assert_int_equal(bind_with(&opts, "04:00.0"), -ENODEV);
+	assert_says("write Y to");
 	assert_says("enable_unsafe_noiommu_mode");
 	tree_text(root, "sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n");
-	assert_int_equal(bind_with(NULL, "04:00.0"), 0);
+	assert_int_equal(bind_with(&opts, "04:00.0"), 0);
+	assert_string_equal(told.text, "override 0000:04:00.0 >vfio-pci;"
+			    "bind 0000:04:00.0 >vfio-pci;");
 	assert_int_equal(release_all(), 0);
+
+	/* Built without it: nothing could switch it on. */
+	tree_text(root, "sys/module/vfio/initstate", "live\n");
+	tree_remove(root, "sys/module/vfio/parameters");
+	opts.dry_run = true;
+	assert_int_equal(bind_with(&opts, "04:00.0"), -ENODEV);
+	assert_says("this kernel can't do without");
+	/* Nor does that speak against others. */
+	assert_int_equal(bind_with(&opts, NVME), 0);
+	assert_null(strstr(told.text, "group"));
+
+	/* Loaded by these steps, it may come with the mode on: whether it does shows then. */
 	tree_remove(root, "sys/module/vfio");
-	assert_int_equal(bind_with(NULL, "04:00.0"), 0);
+	assert_int_equal(bind_with(&opts, "04:00.0"), 0);
+	assert_non_null(strstr(told.text, "bind 0000:04:00.0 >vfio-pciit is in no IOMMU group: "
+			       "vfio-pci refuses it, unless the module vfio comes with no-IOMMU "
+			       "mode on;"));
+	assert_int_equal(bind_with(&opts, NVME), 0);
+	assert_null(strstr(told.text, "group"));
+	opts.dry_run = false;
+	assert_int_equal(bind_with(&opts, "04:00.0"), 0);
+}
+
+/* vfio-pci would take it, as its header is no bridge's; with a group it goes along. */
+static void test_host_bridge(void **state)
+{
+	struct weir_host_bind_opts opts = { .group = true };
+	const char *root = *state;
+
+	fake_function("0000:00:00.0", 7, "skl_uncore");
+	tree_attr(root, "0000:00:00.0", "class", "0x060000\n");
+	assert_int_equal(bind_with(NULL, "00:00.0"), -EINVAL);
+	assert_says("is a host bridge");
+	assert_int_equal(bind_with(&opts, "00:00.0"), -EINVAL);
+	assert_string_equal(fake_state("0000:00:00.0"), "skl_uncore/-");
+	assert_int_equal(bind_with(&opts, CARD), 0);
+	assert_string_equal(fake_state("0000:00:00.0"), "vfio-pci/vfio-pci");
+	assert_int_equal(release_all(), 0);
+	/* An ISA bridge may have to go along with others of its slot. */
+	tree_attr(root, "0000:00:00.0", "class", "0x060100\n");
+	assert_int_equal(bind_with(&opts, "00:00.0"), 0);
+	assert_int_equal(release_all(), 0);
 }
 
 static void test_group(void **state)
@@ -116,6 +161,7 @@ static void test_late_group(void **state)
 	tree_remove(root, "sys/bus/pci/devices/" LATE "/iommu_group");
 	assert_int_equal(bind_with(&opts, LATE), 0);
 	assert_int_equal(told.calls, 1);
+	assert_non_null(strstr(told.text, ">vfio-pciits IOMMU group isn't there before; "));
 	assert_string_equal(fake_state(LATE), "-/-");
 
 	opts.dry_run = false;
@@ -142,6 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_no_group),
 		TEST(test_group),
+		TEST(test_host_bridge),
 		TEST(test_many_members),
 		TEST(test_late_group),
 	};
