@@ -226,6 +226,9 @@ static void test_memlock(void **state)
 		{ "8G,devices=x", "isn't a number" }, { "8G,devices=65537", "more than" },
 		{ "8G,cards=1", "no part 'cards=1'" }, { "0", "some memory" },
 		{ "8G,max=1G", "some memory" }, { "17179869183G", "64 bits" },
+		{ "8192", "8192 is less than a MiB; give a unit (K, M, G or T), as in 8192M" },
+		{ "8G,max=16384", "less than a MiB" }, { "1023K", "less than a MiB" },
+		{ "8GB", "8GB: that isn't a number, with K, M, G or T behind it" },
 	};
 	struct json_object *report;
 	struct outcome got;
@@ -237,6 +240,7 @@ static void test_memlock(void **state)
 	}
 	got = run(cmd_doctor, "doctor", "--memlock", "8G,devices=2,viommu", NULL);
 	assert_int_equal(got.status, EXIT_YES);
+	assert_non_null(strstr(got.out, "a VM of 8 GiB with 2 devices and an IOMMU of its own:\n"));
 	assert_non_null(strstr(got.out, "17825792 KiB (17.00 GiB): LimitMEMLOCK=17825792K"));
 	got = run(cmd_doctor, "doctor", "--json", "--memlock", "8G,devices=2,powernv", NULL);
 	report = json_tokener_parse(got.out);
@@ -245,6 +249,12 @@ static void test_memlock(void **state)
 	/* Memory, and of each window a table of 4 MiB and its copy. */
 	assert_int_equal(json_object_get_uint64(get(report, "program")), (8192ULL + 16) << 20);
 	json_object_put(report);
+	got = run(cmd_doctor, "doctor", "--memlock", "6G,max=16G", NULL);
+	assert_non_null(strstr(got.out, "a VM of 6 GiB, at most 16 GiB, with 1 device:\n"));
+	/* What is too much to be a mistake is bytes. */
+	got = run(cmd_doctor, "doctor", "--memlock", "1048576", NULL);
+	assert_int_equal(got.status, EXIT_YES);
+	assert_non_null(strstr(got.out, "a VM of 1 MiB with 1 device:\n"));
 	got = run(cmd_doctor, "doctor", "--json", "--memlock", "8G", NULL);
 	report = json_tokener_parse(got.out);
 	assert_string_equal(text_of(report, "program"), "null");

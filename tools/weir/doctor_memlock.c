@@ -33,6 +33,19 @@ static bool read_count(const char *text, unsigned int *count)
 	return true;
 }
 
+/* QEMU's -m takes a bare number for MiB; here it is bytes, and nobody means so few. */
+static bool read_memory(const char *text, uint64_t *bytes)
+{
+	if (!read_number("doctor", "memlock", text, bytes))
+		return false;
+	if (*bytes && *bytes < 1 << 20) {
+		fail("doctor: --memlock: %s is less than a MiB; give a unit (K, M, G or T), as in "
+		     "8192M or 8G", text);
+		return false;
+	}
+	return true;
+}
+
 static bool read_part(char *part, struct plan *plan)
 {
 	if (!strncmp(part, "devices=", 8))
@@ -42,7 +55,7 @@ static bool read_part(char *part, struct plan *plan)
 	if (!strncmp(part, "bridges=", 8))
 		return read_count(part + 8, &plan->opts.bridges);
 	if (!strncmp(part, "max=", 4))
-		return read_number("doctor", "memlock", part + 4, &plan->opts.max_memory);
+		return read_memory(part + 4, &plan->opts.max_memory);
 	if (!strcmp(part, "viommu")) {
 		plan->opts.viommu = true;
 	} else if (!strcmp(part, "powernv") || !strcmp(part, "pseries")) {
@@ -63,7 +76,7 @@ static bool read_plan(char *text, struct plan *plan)
 		fail("doctor: --memlock needs the VM's memory, as in 8G");
 		return false;
 	}
-	if (!read_number("doctor", "memlock", part, &plan->opts.memory))
+	if (!read_memory(part, &plan->opts.memory))
 		return false;
 	while ((part = strtok_r(NULL, ",", &save)))
 		if (!read_part(part, plan))
@@ -104,6 +117,22 @@ static void print_limit(const char *who, uint64_t bytes)
 	    (unsigned long long)kib);
 }
 
+/* What was understood, so that a number that was meant otherwise shows. */
+static void print_plan(const struct plan *plan)
+{
+	const struct weir_host_memlock_opts *opts = &plan->opts;
+	unsigned int devices = opts->devices ? opts->devices : 1;
+	bool large = opts->memory >= 1 << 30;
+	char most[64] = "";
+
+	if (opts->max_memory)
+		snprintf(most, sizeof(most), ", at most %.10g GiB,",
+			 (double)opts->max_memory / (1 << 30));
+	say("a VM of %.10g %s%s with %u device%s%s:",
+	    (double)opts->memory / (large ? 1 << 30 : 1 << 20), large ? "GiB" : "MiB", most,
+	    devices, devices == 1 ? "" : "s", opts->viommu ? " and an IOMMU of its own" : "");
+}
+
 static void print_json(const struct plan *plan, uint64_t limit, uint64_t program)
 {
 	const struct weir_host_memlock_opts *opts = &plan->opts;
@@ -137,7 +166,8 @@ int doctor_memlock(const char *text, bool json)
 		print_json(&plan, limit, program);
 		return EXIT_YES;
 	}
-	print_limit("QEMU with such a VM must be allowed to lock", limit);
+	print_plan(&plan);
+	print_limit("QEMU must be allowed to lock", limit);
 	if (plan.opts.power)
 		print_limit("a program that maps as much by weir, in the default windows", program);
 	return EXIT_YES;

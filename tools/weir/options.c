@@ -115,7 +115,8 @@ bool read_number(const char *verb, const char *option, const char *text, uint64_
 		end++;
 	}
 	if (!isdigit((unsigned char)*text) || *end || errno || *number > UINT64_MAX >> shift) {
-		fail("%s: --%s %s: that isn't a number", verb, option, text);
+		fail("%s: --%s %s: that isn't a number, with K, M, G or T behind it or "
+		     "none", verb, option, text);
 		return false;
 	}
 	*number <<= shift;
