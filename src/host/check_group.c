@@ -244,7 +244,7 @@ static void check_iova(struct wr_exam *exam)
 	char file[WR_LINE_MAX];
 
 	if (list_reserved(exam, "direct", false, &list, file) > 0 && list.n)
-		wr_report(exam, WEIR_HOST_NOTE, file, "IOVAs can't lie anywhere: %s; mapping there "
+		wr_report(exam, WEIR_HOST_NOTE, file, "IOVAs can't lie in %s; mapping there "
 			  "is refused (EINVAL, EADDRINUSE)", list.text);
 }
 

@@ -172,8 +172,8 @@ static void test_reserved(void **state)
 	const char *root = *state;
 
 	assert_silent(root, CARD, "reserved-direct");
-	assert_found(root, CARD, "reserved-iova", WEIR_HOST_NOTE, "0xfee00000 to "
-		     "0xfeefffff msi", file);
+	assert_found(root, CARD, "reserved-iova", WEIR_HOST_NOTE, "can't lie in 0xfee00000 to "
+		     "0xfeefffff msi; mapping there is refused", file);
 	tree_text(root, GROUP "reserved_regions", "0x1000 0x1fff direct-relaxable\n");
 	assert_silent(root, CARD, "reserved-direct");
 	tree_text(root, GROUP "reserved_regions", "0x1000 0x1fff direct-relaxable\n"
