@@ -97,7 +97,7 @@ static void check_override(struct wr_exam *exam)
 
 	if (!wr_word(exam->m->cmdline, "pcie_acs_override=", value))
 		return;
-	wr_cure(exam, "'weir groups' shows which groups the hardware doesn't keep apart");
+	wr_cure(exam, "'weir groups --check' shows which groups the hardware doesn't keep apart");
 	wr_report(exam, WEIR_HOST_WARNING, "/proc/cmdline",
 		  "pcie_acs_override=%.100s: a kernel with "
 		  "that patch takes devices for isolated that can reach each other past the IOMMU; "

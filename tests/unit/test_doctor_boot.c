@@ -73,6 +73,7 @@ static void test_override(void **state)
 	tree_text(root, "proc/cmdline", "quiet pcie_acs_override=downstream,multifunction\n");
 	assert_found(root, NULL, "acs-override", WEIR_HOST_WARNING,
 		     "pcie_acs_override=downstream,multifunction: ", "/proc/cmdline");
+	assert_cure(root, NULL, "acs-override", "'weir groups --check' shows");
 }
 
 static void test_stale(void **state)
