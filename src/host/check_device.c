@@ -21,7 +21,7 @@ static void check_endpoint(struct wr_exam *exam)
 	exam->settled = true;
 	wr_cure(exam, "give away what is behind it");
 	wr_report(exam, WEIR_HOST_STOP, file, "it is a bridge (class %06x), which can't be given "
-		  "away (\"assignment of PCIe type … devices is not currently supported\")",
+		  "away (\"assignment of PCIe type ... devices is not currently supported\")",
 		  exam->fn->class_code);
 }
 

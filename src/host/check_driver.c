@@ -46,7 +46,7 @@ static void check_bound(struct wr_exam *exam)
 	}
 	wr_cure(exam, "'weir bind %s'", exam->fn->address);
 	wr_report(exam, WEIR_HOST_NOTE, file, "VFIO hasn't got it: %s%s (QEMU: \"error getting "
-		  "device from group … verify all devices in group are bound to vfio-<bus> or "
+		  "device from group ... verify all devices in group are bound to vfio-<bus> or "
 		  "pci-stub and not already in use\")",
 		  *exam->fn->driver ? "its driver is " : "it has no driver",
 		  exam->fn->driver);

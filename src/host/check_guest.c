@@ -64,8 +64,8 @@ static void check_host_side(struct wr_exam *exam)
 		"/proc/sys/vm/nr_hugepages), from a mount of hugetlbfs");
 	wr_cure(exam, "QEMU: -object memory-backend-file,id=mem0,mem-path=/mnt/hugepages,size=SIZE,"
 		"share=on,prealloc=on -machine memory-backend=mem0");
-	wr_cure(exam, "the device given by -device vfio-pci,host=…, with the host's own IOMMU on, "
-		"and without -device intel-iommu");
+	wr_cure(exam, "the device given by -device vfio-pci,host=..., with the host's own IOMMU "
+		"on, and without -device intel-iommu");
 	wr_cure(exam, "'weir doctor BDF' on the host");
 	wr_report(exam, WEIR_HOST_NOTE, exam->m->virtual_file, "what can't be seen from inside: "
 		  "the host must hold all of this VM's memory in place, since its IOMMU "

@@ -203,7 +203,7 @@ static void check_libvirt(struct wr_exam *exam, const char *pid)
 		wr_cure(exam, "give it the capability, or raise the limit from outside: "
 			"'prlimit --pid %s --memlock=BYTES'", pid);
 		wr_report(exam, WEIR_HOST_WARNING, path, "%s (process %s) lacks CAP_SYS_RESOURCE: "
-			  "\"cannot limit locked memory of process … Operation not permitted\" "
+			  "\"cannot limit locked memory of process ... Operation not permitted\" "
 			  "when a VM gets a device", name, pid);
 	}
 	free(text);

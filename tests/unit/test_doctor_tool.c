@@ -107,6 +107,14 @@ static void test_json(void **state)
 	json_object_put(report);
 }
 
+/* The texts are weir's own, and whole in every locale. */
+static void assert_ascii(const char *text)
+{
+	for (; *text; text++)
+		if (*text & 0x80)
+			fail_msg("a byte beyond ASCII in: %.80s", text);
+}
+
 static void test_table(void **state)
 {
 	const char *root = *state;
@@ -115,6 +123,8 @@ static void test_table(void **state)
 	got = run(cmd_doctor, "doctor", "--root", root, CARD, NULL);
 	assert_int_equal(got.status, EXIT_YES);
 	assert_non_null(strstr(got.out, CARD " can be given away\n"));
+	assert_non_null(strstr(got.out, "\"error getting device from group ... verify"));
+	assert_ascii(got.out);
 	tree_text(root, GROUP "reserved_regions", "0x1000 0x1fff direct\n");
 	/* Nothing of a file reaches the terminal as it is. */
 	tree_text(root, "dev/kmsg", "3,1,1,-;vfio-pci " CARD ": \033[2Jfault addr 0\n");
@@ -215,8 +225,11 @@ static void test_lists(void **state)
 	got = run(cmd_doctor, "doctor", "--causes", NULL);
 	assert_int_equal(got.status, EXIT_YES);
 	assert_non_null(strstr(got.out, "none: it is a program's own mistake"));
+	assert_non_null(strstr(got.out, "DMAR reported at address ..."));
+	assert_ascii(got.out);
 	got = run(cmd_doctor, "doctor", "--checks", NULL);
 	assert_non_null(strstr(got.out, "interrupt-remapping"));
+	assert_ascii(got.out);
 }
 
 static void test_memlock(void **state)
