@@ -22,6 +22,8 @@ struct wr_exam {
 	bool settled;				/* the checks that follow have no more to say */
 	weir_host_found found;
 	void *arg;
+	unsigned char header[64];		/* of its config space, once a check asked */
+	int header_len;				/* or -errno */
 	char cure[WR_CURE_MAX];			/* for the next report */
 };
 
@@ -88,6 +90,9 @@ int wr_attr(const struct wr_exam *exam, const char *name, char path[WR_LINE_MAX]
  */
 int wr_peek_config(const struct weir_host *host, const struct weir_host_function *fn, void *buf,
 		   size_t size);
+
+/* Whether its class is a bridge's. For VFIO its header counts: a class 06 may be a device's. */
+bool wr_has_bridge_class(const struct weir_host_function *fn);
 
 /* "vfio-pci.ids=" and options in modprobe.d: whether vfio-pci was told to take such devices. */
 bool wr_ids_wanted(const struct wr_exam *exam, char file[WR_LINE_MAX]);

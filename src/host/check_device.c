@@ -8,38 +8,64 @@
 #include "host/check.h"
 #include "pci/config.h"
 
+bool wr_has_bridge_class(const struct weir_host_function *fn)
+{
+	unsigned int class = fn->class_code >> 8;
+
+	/* PCI to PCI, to CardBus, and to PCI semi-transparently. */
+	return class == 0x0604 || class == 0x0607 || class == 0x0609;
+}
+
+/* As wr_peek_config(), for two checks. */
+static int peek_header(struct wr_exam *exam)
+{
+	if (!exam->header_len)
+		exam->header_len = wr_peek_config(exam->host, exam->fn, exam->header,
+						  sizeof(exam->header));
+	return exam->header_len;
+}
+
+/* vfio_pci_core_register_device() takes only headers of type 0. */
 static void check_endpoint(struct wr_exam *exam)
 {
-	char file[WR_LINE_MAX];
+	bool read = peek_header(exam) == (int)sizeof(exam->header);
+	unsigned int header = exam->header[WR_PCI_HEADER_TYPE];
+	bool answers = read && header != 0xff;
+	bool bridge = answers ? header & 0x7f : wr_has_bridge_class(exam->fn);
+	char file[WR_LINE_MAX], why[32];
 
-	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/class", exam->fn->address);
-	if (exam->fn->class_code >> 16 != 0x06) {
-		wr_report(exam, WEIR_HOST_OK, file, "it is no bridge");
+	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/%s", exam->fn->address,
+		 answers ? "config" : "class");
+	if (answers)
+		snprintf(why, sizeof(why), "header type %u", header & 0x7f);
+	else
+		snprintf(why, sizeof(why), "class %06x", exam->fn->class_code);
+	if (!bridge) {
+		wr_report(exam, WEIR_HOST_OK, file, "it is no bridge (%s)", why);
 		return;
 	}
 	/* What others say of devices, and how these are bound or reset, isn't for it. */
 	exam->settled = true;
 	wr_cure(exam, "give away what is behind it");
-	wr_report(exam, WEIR_HOST_STOP, file, "it is a bridge (class %06x), which can't be given "
-		  "away (\"assignment of PCIe type ... devices is not currently supported\")",
-		  exam->fn->class_code);
+	wr_report(exam, WEIR_HOST_STOP, file, "it is a bridge (%s), which can't be given away: "
+		  "vfio-pci refuses it (EINVAL; libvirt: \"Non-endpoint PCI devices cannot be "
+		  "assigned to guests\")", why);
 }
 
 /* What a device gives that doesn't answer: all ones. Without privilege it is 64 bytes. */
 static void check_config(struct wr_exam *exam)
 {
-	unsigned char bytes[64];
+	int ret = peek_header(exam);
 	char file[WR_LINE_MAX];
-	int ret = wr_peek_config(exam->host, exam->fn, bytes, sizeof(bytes));
 
 	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/config", exam->fn->address);
-	if (ret < (int)sizeof(bytes)) {
+	if (ret < (int)sizeof(exam->header)) {
 		if (ret < 0 && ret != -ENOENT && ret != -EBUSY)
 			wr_unread(exam, file, ret);
 		return;
 	}
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		if (bytes[i] != 0xff)
+	for (size_t i = 0; i < sizeof(exam->header); i++)
+		if (exam->header[i] != 0xff)
 			return;
 	wr_cure(exam, "switch the machine off and on; update the firmware; for some of AMD's "
 		"graphics the module vendor-reset, loaded before vfio-pci");
@@ -187,7 +213,7 @@ static void check_rom(struct wr_exam *exam)
 
 const struct wr_check wr_checks_device[] = {
 	{ { "endpoint", true, WEIR_HOST_STOP, "is it a device, and no bridge?",
-	    "/sys/bus/pci/devices/*/class" }, check_endpoint },
+	    "/sys/bus/pci/devices/*/{config,class}" }, check_endpoint },
 	{ { "config-ones", true, WEIR_HOST_STOP, "does it answer?",
 	    "/sys/bus/pci/devices/*/config" }, check_config },
 	{ { "boot-framebuffer", true, WEIR_HOST_STOP,

@@ -11,11 +11,6 @@
 
 #define GROUP "/sys/kernel/iommu_groups"
 
-static bool is_bridge(const struct weir_host_function *fn)
-{
-	return fn->class_code >> 8 == 0x0604;
-}
-
 /* The next other member of its group from the n-th on, or NULL. */
 static const struct weir_host_function *mate(const struct wr_exam *exam, unsigned int *n)
 {
@@ -91,7 +86,7 @@ static void cure_viable(struct wr_exam *exam)
 	while ((fn = mate(exam, &n))) {
 		if (fn->role != WEIR_ROLE_IN_THE_WAY)
 			continue;
-		if (is_bridge(fn)) {
+		if (wr_has_bridge_class(fn)) {
 			wr_few_add(&bridges, "%s", fn->address);
 			continue;
 		}
@@ -148,7 +143,7 @@ static void check_bridges(struct wr_exam *exam)
 	unsigned int n = 0;
 
 	while ((fn = mate(exam, &n)))
-		if (is_bridge(fn) && fn->role == WEIR_ROLE_HARMLESS)
+		if (wr_has_bridge_class(fn) && fn->role == WEIR_ROLE_HARMLESS)
 			wr_few_add(&list, "%s", fn->address);
 	if (!list.n)
 		return;
@@ -166,7 +161,7 @@ static void check_shared(struct wr_exam *exam)
 	unsigned int n = 0;
 
 	while ((fn = mate(exam, &n)))
-		if (!is_bridge(fn) && !same_slot(fn, exam->fn))
+		if (!wr_has_bridge_class(fn) && !same_slot(fn, exam->fn))
 			wr_few_add(&list, "%s", fn->address);
 	if (!list.n)
 		return;
@@ -192,7 +187,7 @@ static void check_spaces(struct wr_exam *exam)
 	unsigned int n = 0, others = 0;
 
 	while ((fn = mate(exam, &n)))
-		others += !is_bridge(fn);
+		others += !wr_has_bridge_class(fn);
 	if (!others)
 		return;
 	devices_of(exam, file);
@@ -265,7 +260,7 @@ bool *wr_find_ports(const struct weir_host *host)
 	bool *found = calloc((size_t)host->count + 1, sizeof(*found));
 
 	for (int i = 0; found && i < host->count; i++)
-		found[i] = is_bridge(&host->functions[i]) &&
+		found[i] = wr_has_bridge_class(&host->functions[i]) &&
 			   lacks_acs(host, &host->functions[i]);
 	return found;
 }

@@ -52,5 +52,6 @@ bool seen_both(const char *id);
 void run_machine_tests(int *failed);
 void run_boot_tests(int *failed);
 void run_device_tests(int *failed);
+void run_edge_tests(int *failed);
 
 #endif

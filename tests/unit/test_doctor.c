@@ -160,6 +160,7 @@ int main(void)
 	run_machine_tests(&failed);
 	run_boot_tests(&failed);
 	run_device_tests(&failed);
+	run_edge_tests(&failed);
 	/* Not everything is captured: who has a device open, say. */
 #ifndef DOCTOR_CAPTURED
 	failed += cmocka_run_group_tests(last, NULL, NULL);

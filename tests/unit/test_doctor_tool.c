@@ -117,6 +117,7 @@ static void assert_ascii(const char *text)
 
 static void test_table(void **state)
 {
+	static const char bridge[64] = { [0x0e] = 1 };
 	const char *root = *state;
 	struct outcome got;
 
@@ -137,6 +138,7 @@ static void test_table(void **state)
 	assert_non_null(strstr(got.out, CARD " can't be given away as it is: see what is marked "
 			       "'stop' (1)\n"));
 	tree_attr(root, CARD, "class", "0x060400\n");
+	tree_bytes(root, "sys/bus/pci/devices/" CARD "/config", bridge, sizeof(bridge));
 	got = run(cmd_doctor, "doctor", "--root", root, CARD, NULL);
 	assert_int_equal(got.status, EXIT_NO);
 	assert_non_null(strstr(got.out, "cure: give away what is behind it"));
