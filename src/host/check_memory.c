@@ -9,6 +9,20 @@
 
 #define POOLS "/sys/kernel/mm/hugepages"
 
+/* The largest unit in which it is a whole number: Arm's smallest are 64 KiB. */
+static const char *unit_of(uint64_t *kib)
+{
+	if (*kib && !(*kib % (1 << 20))) {
+		*kib >>= 20;
+		return "GiB";
+	}
+	if (*kib && !(*kib % (1 << 10))) {
+		*kib >>= 10;
+		return "MiB";
+	}
+	return "KiB";
+}
+
 /* Adds "512 of 2 MiB (512 free)" for each pool in a folder. Returns how many pages there are. */
 static uint64_t list_pools(const struct wr_exam *exam, const char *folder, char *list, size_t size)
 {
@@ -18,6 +32,7 @@ static uint64_t list_pools(const struct wr_exam *exam, const char *folder, char 
 
 	for (int i = 0; i < n; i++) {
 		uint64_t kib, total = 0, left = 0;
+		const char *unit;
 
 		if (sscanf(names[i], "hugepages-%" SCNu64 "kB", &kib) != 1)
 			continue;
@@ -26,9 +41,9 @@ static uint64_t list_pools(const struct wr_exam *exam, const char *folder, char 
 			continue;
 		snprintf(path, sizeof(path), "%s/%s/free_hugepages", folder, names[i]);
 		wr_root_u64(exam->m->root, path, &left);
+		unit = unit_of(&kib);
 		wr_append(list, size, "%s%" PRIu64 " of %" PRIu64 " %s (%" PRIu64 " free)",
-			  *list ? ", " : "", total, kib >> 10 >= 1024 ? kib >> 20 : kib >> 10,
-			  kib >> 10 >= 1024 ? "GiB" : "MiB", left);
+			  *list ? ", " : "", total, kib, unit, left);
 		all += total;
 	}
 	if (n > 0)

@@ -35,12 +35,32 @@ static void test_endpoint_header(void **state)
 		     PCI CARD "/class");
 }
 
+/* Arm's pages of 64 KiB, and sizes that are no whole number of the next unit. */
+static void test_pools(void **state)
+{
+	static const char *const pools[][2] = {
+		{ "64", "7 of 64 KiB" }, { "1024", "7 of 1 MiB" }, { "1536", "7 of 1536 KiB" },
+		{ "32768", "7 of 32 MiB" }, { "16777216", "7 of 16 GiB" },
+	};
+	const char *root = *state;
+	char path[128];
+
+	for (size_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
+		tree_remove(root, "sys/kernel/mm/hugepages");
+		snprintf(path, sizeof(path), "sys/kernel/mm/hugepages/hugepages-%skB/nr_hugepages",
+			 pools[i][0]);
+		tree_text(root, path, "7\n");
+		assert_found(root, NULL, "hugepages", WEIR_HOST_OK, pools[i][1], NULL);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, doctor_start, doctor_stop)
 
 void run_edge_tests(int *failed)
 {
 	const struct CMUnitTest edges[] = {
 		TEST(test_endpoint_header),
+		TEST(test_pools),
 	};
 
 	*failed += cmocka_run_group_tests(edges, NULL, NULL);
