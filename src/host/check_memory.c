@@ -107,15 +107,28 @@ static void check_memlock(struct wr_exam *exam)
 			  "memory for a device: the kernel said \"%.300s\"", wr_log_text(line));
 		return;
 	}
-	if (!exam->m->memlock_known)
+	if (!exam->m->memlock_known) {
+		if (wr_root_has(exam->m->root, "/proc/self/limits"))
+			wr_report(exam, WEIR_HOST_NOTE, "/proc/self/limits", "how much memory this "
+				  "user may lock for devices can't be told: there is no number "
+				  "of it in /proc/self/limits");
 		return;
-	if (exam->m->memlock == UINT64_MAX || exam->m->memlock >= exam->m->memory) {
+	}
+	if (exam->m->memlock == UINT64_MAX ||
+	    (exam->m->memory && exam->m->memlock >= exam->m->memory)) {
 		wr_report(exam, WEIR_HOST_OK, "/proc/self/limits", "this user may lock all memory "
 			  "for devices");
 		return;
 	}
 	wr_cure(exam, "a line '%s - memlock KIB' in /etc/security/limits.d, 'LimitMEMLOCK=' of a "
 		"unit; 'weir doctor --memlock' says how much", "USER");
+	if (!exam->m->memory) {
+		wr_report(exam, WEIR_HOST_NOTE, "/proc/meminfo", "who called this may lock %" PRIu64
+			  " KiB for devices; whether that is all memory can't be told, since "
+			  "/proc/meminfo doesn't say how much there is",
+			  exam->m->memlock >> 10);
+		return;
+	}
 	wr_report(exam, WEIR_HOST_WARNING, "/proc/self/limits", "who called this may lock %" PRIu64
 		  " KiB for devices, of %" PRIu64 " KiB of memory: mapping more fails (ENOMEM), "
 		  "and so does a VM of that size", exam->m->memlock >> 10, exam->m->memory >> 10);

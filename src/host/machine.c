@@ -240,6 +240,7 @@ bool wr_may_lock_all(const char *root, const char *status)
 
 static void read_limits(struct wr_machine *m)
 {
+	static const char key[] = "Max locked memory";
 	char line[WR_LINE_MAX], *text;
 	uint64_t bytes, kib;
 
@@ -248,12 +249,15 @@ static void read_limits(struct wr_machine *m)
 		m->memory = kib << 10;
 	if (wr_load(m->root, "/proc/self/limits", CPUINFO_MAX, &text) < 0)
 		return;
-	if (wr_line(text, "Max locked memory", line)) {
-		m->memlock_known = true;
-		if (wr_may_lock_all(m->root, "/proc/self/status") ||
-		    sscanf(line, "Max locked memory %" SCNu64, &bytes) != 1)
-			bytes = UINT64_MAX;
-		m->memlock = bytes;
+	if (wr_line(text, key, line)) {
+		/* proc_pid_limits() in fs/proc/base.c: a number, or that word. */
+		const char *value = strstr(line, key) + strlen(key);
+		bool all = wr_may_lock_all(m->root, "/proc/self/status") ||
+			   !strncmp(value + strspn(value, " "), "unlimited ", 10);
+
+		m->memlock_known = all || sscanf(value, "%" SCNu64, &bytes) == 1;
+		if (m->memlock_known)
+			m->memlock = all ? UINT64_MAX : bytes;
 	}
 	free(text);
 }

@@ -54,6 +54,32 @@ static void test_pools(void **state)
 	}
 }
 
+static void put_limit(const char *root, const char *file, const char *soft)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "Limit Soft Hard Units\nMax locked memory         %s    %s    "
+		 "bytes\n", soft, soft);
+	tree_text(root, file, text);
+}
+
+/* What isn't known is no reason to say that all is well. */
+static void test_limits(void **state)
+{
+	const char *root = *state;
+
+	put_limit(root, "proc/self/limits", "8388608");
+	tree_remove(root, "proc/meminfo");
+	assert_found(root, NULL, "memlock", WEIR_HOST_NOTE, "may lock 8192 KiB for devices",
+		     "/proc/meminfo");
+	put_limit(root, "proc/self/limits", "unlimited");
+	assert_well(root, NULL, "memlock");
+	assert_found(root, NULL, "memlock", WEIR_HOST_OK, "all memory", "/proc/self/limits");
+	put_limit(root, "proc/self/limits", "much");
+	assert_found(root, NULL, "memlock", WEIR_HOST_NOTE, "no number", "/proc/self/limits");
+	assert_silent(root, CARD, "bar-memlock");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, doctor_start, doctor_stop)
 
 void run_edge_tests(int *failed)
@@ -61,6 +87,7 @@ void run_edge_tests(int *failed)
 	const struct CMUnitTest edges[] = {
 		TEST(test_endpoint_header),
 		TEST(test_pools),
+		TEST(test_limits),
 	};
 
 	*failed += cmocka_run_group_tests(edges, NULL, NULL);
