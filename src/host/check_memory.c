@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Hugepages, and how much memory may be locked: by this caller, and by VMs that run. */
+#include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,26 +143,61 @@ struct guest {
 	bool viommu;
 };
 
-/* "-m 4G", "-m size=4096,maxmem=…"; MiB unless it says otherwise (QEMU's option of that name). */
+/*
+ * A size as QEMU's options have it (qemu_strtosz_MiB() in its util/cutils.c), up to the end of its
+ * argument or of its part of it: in MiB unless it says otherwise, and it may have a fraction. 0 for
+ * what is none.
+ */
+static uint64_t parse_size(const char *text)
+{
+	static const char units[] = "bkmgtpe";
+	uint64_t number, bytes, scale = 1 << 20;
+	char *end, *unit;
+	double fraction = 0;
+
+	if (!isdigit((unsigned char)*text))
+		return 0;
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	if (errno)
+		return 0;
+	if (*end == '.') {
+		size_t digits = strspn(end + 1, "0123456789");
+
+		for (size_t i = digits; i; i--)
+			fraction = (fraction + end[i] - '0') / 10;
+		end += 1 + digits;
+	}
+	unit = *end ? strchr(units, tolower((unsigned char)*end)) : NULL;
+	if (unit) {
+		scale = 1ULL << 10 * (unit - units);
+		end++;
+	}
+	if ((*end && *end != ',' && *end != ' ') ||
+	    __builtin_mul_overflow(number, scale, &bytes) ||
+	    __builtin_add_overflow(bytes, (uint64_t)(fraction * (double)scale), &bytes))
+		return 0;
+	return bytes;
+}
+
+/* "-m 4G", "-m maxmem=…,size=4096": the last one counts. */
 static uint64_t guest_memory(const char *text)
 {
-	const char *at = strstr(text, " -m ");
-	uint64_t number;
-	char unit = 0;
+	uint64_t bytes = 0;
 
-	if (!at)
-		return 0;
-	at += 4;
-	if (!strncmp(at, "size=", 5))
-		at += 5;
-	if (sscanf(at, "%9" SCNu64 "%c", &number, &unit) < 1)
-		return 0;
-	switch (unit) {
-	case 'T': case 't': return number << 40;
-	case 'G': case 'g': return number << 30;
-	case 'K': case 'k': return number << 10;
-	default: return number << 20;
+	for (const char *at = text; (at = strstr(at, " -m ")); ) {
+		at += strlen(" -m ");
+		if (at[strcspn(at, "=, ")] != '=')
+			bytes = parse_size(at);
+		for (const char *part = at; part; ) {
+			if (!strncmp(part, "size=", 5))
+				bytes = parse_size(part + 5);
+			part += strcspn(part, ", ");
+			part = *part == ',' ? part + 1 : NULL;
+		}
+		at--;	/* The blank behind it may be the next one's. */
 	}
+	return bytes;
 }
 
 static bool read_guest(const struct wr_exam *exam, const char *pid, struct guest *guest)

@@ -80,6 +80,39 @@ static void test_limits(void **state)
 	assert_silent(root, CARD, "bar-memlock");
 }
 
+/* As QEMU reads its option -m; the limit is so small that each guest is a finding. */
+static void test_guest_memory(void **state)
+{
+	static const char *const sizes[][2] = {
+		{ "64", " 64 MiB" }, { "4096", " 4096 MiB" }, { "1.5G", " 1536 MiB" },
+		{ "2g,maxmem=64G", " 2048 MiB" }, { "maxmem=64G,size=16G,slots=4", " 16384 MiB" },
+		{ "slots=4,size=1024k", " 1 MiB" }, { "size=1073741824k", " 1048576 MiB" },
+		{ "size=17179869184b", " 16384 MiB" }, { "0.5T", " 524288 MiB" },
+		{ "1G -m 2G", " 2048 MiB" },
+	};
+	static const char *const bad[] = {
+		"", "maxmem=64G", "size=", "size=G", "size=16X", "size=16GG", "size=-1",
+		"99999999999999999999", "17592186044416", "16777216T", "1.5.5G", "mysize=4G",
+	};
+	const char *root = *state;
+	char text[256];
+
+	put_limit(root, "proc/77/limits", "1");
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		snprintf(text, sizeof(text), "qemu-kvm -m %s -device vfio-pci,host=1:0.0 ",
+			 sizes[i][0]);
+		tree_text(root, "proc/77/cmdline", text);
+		assert_found(root, NULL, "vmm-memlock", WEIR_HOST_WARNING, sizes[i][1],
+			     "/proc/77/limits");
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "qemu-kvm -m %s -device vfio-pci,host=1:0.0 ",
+			 bad[i]);
+		tree_text(root, "proc/77/cmdline", text);
+		assert_well(root, NULL, "vmm-memlock");
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, doctor_start, doctor_stop)
 
 void run_edge_tests(int *failed)
@@ -88,6 +121,7 @@ void run_edge_tests(int *failed)
 		TEST(test_endpoint_header),
 		TEST(test_pools),
 		TEST(test_limits),
+		TEST(test_guest_memory),
 	};
 
 	*failed += cmocka_run_group_tests(edges, NULL, NULL);
