@@ -94,7 +94,4 @@ int wr_peek_config(const struct weir_host *host, const struct weir_host_function
 /* Whether its class is a bridge's. For VFIO its header counts: a class 06 may be a device's. */
 bool wr_has_bridge_class(const struct weir_host_function *fn);
 
-/* "vfio-pci.ids=" and options in modprobe.d: whether vfio-pci was told to take such devices. */
-bool wr_ids_wanted(const struct wr_exam *exam, char file[WR_LINE_MAX]);
-
 #endif

@@ -104,33 +104,45 @@ static void check_cdev(struct wr_exam *exam)
 		  "built without CONFIG_VFIO_DEVICE_CDEV");
 }
 
-/* "vendor:device[:…]" in a list of them, as ids= of vfio-pci has them. */
+/*
+ * Whether ids= of vfio-pci has the function in its list: vfio_pci_fill_ids(), which takes up to six
+ * numbers, and pci_match_one_id().
+ */
 static bool ids_hold(const struct weir_host_function *fn, const char *list)
 {
+	const unsigned int any = ~0U;
+
 	for (const char *c = list; *c; c += strcspn(c, ",")) {
-		unsigned int vendor, device;
+		unsigned int vendor, device, subvendor = any, subdevice = any, class = 0, mask = 0;
 
 		c += *c == ',';
-		if (sscanf(c, "%x:%x", &vendor, &device) == 2 && vendor == fn->vendor &&
-		    device == fn->device)
+		if (sscanf(c, "%x:%x:%x:%x:%x:%x", &vendor, &device, &subvendor, &subdevice, &class,
+			   &mask) >= 2 &&
+		    (vendor == any || vendor == fn->vendor) &&
+		    (device == any || device == fn->device) &&
+		    (subvendor == any || subvendor == fn->subsystem_vendor) &&
+		    (subdevice == any || subdevice == fn->subsystem_device) &&
+		    !((class ^ fn->class_code) & mask))
 			return true;
 	}
 	return false;
 }
 
-bool wr_ids_wanted(const struct wr_exam *exam, char file[WR_LINE_MAX])
+/* Whether vfio-pci was told to take such devices, and by which file. */
+static bool ids_wanted(const struct wr_exam *exam, const struct weir_host_function *fn,
+		       char file[WR_LINE_MAX])
 {
 	char list[WR_LINE_MAX];
 
 	strcpy(file, "/proc/cmdline");
-	if (wr_word(exam->m->cmdline, "vfio-pci.ids=", list) && ids_hold(exam->fn, list))
+	if (wr_word(exam->m->cmdline, "vfio-pci.ids=", list) && ids_hold(fn, list))
 		return true;
 	for (const char *line = exam->m->ids; *line; line += strcspn(line, "\n") + 1) {
 		size_t len = strcspn(line, " ");
 
 		snprintf(file, WR_LINE_MAX, "%.*s", (int)len, line);
 		snprintf(list, sizeof(list), "%.*s", (int)strcspn(line + len, "\n"), line + len);
-		if (ids_hold(exam->fn, list + 1))
+		if (ids_hold(fn, list + 1))
 			return true;
 	}
 	return false;
@@ -140,7 +152,7 @@ static void check_late(struct wr_exam *exam)
 {
 	char file[WR_LINE_MAX];
 
-	if (exam->fn->role != WEIR_ROLE_IN_THE_WAY || !wr_ids_wanted(exam, file))
+	if (exam->fn->role != WEIR_ROLE_IN_THE_WAY || !ids_wanted(exam, exam->fn, file))
 		return;
 	wr_cure_early(exam);
 	wr_cure(exam, "'softdep %s pre: vfio-pci' in /etc/modprobe.d/vfio.conf", exam->fn->driver);
@@ -149,25 +161,38 @@ static void check_late(struct wr_exam *exam)
 		  "the initramfs", file, exam->fn->driver);
 }
 
+/* To ids= they are one. */
+static bool is_alike(const struct weir_host_function *a, const struct weir_host_function *b)
+{
+	return a->subsystem_vendor == b->subsystem_vendor &&
+	       a->subsystem_device == b->subsystem_device && a->class_code == b->class_code;
+}
+
 static void check_identical(struct wr_exam *exam)
 {
+	struct wr_few list = { .n = 0 }, taken = { .n = 0 };
+	char file[WR_LINE_MAX], path[WR_LINE_MAX], same[WR_LINE_MAX];
+	bool wanted = ids_wanted(exam, exam->fn, file);
 	const struct weir_host_function *fn;
-	char file[WR_LINE_MAX], path[WR_LINE_MAX];
-	struct wr_few list = { .n = 0 };
-	bool wanted;
 
-	for (unsigned int n = 0; (fn = weir_host_function(exam->host, n)); n++)
-		if (fn != exam->fn && fn->vendor == exam->fn->vendor &&
-		    fn->device == exam->fn->device && strcmp(fn->address, exam->fn->address))
-			wr_few_add(&list, "%s", fn->address);
+	for (unsigned int n = 0; (fn = weir_host_function(exam->host, n)); n++) {
+		if (fn->vendor != exam->fn->vendor || fn->device != exam->fn->device ||
+		    !strcmp(fn->address, exam->fn->address))
+			continue;
+		wr_few_add(&list, "%s", fn->address);
+		/* Their subsystems may differ. */
+		if (wanted && (is_alike(fn, exam->fn) || ids_wanted(exam, fn, same)))
+			wr_few_add(&taken, "%s", fn->address);
+	}
 	if (!list.n)
 		return;
-	wanted = wr_ids_wanted(exam, file);
+	wanted = taken.n;
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/device", exam->fn->address);
 	wr_cure(exam, "choose by address: 'weir bind %s', or driver_override", exam->fn->address);
 	wr_report(exam, wanted ? WEIR_HOST_WARNING : WEIR_HOST_NOTE, wanted ? file : path,
 		  "there are others with its id, %04x:%04x (%s): %s", exam->fn->vendor,
-		  exam->fn->device, list.text, wanted ? "vfio-pci.ids= takes them all" :
+		  exam->fn->device, wanted ? taken.text : list.text,
+		  wanted ? "vfio-pci.ids= takes them all" :
 		  "who chooses by id (vfio-pci.ids=, new_id) takes them all");
 }
 

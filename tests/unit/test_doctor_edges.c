@@ -113,6 +113,51 @@ static void test_guest_memory(void **state)
 	}
 }
 
+/* All six numbers of an id count, as in vfio_pci_fill_ids(). */
+static void test_ids(void **state)
+{
+	static const char *const hits[] = {
+		"1234:11e8", "1234:11e8:1af4:1100", "1234:11e8:ffffffff:1100", "ffffffff:ffffffff",
+		"1234:11e8:ffffffff:ffffffff:020000:ffff00", "x,1234:11e8:1af4", "0x1234:0x11e8",
+	};
+	static const char *const misses[] = {
+		"1234:11e8:1043:85a0", "1234:11e8:1af4:1101", "11234:11e8", "1234", "1234:11e8:0",
+		"1234:11e8:ffffffff:ffffffff:030000:ff0000", "", ",,", "1234;11e8",
+	};
+	const char *root = *state;
+	char text[256];
+
+	tree_attr(root, CARD, "subsystem_vendor", "0x1af4\n");
+	tree_attr(root, CARD, "subsystem_device", "0x1100\n");
+	tree_attr(root, CARD, "class", "0x020000\n");
+	for (size_t i = 0; i < sizeof(hits) / sizeof(hits[0]); i++) {
+		snprintf(text, sizeof(text), CMDLINE " vfio-pci.ids=%s\n", hits[i]);
+		tree_text(root, "proc/cmdline", text);
+		assert_found(root, CARD, "vfio-late", WEIR_HOST_WARNING, "was to take it",
+			     "/proc/cmdline");
+	}
+	for (size_t i = 0; i < sizeof(misses) / sizeof(misses[0]); i++) {
+		snprintf(text, sizeof(text), CMDLINE " vfio-pci.ids=%s\n", misses[i]);
+		tree_text(root, "proc/cmdline", text);
+		assert_silent(root, CARD, "vfio-late");
+	}
+}
+
+/* Of two cards with one id, the subsystem's may tell which. */
+static void test_ids_of_one(void **state)
+{
+	const char *root = *state;
+
+	tree_attr(root, PORT, "device", "0x0001\n");
+	put_function(root, "0000:00:1c.1/0000:02:00.0", 6, NULL);
+	tree_attr(root, CARD, "subsystem_device", "0x0001\n");
+	tree_attr(root, "0000:02:00.0", "subsystem_device", "0x0002\n");
+	tree_text(root, "proc/cmdline", CMDLINE " vfio-pci.ids=1234:11e8:ffffffff:1\n");
+	assert_found(root, CARD, "identical", WEIR_HOST_NOTE, "who chooses by id", NULL);
+	tree_text(root, "proc/cmdline", CMDLINE " vfio-pci.ids=1234:11e8\n");
+	assert_found(root, CARD, "identical", WEIR_HOST_WARNING, "takes them all", "/proc/cmdline");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, doctor_start, doctor_stop)
 
 void run_edge_tests(int *failed)
@@ -122,6 +167,8 @@ void run_edge_tests(int *failed)
 		TEST(test_pools),
 		TEST(test_limits),
 		TEST(test_guest_memory),
+		TEST(test_ids),
+		TEST(test_ids_of_one),
 	};
 
 	*failed += cmocka_run_group_tests(edges, NULL, NULL);
