@@ -85,10 +85,11 @@ static void check_siblings(struct wr_exam *exam)
 		  *methods ? methods : "VFIO's hot reset", siblings.text);
 }
 
-/* What the kernel's log says of the function, with one of @signs in it. */
-static bool log_of(const struct wr_exam *exam, const char *const *signs, char line[WR_LINE_MAX])
+/* What the kernel's log says of @name, with one of @signs in it. */
+static bool log_of(const struct wr_exam *exam, const char *name, const char *const *signs,
+		   char line[WR_LINE_MAX])
 {
-	for (const char *at = exam->m->log; (at = strstr(at, exam->fn->address)); at++) {
+	for (const char *at = exam->m->log; (at = strstr(at, name)); at++) {
 		const char *begin = at;
 
 		/* "10000:01:00.0" is another's, behind a VMD. */
@@ -110,7 +111,7 @@ static void check_dead(struct wr_exam *exam)
 	static const char *const signs[] = { "; giving up", NULL };
 	char line[WR_LINE_MAX];
 
-	if (!log_of(exam, signs, line))
+	if (!log_of(exam, exam->fn->address, signs, line))
 		return;
 	wr_cure(exam, "switch the machine off and on; then another order in reset_method ('weir "
 		"info %s' shows it)", exam->fn->address);
@@ -125,7 +126,7 @@ static void check_d3cold(struct wr_exam *exam)
 	static const char *const signs[] = { "Unable to change power state from D3cold", NULL };
 	char line[WR_LINE_MAX], file[WR_LINE_MAX], state[32];
 
-	if (log_of(exam, signs, line)) {
+	if (log_of(exam, exam->fn->address, signs, line)) {
 		wr_cure(exam, "'echo 0 > /sys/bus/pci/devices/%s/d3cold_allowed' and 'echo on > "
 			"/sys/bus/pci/devices/%s/power/control', for all of its group",
 			exam->fn->address, exam->fn->address);
@@ -143,24 +144,40 @@ static void check_d3cold(struct wr_exam *exam)
 	}
 }
 
-/* dmar_fault_do_one() in drivers/iommu/intel/dmar.c, amd_iommu_report_page_fault() in amd's. */
+/* Others of the same bus, slot and function, in other domains. */
+static void list_namesakes(const struct wr_exam *exam, const char *name, struct wr_few *list)
+{
+	const struct weir_host_function *fn;
+
+	for (unsigned int n = 0; (fn = weir_host_function(exam->host, n)); n++)
+		if (strcmp(fn->address, exam->fn->address) &&
+		    !strcmp(fn->address + strcspn(fn->address, ":") + 1, name))
+			wr_few_add(list, "%s", fn->address);
+}
+
+/*
+ * dmar_fault_do_one() in drivers/iommu/intel/dmar.c, which says the domain only in newer kernels;
+ * amd_iommu_report_page_fault() in amd's.
+ */
 static void check_faults(struct wr_exam *exam)
 {
 	static const char *const signs[] = { "fault addr", "IO_PAGE_FAULT", NULL };
-	char line[WR_LINE_MAX], address[64];
+	const char *name = exam->fn->address + strcspn(exam->fn->address, ":") + 1;
+	struct wr_few others = { .n = 0 };
+	char line[WR_LINE_MAX], device[64];
 
-	if (!log_of(exam, signs, line)) {
-		/* Before Linux 5.x without the domain. */
-		snprintf(address, sizeof(address), "Request device [%s]",
-			 exam->fn->address + strcspn(exam->fn->address, ":") + 1);
-		if (!wr_line(exam->m->log, address, line) || !strstr(line, "fault addr"))
+	if (!log_of(exam, exam->fn->address, signs, line)) {
+		snprintf(device, sizeof(device), "Request device [%s]", name);
+		if (!log_of(exam, device, signs, line))
 			return;
+		list_namesakes(exam, name, &others);
 	}
 	wr_cure(exam, "its driver used memory that isn't mapped, or no longer: mend that; the "
 		"kernel's own driver, before it was given away, may have left it running");
 	wr_report(exam, WEIR_HOST_WARNING, "/dev/kmsg",
-		  "the IOMMU stopped its DMA: the kernel said "
-		  "\"%.300s\"", wr_log_text(line));
+		  "the IOMMU stopped its DMA%s%s%s: the kernel said \"%.300s\"",
+		  others.n ? " or that of " : "", others.text,
+		  others.n ? " (no domain is told)" : "", wr_log_text(line));
 }
 
 const struct wr_check wr_checks_reset[] = {

@@ -158,6 +158,27 @@ static void test_ids_of_one(void **state)
 	assert_found(root, CARD, "identical", WEIR_HOST_WARNING, "takes them all", "/proc/cmdline");
 }
 
+/* Without a domain in the kernel's line it may be another's. */
+static void test_faults_of_domains(void **state)
+{
+	const char *root = *state;
+
+	tree_text(root, "dev/kmsg", "3,1,1,-;DMAR: [DMA Write NO_PASID] Request device [01:00.0] "
+		  "fault addr 0x1000 [fault reason 0x05] PTE Write access is not set\n");
+	assert_found(root, CARD, "dma-faults", WEIR_HOST_WARNING, "stopped its DMA", "/dev/kmsg");
+	tree_function_at(root, "sys/devices/pci0001:00/0001:01:00.0");
+	assert_found(root, CARD, "dma-faults", WEIR_HOST_WARNING, "its DMA or that of 0001:01:00.0 "
+		     "(no domain", "/dev/kmsg");
+	assert_found(root, "0001:01:00.0", "dma-faults", WEIR_HOST_WARNING, "or that of " CARD,
+		     "/dev/kmsg");
+	tree_text(root, "dev/kmsg", "3,1,1,-;DMAR: [DMA Write NO_PASID] Request device "
+		  "[0001:01:00.0] fault addr 0x1000 [fault reason 0x05] PTE Write access is not "
+		  "set\n");
+	assert_silent(root, CARD, "dma-faults");
+	assert_found(root, "0001:01:00.0", "dma-faults", WEIR_HOST_WARNING, "stopped its DMA:",
+		     "/dev/kmsg");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, doctor_start, doctor_stop)
 
 void run_edge_tests(int *failed)
@@ -169,6 +190,7 @@ void run_edge_tests(int *failed)
 		TEST(test_guest_memory),
 		TEST(test_ids),
 		TEST(test_ids_of_one),
+		TEST(test_faults_of_domains),
 	};
 
 	*failed += cmocka_run_group_tests(edges, NULL, NULL);
