@@ -198,23 +198,39 @@ static void check_spaces(struct wr_exam *exam)
 		  exam->fn->group);
 }
 
+/* All of the group's regions, to be freed: their number, or -errno. */
+static int read_reserved(const struct wr_exam *exam, struct weir_host_reserved **regions)
+{
+	int n = weir_host_reserved(exam->host, exam->fn->group, NULL, 0), got;
+
+	*regions = n > 0 ? calloc((size_t)n, sizeof(**regions)) : NULL;
+	if (n <= 0)
+		return n;
+	if (!*regions)
+		return -ENOMEM;
+	got = weir_host_reserved(exam->host, exam->fn->group, *regions, (size_t)n);
+	/* Another driver may have added some meanwhile. */
+	return got < n ? got : n;
+}
+
 /* Adds the regions that are of that type, or that aren't. Returns how many there are, or less. */
 static int list_reserved(struct wr_exam *exam, const char *type, bool is, struct wr_few *list,
 			 char file[WR_LINE_MAX])
 {
-	struct weir_host_reserved regions[64];
+	struct weir_host_reserved *regions;
 	int n;
 
 	if (exam->fn->group < 0)
 		return -ENOENT;
 	snprintf(file, WR_LINE_MAX, GROUP "/%d/reserved_regions", exam->fn->group);
-	n = weir_host_reserved(exam->host, exam->fn->group, regions, 64);
+	n = read_reserved(exam, &regions);
 	if (n < 0 && n != -ENOENT)
 		wr_unread(exam, file, n);
-	for (int i = 0; i < n && i < 64; i++)
+	for (int i = 0; i < n; i++)
 		if (!strcmp(regions[i].type, type) == is)
 			wr_few_add(list, "%#" PRIx64 " to %#" PRIx64 "%s%s", regions[i].first,
 				   regions[i].last, is ? "" : " ", is ? "" : regions[i].type);
+	free(regions);
 	return n;
 }
 

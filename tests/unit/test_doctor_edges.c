@@ -179,6 +179,22 @@ static void test_faults_of_domains(void **state)
 		     "/dev/kmsg");
 }
 
+/* However many regions come before it. */
+static void test_many_reserved(void **state)
+{
+	const char *root = *state;
+	char text[4096];
+	size_t len = 0;
+
+	for (unsigned int i = 0; i < 80; i++)
+		len += (size_t)sprintf(text + len, "%#x000 %#xfff reserved\n", i + 1, i + 1);
+	strcpy(text + len, "0xbdf6f000 0xbdf82fff direct\n");
+	tree_text(root, GROUP "reserved_regions", text);
+	assert_found(root, CARD, "reserved-direct", WEIR_HOST_STOP, "0xbdf6f000 to 0xbdf82fff",
+		     "/" GROUP "reserved_regions");
+	assert_found(root, CARD, "reserved-iova", WEIR_HOST_NOTE, "and 72 more", NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, doctor_start, doctor_stop)
 
 void run_edge_tests(int *failed)
@@ -191,6 +207,7 @@ void run_edge_tests(int *failed)
 		TEST(test_ids),
 		TEST(test_ids_of_one),
 		TEST(test_faults_of_domains),
+		TEST(test_many_reserved),
 	};
 
 	*failed += cmocka_run_group_tests(edges, NULL, NULL);
