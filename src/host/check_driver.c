@@ -155,7 +155,9 @@ static void check_late(struct wr_exam *exam)
 	if (exam->fn->role != WEIR_ROLE_IN_THE_WAY || !ids_wanted(exam, exam->fn, file))
 		return;
 	wr_cure_early(exam);
-	wr_cure(exam, "'softdep %s pre: vfio-pci' in /etc/modprobe.d/vfio.conf", exam->fn->driver);
+	if (wr_is_plain(exam->fn->driver))
+		wr_cure(exam, "'softdep %s pre: vfio-pci' in /etc/modprobe.d/vfio.conf",
+			exam->fn->driver);
 	wr_report(exam, WEIR_HOST_WARNING, file, "vfio-pci was to take it (its id is in %s), but "
 		  "%s was there first: vfio-pci was loaded after it, from the disk rather than "
 		  "the initramfs", file, exam->fn->driver);

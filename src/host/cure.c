@@ -99,9 +99,7 @@ void wr_cure_option(struct wr_exam *exam, const char *option)
 
 void wr_cure_no_option(struct wr_exam *exam, const char *option)
 {
-	/* It was read, and becomes part of a command: nothing in it may be more to a shell. */
-	if (option[strspn(option, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			  "0123456789_.,:=+-")]) {
+	if (!wr_is_plain(option)) {
 		wr_cure(exam, "remove that from the kernel's command line, and restart");
 		return;
 	}

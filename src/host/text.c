@@ -116,6 +116,13 @@ bool wr_word(const char *text, const char *key, char value[WR_LINE_MAX])
 	return found;
 }
 
+bool wr_is_plain(const char *name)
+{
+	return *name && *name != '-' &&
+	       !name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789_.,:=+-")];
+}
+
 bool wr_listed(const char *list, const char *item)
 {
 	size_t len = strlen(item);

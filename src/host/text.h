@@ -40,6 +40,12 @@ bool wr_line(const char *text, const char *needle, char line[WR_LINE_MAX]);
  */
 bool wr_word(const char *text, const char *key, char value[WR_LINE_MAX]);
 
+/*
+ * Whether what was read may become part of a command that somebody is told to run: nothing in it is
+ * more than a letter to a shell, and it is no option.
+ */
+bool wr_is_plain(const char *name);
+
 /* Whether a list "a,b,c" holds @item. */
 bool wr_listed(const char *list, const char *item);
 

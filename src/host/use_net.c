@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/sys.h"
+#include "host/text.h"
 #include "host/use.h"
 
 #define INTERFACE_MAX 64	/* "/sys/class/net/NAME/flags" */
@@ -122,7 +123,7 @@ static int use_interface(const char *root, const char *name, char use[WR_USE_MAX
 {
 	char path[INTERFACE_MAX];
 	uint64_t flags = 0;
-	bool has;
+	bool has, plain;
 	int ret;
 
 	snprintf(path, sizeof(path), "/sys/class/net/%.31s/flags", name);
@@ -142,8 +143,10 @@ static int use_interface(const char *root, const char *name, char use[WR_USE_MAX
 	ret = has_address(name, &has);
 	if (ret < 0 || !has)
 		return ret;
-	snprintf(use, WR_USE_MAX, "its interface %s is up (%.250s%s) and has an address; "
-		 "'ip link set %s down' ends that", name, root, path, name);
+	plain = wr_is_plain(name);
+	snprintf(use, WR_USE_MAX, "its interface %.31s is up (%.250s%s) and has an address"
+		 "%s%.31s%s", name, root, path, plain ? "; 'ip link set " : "",
+		 plain ? name : "", plain ? " down' ends that" : "");
 	return WR_USE_SOME;
 }
 

@@ -195,6 +195,25 @@ static void test_many_reserved(void **state)
 	assert_found(root, CARD, "reserved-iova", WEIR_HOST_NOTE, "and 72 more", NULL);
 }
 
+/* A driver's name is the last part of a link, which may be anything below another root. */
+static void test_names_in_commands(void **state)
+{
+	static const char *const names[] = { "x';reboot;'", "-x", "$(reboot)", "a b", "x`id`" };
+	const char *root = *state;
+	char target[128];
+
+	tree_text(root, "proc/cmdline", CMDLINE " vfio-pci.ids=1234:11e8\n");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(target, sizeof(target), "../../../../bus/pci/drivers/%s", names[i]);
+		tree_attr_link(root, CARD, "driver", target);
+		assert_found(root, CARD, "vfio-late", WEIR_HOST_WARNING, "was there first", NULL);
+		assert_no_cure(root, CARD, "vfio-late", "softdep");
+		assert_cure(root, CARD, "vfio-late", "initramfs");
+	}
+	tree_attr_link(root, CARD, "driver", "../../../../bus/pci/drivers/snd-hda_intel.0");
+	assert_cure(root, CARD, "vfio-late", "softdep snd-hda_intel.0 pre: vfio-pci");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, doctor_start, doctor_stop)
 
 void run_edge_tests(int *failed)
@@ -208,6 +227,7 @@ void run_edge_tests(int *failed)
 		TEST(test_ids_of_one),
 		TEST(test_faults_of_domains),
 		TEST(test_many_reserved),
+		TEST(test_names_in_commands),
 	};
 
 	*failed += cmocka_run_group_tests(edges, NULL, NULL);

@@ -288,6 +288,34 @@ static void test_net_addresses(void **state)
 	assert_used("below br0", "eth0/upper_br0");
 }
 
+/* The kernel lets an interface be called so (dev_valid_name()), and a tree anything. */
+static void test_net_names(void **state)
+{
+	static const char *const names[] = { "$(reboot)", "a';reboot'", "-all", "x&y" };
+	struct sockaddr_in four = { .sin_family = AF_INET };
+	struct ifaddrs its = { .ifa_addr = (struct sockaddr *)&four };
+	char path[128], below[128];
+	const char *root = *state;
+
+	fake_sysfs->addresses = &its;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		its.ifa_name = (char *)names[i];
+		snprintf(path, sizeof(path), "sys/devices/pci0000:00/0000:00:1c.0/" ADDR
+			 "/net/%s/flags", names[i]);
+		tree_text(root, path, "0x1003\n");
+		snprintf(path, sizeof(path), "sys/class/net/%s", names[i]);
+		snprintf(below, sizeof(below), BELOW "/net/%s", names[i]);
+		tree_link(root, path, below);
+		assert_used("is up", "has an address");
+		assert_null(strstr(weir_errmsg(), "ip link"));
+		tree_remove(root, path);
+	}
+	put_interface(root, "0x1003\n");
+	its.ifa_name = (char *)"eth0";
+	assert_used("'ip link set eth0 down'", "eth0/flags");
+	fake_sysfs->addresses = NULL;
+}
+
 /* ---- the rest ---- */
 
 static void test_graphics(void **state)
@@ -336,6 +364,7 @@ int main(void)
 		TEST(test_unknown),
 		TEST(test_net_routes),
 		TEST(test_net_addresses),
+		TEST(test_net_names),
 		TEST(test_graphics),
 		TEST(test_vfs),
 	};
