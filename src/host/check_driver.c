@@ -156,8 +156,8 @@ static void check_late(struct wr_exam *exam)
 		return;
 	wr_cure_early(exam);
 	if (wr_is_plain(exam->fn->driver))
-		wr_cure(exam, "'softdep %s pre: vfio-pci' in /etc/modprobe.d/vfio.conf",
-			exam->fn->driver);
+		wr_cure(exam, "add the line 'softdep %s pre: vfio-pci' to "
+			"/etc/modprobe.d/vfio.conf", exam->fn->driver);
 	wr_report(exam, WEIR_HOST_WARNING, file, "vfio-pci was to take it (its id is in %s), but "
 		  "%s was there first: vfio-pci was loaded after it, from the disk rather than "
 		  "the initramfs", file, exam->fn->driver);

@@ -82,13 +82,13 @@ static const struct {
 	[WR_FAMILY_DEBIAN] = { "run 'update-initramfs -u -k all'",
 			       "add vfio_pci to /etc/initramfs-tools/modules" },
 	[WR_FAMILY_FEDORA] = { "run 'dracut -f'",
-			       "write 'force_drivers+=\" vfio_pci vfio vfio_iommu_type1 \"' into "
-			       "/etc/dracut.conf.d/vfio.conf" },
+			       "add the line 'force_drivers+=\" vfio_pci vfio vfio_iommu_type1 "
+			       "\"' to /etc/dracut.conf.d/vfio.conf" },
 	[WR_FAMILY_ARCH] = { "run 'mkinitcpio -P'",
 			     "put vfio_pci first in MODULES=(...) of /etc/mkinitcpio.conf" },
 	[WR_FAMILY_SUSE] = { "run 'dracut -f'",
-			     "write 'force_drivers+=\" vfio_pci vfio vfio_iommu_type1 \"' into "
-			     "/etc/dracut.conf.d/vfio.conf" },
+			     "add the line 'force_drivers+=\" vfio_pci vfio vfio_iommu_type1 \"' "
+			     "to /etc/dracut.conf.d/vfio.conf" },
 };
 
 void wr_cure_option(struct wr_exam *exam, const char *option)
@@ -124,7 +124,8 @@ void wr_cure_initramfs(struct wr_exam *exam)
 
 void wr_cure_module(struct wr_exam *exam, const char *module, const char *option)
 {
-	wr_cure(exam, "write 'options %s %s' into /etc/modprobe.d/vfio.conf", module, option);
+	/* Others may be there already. */
+	wr_cure(exam, "add the line 'options %s %s' to /etc/modprobe.d/vfio.conf", module, option);
 	wr_cure_initramfs(exam);
 	wr_cure(exam, "load the module again, or restart");
 }

@@ -214,6 +214,19 @@ static void test_names_in_commands(void **state)
 	assert_cure(root, CARD, "vfio-late", "softdep snd-hda_intel.0 pre: vfio-pci");
 }
 
+/* The file may have lines of its own. */
+static void test_modprobe_lines(void **state)
+{
+	const char *root = *state;
+
+	tree_attr(root, CARD, "vendor", "0x8086\n");
+	tree_attr(root, CARD, "device", "0x37c8\n");
+	assert_cure(root, CARD, "denylist", "add the line 'options vfio_pci disable_denylist=1' to "
+		    "/etc/modprobe.d/vfio.conf");
+	tree_text(root, "proc/cmdline", CMDLINE " vfio-pci.ids=8086:37c8\n");
+	assert_cure(root, CARD, "vfio-late", "add the line 'softdep e1000e pre: vfio-pci' to");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, doctor_start, doctor_stop)
 
 void run_edge_tests(int *failed)
@@ -228,6 +241,7 @@ void run_edge_tests(int *failed)
 		TEST(test_faults_of_domains),
 		TEST(test_many_reserved),
 		TEST(test_names_in_commands),
+		TEST(test_modprobe_lines),
 	};
 
 	*failed += cmocka_run_group_tests(edges, NULL, NULL);
