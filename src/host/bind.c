@@ -192,10 +192,10 @@ static int check_use(const struct bind *bind, const struct weir_host_function *f
 	if (ret == WR_USE_ROOT)
 		return wr_fail(-EBUSY, "%s is in use: %s; the disk of the root file system isn't "
 			       "taken, not even with --force", fn->address, use);
-	if (ret == WR_USE_SOME && !bind->opts->force)
+	if (ret > WR_USE_NONE && !bind->opts->force)
 		return wr_fail(-EBUSY, "%s is in use: %s; end that first, or take it all the same "
 			       "with --force", fn->address, use);
-	if (ret == WR_USE_SOME)
+	if (ret > WR_USE_NONE)
 		wr_log(WEIR_LOG_WARN, "%s is taken although it is in use: %s", fn->address, use);
 	return ret < 0 ? ret : 0;
 }

@@ -25,7 +25,7 @@ static void check_use(struct wr_exam *exam)
 		return;
 	}
 	/* VFs have a finding of their own. */
-	if (ret == WR_USE_NONE || strstr(use, "sriov_numvfs")) {
+	if (ret == WR_USE_NONE || ret == WR_USE_VFS) {
 		wr_report(exam, WEIR_HOST_OK, file, "%s has it, and nothing uses it",
 			  exam->fn->driver);
 		return;

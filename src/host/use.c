@@ -135,7 +135,7 @@ static int use_vfs(const char *root, const struct weir_host_function *fn, char u
 		return WR_USE_NONE;
 	snprintf(use, WR_USE_MAX, "it has %llu VFs (/sys/bus/pci/devices/%s/sriov_numvfs); write "
 		 "0 there first", (unsigned long long)vfs, fn->address);
-	return WR_USE_SOME;
+	return WR_USE_VFS;
 }
 
 /* Whether the kernel's text console is on framebuffers now. */
@@ -185,6 +185,7 @@ static int use_console(const char *root, const struct weir_host_function *fn,
 
 int wr_use(const char *root, const struct weir_host_function *fn, char use[WR_USE_MAX])
 {
+	/* The first that finds one decides: VFs come last. */
 	static int (*const kinds[])(const char *, const struct weir_host_function *, char *) = {
 		wr_use_block, wr_use_net, use_console, use_vfs,
 	};

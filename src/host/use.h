@@ -7,6 +7,7 @@
 
 enum {
 	WR_USE_NONE,
+	WR_USE_VFS,	/* it has VFs, and there is no other use */
 	WR_USE_SOME,	/* who asks for it may end that use */
 	WR_USE_ROOT,	/* the root file system: without it nobody can give it back */
 };

@@ -227,6 +227,22 @@ static void test_modprobe_lines(void **state)
 	assert_cure(root, CARD, "vfio-late", "add the line 'softdep e1000e pre: vfio-pci' to");
 }
 
+/* VFs are the check's pf-vfs, but not for who else has such a name. */
+static void test_use_beside_vfs(void **state)
+{
+	const char *root = *state;
+
+	tree_attr(root, CARD, "sriov_numvfs", "1\n");
+	assert_well(root, CARD, "in-use");
+	tree_text(root, "sys/devices/pci0000:00/" PORT "/" CARD "/net/sriov_numvfs/flags",
+		  "0x1003\n");
+	tree_link(root, "sys/class/net/sriov_numvfs", "../../devices/pci0000:00/" PORT "/" CARD
+		  "/net/sriov_numvfs");
+	tree_text(root, "proc/net/route", "Iface\tDestination\n"
+		  "sriov_numvfs\t00000000\t0102A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n");
+	assert_found(root, CARD, "in-use", WEIR_HOST_STOP, "the default route goes over", NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, doctor_start, doctor_stop)
 
 void run_edge_tests(int *failed)
@@ -242,6 +258,7 @@ void run_edge_tests(int *failed)
 		TEST(test_many_reserved),
 		TEST(test_names_in_commands),
 		TEST(test_modprobe_lines),
+		TEST(test_use_beside_vfs),
 	};
 
 	*failed += cmocka_run_group_tests(edges, NULL, NULL);
