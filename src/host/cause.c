@@ -25,7 +25,8 @@ static const struct weir_host_cause causes[] = {
 	{ "a port without ACS joins slots into one group",
 	  "the card shares its group with others", "group-shared", NULL },
 	{ "a switch without ACS",
-	  "libvirt: \"is behind a switch lacking ACS and cannot be assigned\"",
+	  "the card shares its group with others; libvirt, other than by VFIO: \"is behind a "
+	  "switch lacking ACS and cannot be assigned\"",
 	  "switch-acs", NULL },
 	{ "the firmware has the device use memory (RMRR, IVMD)",
 	  "EINVAL; \"Firmware has requested this device have a 1:1 IOMMU mapping\"",

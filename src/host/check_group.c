@@ -7,6 +7,7 @@
 #include "base/root.h"
 #include "host/acs.h"
 #include "host/check.h"
+#include "host/facts.h"
 #include "pci/config.h"
 
 #define GROUP "/sys/kernel/iommu_groups"
@@ -153,6 +154,11 @@ static void check_bridges(struct wr_exam *exam)
 		  "other tools say", list.text);
 }
 
+static enum wr_port port_of(const struct wr_exam *exam, const struct weir_host_function *bridge)
+{
+	return exam->m->ports[bridge - exam->host->functions];
+}
+
 static void check_shared(struct wr_exam *exam)
 {
 	const struct weir_host_function *fn;
@@ -259,45 +265,76 @@ static void check_iova(struct wr_exam *exam)
 			  "is refused (EINVAL, EADDRINUSE)", list.text);
 }
 
-/* Whether a bridge is a switch's port without ACS; false also when it can't be read. */
-static bool lacks_acs(const struct weir_host *host, const struct weir_host_function *port)
+static enum wr_port find_port(const struct weir_host *host, const struct weir_host_function *port)
 {
 	uint8_t config[WR_PCI_EXT_CONFIG_SIZE];
+	int len = wr_peek_config(host, port, config, sizeof(config));
+	struct wr_acs_verdict verdict;
 	struct wr_acs acs = { 0 };
 
-	if (wr_peek_config(host, port, config, sizeof(config)) < WR_PCI_EXT_CONFIG_SIZE)
-		return false;
-	wr_acs_parse(&acs, config, sizeof(config));
-	return acs.express && acs.type == WR_EXPRESS_DOWNSTREAM && !acs.has_acs;
+	wr_facts_acs(host, port, config, len > 0 ? (size_t)len : 0, &acs);
+	if (acs.config != WR_CONFIG_READ)
+		return WR_PORT_UNREAD;
+	if (!acs.express || acs.type != WR_EXPRESS_DOWNSTREAM)
+		return WR_PORT_OTHER;
+	verdict = wr_acs_verdict(&acs);
+	if (verdict.isolates)
+		return WR_PORT_OTHER;
+	return verdict.reason == WR_ACS_BITS ? WR_PORT_ACS_OFF : WR_PORT_NO_ACS;
 }
 
-bool *wr_find_ports(const struct weir_host *host)
+unsigned char *wr_find_ports(const struct weir_host *host)
 {
-	bool *found = calloc((size_t)host->count + 1, sizeof(*found));
+	unsigned char *found = calloc((size_t)host->count + 1, sizeof(*found));
 
 	for (int i = 0; found && i < host->count; i++)
-		found[i] = wr_has_bridge_class(&host->functions[i]) &&
-			   lacks_acs(host, &host->functions[i]);
+		if (wr_has_bridge_class(&host->functions[i]))
+			found[i] = (unsigned char)find_port(host, &host->functions[i]);
 	return found;
+}
+
+static void report_unread(struct wr_exam *exam, const struct weir_host_function *port)
+{
+	bool asleep = weir_host_is_asleep(exam->host, port);
+	char file[WR_LINE_MAX];
+
+	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/config", port->address);
+	if (!asleep)
+		wr_cure(exam, "run it as root");
+	wr_report(exam, WEIR_HOST_NOTE, file, "whether it is behind a switch's port without ACS "
+		  "can't be told: %s %s", port->address, asleep ?
+		  "sleeps, and isn't woken for that" : "shows no capabilities to who called this");
 }
 
 static void check_switch(struct wr_exam *exam)
 {
-	const struct weir_host_function *port = exam->fn;
+	const struct weir_host_function *port = exam->fn, *unread = NULL;
 	char file[WR_LINE_MAX];
+	enum wr_port kind;
 
 	/* Links of a damaged tree may lead in a circle. */
 	for (int depth = 0; depth < 64 && (port = weir_host_parent(exam->host, port)); depth++) {
-		if (!exam->m->no_acs[port - exam->host->functions])
+		kind = port_of(exam, port);
+		/* No port of a switch is on a root bus. */
+		if (kind == WR_PORT_UNREAD && !unread && weir_host_parent(exam->host, port))
+			unread = port;
+		if (kind != WR_PORT_NO_ACS && kind != WR_PORT_ACS_OFF)
 			continue;
 		snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/config", port->address);
+		/* pci_enable_acs() in drivers/pci/pci.c */
+		if (kind == WR_PORT_ACS_OFF)
+			wr_cure(exam, "no 'pci=disable_acs_redir=' or 'pci=config_acs=' on the "
+				"kernel's command line: else it switches ACS on with the IOMMU");
 		wr_cure(exam, "another slot; 'weir groups --why %s'", exam->fn->address);
 		wr_report(exam, WEIR_HOST_WARNING, file, "it is behind a switch whose port %s has "
-			  "no ACS: devices below such ports can reach each other past the IOMMU, "
-			  "and libvirt refuses (\"is behind a switch lacking ACS and cannot be "
-			  "assigned\")", port->address);
+			  "%s: devices below such ports can reach each other past the IOMMU, and "
+			  "libvirt refuses to give them away other than by VFIO (\"is behind a "
+			  "switch lacking ACS and cannot be assigned\")", port->address,
+			  kind == WR_PORT_NO_ACS ? "no ACS" : "ACS, but not all of it on");
 		return;
 	}
+	if (unread)
+		report_unread(exam, unread);
 }
 
 const struct wr_check wr_checks_group[] = {
@@ -314,7 +351,8 @@ const struct wr_check wr_checks_group[] = {
 	{ { "group-spaces", true, WEIR_HOST_NOTE,
 	    "are there several devices in its group, for a guest with an IOMMU of its own?",
 	    GROUP "/*/devices" }, check_spaces },
-	{ { "switch-acs", true, WEIR_HOST_WARNING, "is it below a switch's port without ACS?",
+	{ { "switch-acs", true, WEIR_HOST_WARNING,
+	    "is it below a switch's port whose ACS isn't there, or is off?",
 	    "/sys/bus/pci/devices/*/config" }, check_switch },
 	{ { "reserved-direct", true, WEIR_HOST_STOP,
 	    "does the firmware itself have the device use memory?",

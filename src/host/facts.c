@@ -126,16 +126,32 @@ static void read_config(const struct weir_host *host, const struct weir_host_fun
 			bool wake, struct wr_acs *acs)
 {
 	uint8_t config[CONFIG_MAX];
-	int len;
+	bool asleep = !wake && would_wake(host, fn);
+	int len = asleep ? 0 : weir_host_config(host, fn, config, sizeof(config));
 
-	acs->config = WR_CONFIG_NONE;
-	if (!wake && would_wake(host, fn)) {
+	wr_facts_acs(host, fn, config, len > 0 ? (size_t)len : 0, acs);
+	if (asleep)
 		acs->config = WR_CONFIG_ASLEEP;
-		return;
+}
+
+void wr_facts_acs(const struct weir_host *host, const struct weir_host_function *fn,
+		  const uint8_t *config, size_t len, struct wr_acs *acs)
+{
+	acs->vendor = fn->vendor;
+	acs->device = fn->device;
+	acs->subsystem_vendor = fn->subsystem_vendor;
+	acs->subsystem_device = fn->subsystem_device;
+	acs->class_code = fn->class_code;
+	acs->vf = fn->physfn[0];
+	/* pcie_portdrv_probe() in drivers/pci/pcie/portdrv.c takes nothing else */
+	acs->port = !strcmp(fn->driver, "pcieport");
+	acs->on_root_bus = !fn->parent[0];
+	wr_acs_parse(acs, config, len);
+	/* pci_std_enable_acs(): with an IOMMU the kernel switches on what there is. */
+	if (!weir_host_has_iommu(host)) {
+		acs->ctrl |= acs->cap & WR_ACS_NEEDED;
+		acs->wide_ctrl |= acs->cap & WR_ACS_NEEDED;
 	}
-	len = weir_host_config(host, fn, config, sizeof(config));
-	if (len > 0)
-		wr_acs_parse(acs, config, (size_t)len);
 }
 
 static void read_function(const struct weir_host *host, bool wake, struct wr_grouping *g, int i)
@@ -146,15 +162,6 @@ static void read_function(const struct weir_host *host, bool wake, struct wr_gro
 
 	parse(host, i, &addr);
 	f->devfn = (uint8_t)(addr.device << 3 | addr.function);
-	f->acs.vendor = fn->vendor;
-	f->acs.device = fn->device;
-	f->acs.subsystem_vendor = fn->subsystem_vendor;
-	f->acs.subsystem_device = fn->subsystem_device;
-	f->acs.class_code = fn->class_code;
-	f->acs.vf = fn->physfn[0];
-	/* pcie_portdrv_probe() in drivers/pci/pcie/portdrv.c takes nothing else */
-	f->acs.port = !strcmp(fn->driver, "pcieport");
-	f->acs.on_root_bus = !fn->parent[0];
 	f->dma = find_dma(host, i);
 	read_config(host, fn, wake, &f->acs);
 }
@@ -192,11 +199,6 @@ int wr_facts_read(const struct weir_host *host, bool wake, struct wr_grouping *g
 		/* Without an IOMMU: all but IOMMUs would have one. */
 		f->translated = on ? fn->group >= 0 || fn->iommu[0] :
 				     fn->class_code >> 8 != CLASS_IOMMU;
-		/* pci_std_enable_acs(): with an IOMMU the kernel switches on what there is. */
-		if (!on) {
-			f->acs.ctrl |= f->acs.cap & WR_ACS_NEEDED;
-			f->acs.wide_ctrl |= f->acs.cap & WR_ACS_NEEDED;
-		}
 	}
 	find_buses(host, g);
 	for (int i = 0; i < g->n; i++)

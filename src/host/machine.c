@@ -381,9 +381,9 @@ struct wr_machine *wr_machine(const struct weir_host *host)
 	m = calloc(1, sizeof(*m));
 	if (m) {
 		m->root = host->root;
-		m->no_acs = wr_find_ports(host);
+		m->ports = wr_find_ports(host);
 	}
-	if (!m || !m->no_acs || read_all(m) < 0) {
+	if (!m || !m->ports || read_all(m) < 0) {
 		wr_message("no memory for the facts of the machine");
 		wr_machine_free(m);
 		return NULL;
@@ -402,7 +402,7 @@ void wr_machine_free(struct wr_machine *m)
 	free(m->cmdline);
 	free(m->log);
 	free(m->ids);
-	free(m->no_acs);
+	free(m->ports);
 	free(m);
 }
 

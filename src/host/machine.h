@@ -41,6 +41,14 @@ enum wr_boot {
 	WR_BOOTS,
 };
 
+/* What a bridge's registers say of how it keeps apart what is behind it. */
+enum wr_port {
+	WR_PORT_OTHER,		/* no bridge, a root port, or one that does what it should */
+	WR_PORT_UNREAD,		/* it couldn't be read, or not without waking it */
+	WR_PORT_NO_ACS,		/* a switch's port without ACS, or without any to be trusted */
+	WR_PORT_ACS_OFF,	/* a switch's port with ACS, of which a part is off */
+};
+
 #define WR_ACPI "/sys/firmware/acpi/tables"
 
 struct wr_machine {
@@ -63,8 +71,7 @@ struct wr_machine {
 	bool memlock_known;
 	/* "FILE LIST" of each of modprobe's files that tells vfio-pci by ids= what to take. */
 	char *ids;
-	/* Of each function of the scan, whether it is a switch's port and lacks ACS. */
-	bool *no_acs;
+	unsigned char *ports;	/* of each function of the scan, an enum wr_port */
 };
 
 #define WR_VERSION(major, minor) ((major) << 16 | (minor))
@@ -78,8 +85,8 @@ struct wr_machine *wr_machine(const struct weir_host *host);
 /* NULL is fine. */
 void wr_machine_free(struct wr_machine *m);
 
-/* Find the ports without ACS. Returns NULL when there is no memory. */
-bool *wr_find_ports(const struct weir_host *host);
+/* Look at all bridges that are awake. Returns NULL when there is no memory. */
+unsigned char *wr_find_ports(const struct weir_host *host);
 
 /* What a line of /proc/meminfo has behind "@key:", "" without such a line; or -errno. */
 int wr_meminfo(const char *root, const char *key, char value[WR_LINE_MAX]);

@@ -243,6 +243,77 @@ static void test_use_beside_vfs(void **state)
 	assert_found(root, CARD, "in-use", WEIR_HOST_STOP, "the default route goes over", NULL);
 }
 
+/* A switch's downstream port (SWITCH) below PORT, and a card behind that. */
+#define SWITCH "0000:01:00.0"
+#define BEHIND "0000:02:00.0"
+
+static void put_config(const char *root, const char *address, unsigned char type, int ctrl,
+		       size_t len)
+{
+	unsigned char config[4096] = { 0x34, 0x12 };
+	char path[128];
+
+	config[0x06] = 0x10;		/* it has capabilities */
+	config[0x0e] = 1;
+	config[0x34] = 0x40;
+	config[0x40] = 0x10;
+	config[0x42] = (unsigned char)(type << 4 | 2);
+	config[0x100] = ctrl < 0 ? 0x01 : 0x0d;
+	config[0x102] = 0x01;
+	config[0x104] = 0x5d;
+	config[0x106] = (unsigned char)ctrl;
+	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/config", address);
+	tree_bytes(root, path, config, len);
+}
+
+static void put_switch(const char *root, int ctrl, size_t len)
+{
+	put_config(root, PORT, 4, 0x1d, len);
+	tree_attr(root, SWITCH, "class", "0x060400\n");
+	put_config(root, SWITCH, 6, ctrl, len);
+	put_function(root, PORT "/" SWITCH "/" BEHIND, 6, NULL);
+}
+
+static void test_switch_off(void **state)
+{
+	const char *root = *state;
+
+	put_switch(root, 0x1d, 4096);
+	assert_silent(root, BEHIND, "switch-acs");
+	put_switch(root, -1, 4096);
+	assert_found(root, BEHIND, "switch-acs", WEIR_HOST_WARNING, "whose port " SWITCH " has no "
+		     "ACS", PCI SWITCH "/config");
+	put_switch(root, 0x01, 4096);
+	assert_found(root, BEHIND, "switch-acs", WEIR_HOST_WARNING, "whose port " SWITCH " has "
+		     "ACS, but not all of it on", PCI SWITCH "/config");
+	assert_cure(root, BEHIND, "switch-acs", "disable_acs_redir");
+	/* Without an IOMMU it is off everywhere, and comes on with it. */
+	tree_remove(root, "sys/class/iommu");
+	assert_silent(root, BEHIND, "switch-acs");
+	put_switch(root, -1, 4096);
+	assert_found(root, BEHIND, "switch-acs", WEIR_HOST_WARNING, "has no ACS", NULL);
+}
+
+/* What a user without privilege sees; of what is on a root bus nobody has to ask. */
+static void test_switch_unread(void **state)
+{
+	const char *root = *state;
+
+	put_switch(root, -1, 64);
+	assert_found(root, BEHIND, "switch-acs", WEIR_HOST_NOTE, SWITCH " shows no capabilities",
+		     PCI SWITCH "/config");
+	assert_cure(root, BEHIND, "switch-acs", "as root");
+	put_switch(root, -1, 4096);
+	tree_attr(root, SWITCH, "power/runtime_status", "suspended\n");
+	assert_found(root, BEHIND, "switch-acs", WEIR_HOST_NOTE, SWITCH " sleeps", NULL);
+	tree_attr(root, SWITCH, "power/runtime_status", "active\n");
+	tree_text(root, "sys/bus/pci/devices/" PORT "/config", "short");
+	assert_found(root, BEHIND, "switch-acs", WEIR_HOST_WARNING, "has no ACS", NULL);
+	put_switch(root, 0x1d, 4096);
+	tree_text(root, "sys/bus/pci/devices/" PORT "/config", "short");
+	assert_silent(root, BEHIND, "switch-acs");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, doctor_start, doctor_stop)
 
 void run_edge_tests(int *failed)
@@ -259,6 +330,8 @@ void run_edge_tests(int *failed)
 		TEST(test_names_in_commands),
 		TEST(test_modprobe_lines),
 		TEST(test_use_beside_vfs),
+		TEST(test_switch_off),
+		TEST(test_switch_unread),
 	};
 
 	*failed += cmocka_run_group_tests(edges, NULL, NULL);
