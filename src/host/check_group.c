@@ -159,30 +159,59 @@ static enum wr_port port_of(const struct wr_exam *exam, const struct weir_host_f
 	return exam->m->ports[bridge - exam->host->functions];
 }
 
-static void check_shared(struct wr_exam *exam)
+/* The bridge to a conventional bus that is above @fn; the topmost. */
+static const struct weir_host_function *conventional_above(const struct wr_exam *exam,
+							   const struct weir_host_function *fn)
 {
-	const struct weir_host_function *fn;
-	char file[WR_LINE_MAX];
-	struct wr_few list = { .n = 0 };
-	unsigned int n = 0;
+	const struct weir_host_function *found = NULL;
 
-	while ((fn = mate(exam, &n)))
-		if (!wr_has_bridge_class(fn) && !same_slot(fn, exam->fn))
-			wr_few_add(&list, "%s", fn->address);
-	if (!list.n)
-		return;
-	devices_of(exam, file);
+	for (int depth = 0; depth < 64 && (fn = weir_host_parent(exam->host, fn)); depth++)
+		if (port_of(exam, fn) == WR_PORT_CONVENTIONAL)
+			found = fn;
+	return found;
+}
+
+static void cure_shared(struct wr_exam *exam, bool conventional)
+{
 	if (exam->m->cpu == WR_CPU_POWER)
 		wr_cure(exam, "a slot of another host bridge");
+	else if (conventional)
+		wr_cure(exam, "a slot that isn't behind that bridge; 'weir groups --why %s' says "
+			"what joins them", exam->fn->address);
 	else
 		wr_cure(exam, "another slot; ACS (and AER, ARI) in the firmware's setup; 'weir "
 			"groups --why %s' says what joins them, 'weir groups --what-if' what an "
 			"override would change", exam->fn->address);
+}
+
+static void check_shared(struct wr_exam *exam)
+{
+	const struct weir_host_function *bridge = NULL, *fn;
+	char file[WR_LINE_MAX], why[128] = "a port above them doesn't keep them apart";
+	struct wr_few list = { .n = 0 };
+	unsigned int n = 0;
+
+	while ((fn = mate(exam, &n))) {
+		if (wr_has_bridge_class(fn) || same_slot(fn, exam->fn))
+			continue;
+		if (!list.n)
+			bridge = conventional_above(exam, exam->fn);
+		if (bridge && bridge != conventional_above(exam, fn))
+			bridge = NULL;
+		wr_few_add(&list, "%s", fn->address);
+	}
+	if (!list.n)
+		return;
+	devices_of(exam, file);
+	if (exam->m->cpu == WR_CPU_POWER)
+		strcpy(why, "here a group is what is behind one host bridge");
+	else if (bridge)
+		snprintf(why, sizeof(why), "all behind the bridge %s to conventional PCI hear each "
+			 "other", bridge->address);
+	cure_shared(exam, bridge);
 	wr_report(exam, WEIR_HOST_WARNING, file, "it shares group %d with devices of other slots, "
 		  "and can be given away only together with them: %s; %s", exam->fn->group,
-		  list.text, exam->m->cpu == WR_CPU_POWER ?
-		  "here a group is what is behind one host bridge" :
-		  "a port above them doesn't keep them apart");
+		  list.text, why);
 }
 
 /* VFIO_GROUP_… "used in multiple address spaces" is QEMU's, for groups behind a guest's IOMMU. */
@@ -275,7 +304,9 @@ static enum wr_port find_port(const struct weir_host *host, const struct weir_ho
 	wr_facts_acs(host, port, config, len > 0 ? (size_t)len : 0, &acs);
 	if (acs.config != WR_CONFIG_READ)
 		return WR_PORT_UNREAD;
-	if (!acs.express || acs.type != WR_EXPRESS_DOWNSTREAM)
+	if (!acs.express || acs.type == WR_EXPRESS_TO_PCI)
+		return WR_PORT_CONVENTIONAL;
+	if (acs.type != WR_EXPRESS_DOWNSTREAM)
 		return WR_PORT_OTHER;
 	verdict = wr_acs_verdict(&acs);
 	if (verdict.isolates)
@@ -346,8 +377,8 @@ const struct wr_check wr_checks_group[] = {
 	{ { "group-bridge", true, WEIR_HOST_NOTE, "are there bridges in its group, which may stay?",
 	    GROUP "/*/devices /sys/bus/pci/devices/*/{class,driver}" }, check_bridges },
 	{ { "group-shared", true, WEIR_HOST_WARNING,
-	    "does it share its group with devices of other slots?", GROUP "/*/devices" },
-	  check_shared },
+	    "does it share its group with devices of other slots?",
+	    GROUP "/*/devices /sys/bus/pci/devices/*/config" }, check_shared },
 	{ { "group-spaces", true, WEIR_HOST_NOTE,
 	    "are there several devices in its group, for a guest with an IOMMU of its own?",
 	    GROUP "/*/devices" }, check_spaces },

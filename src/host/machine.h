@@ -47,6 +47,7 @@ enum wr_port {
 	WR_PORT_UNREAD,		/* it couldn't be read, or not without waking it */
 	WR_PORT_NO_ACS,		/* a switch's port without ACS, or without any to be trusted */
 	WR_PORT_ACS_OFF,	/* a switch's port with ACS, of which a part is off */
+	WR_PORT_CONVENTIONAL,	/* all on the bus behind it hear each other */
 };
 
 #define WR_ACPI "/sys/firmware/acpi/tables"

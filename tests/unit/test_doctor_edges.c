@@ -314,6 +314,29 @@ static void test_switch_unread(void **state)
 	assert_silent(root, BEHIND, "switch-acs");
 }
 
+/* No ACS helps there. */
+static void test_conventional(void **state)
+{
+	unsigned char config[256] = { 0x34, 0x12, [0x0e] = 1 };
+	const char *root = *state;
+
+	put_function(root, PORT "/0000:01:01.0", 5, NULL);
+	assert_found(root, CARD, "group-shared", WEIR_HOST_WARNING, "a port above them", NULL);
+	assert_cure(root, CARD, "group-shared", "ACS");
+	tree_bytes(root, "sys/bus/pci/devices/" PORT "/config", config, sizeof(config));
+	assert_found(root, CARD, "group-shared", WEIR_HOST_WARNING, "all behind the bridge " PORT
+		     " to conventional PCI hear each other", NULL);
+	assert_no_cure(root, CARD, "group-shared", "ACS");
+	assert_cure(root, CARD, "group-shared", "a slot that isn't behind that bridge");
+	/* That isn't all that joins them. */
+	put_function(root, "0000:00:1c.1/0000:02:00.0", 5, NULL);
+	assert_found(root, CARD, "group-shared", WEIR_HOST_WARNING, "a port above them", NULL);
+	/* Of PCI Express itself. */
+	put_config(root, PORT, 7, -1, 4096);
+	tree_remove(root, "sys/bus/pci/devices/0000:02:00.0");
+	assert_found(root, CARD, "group-shared", WEIR_HOST_WARNING, "conventional PCI", NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, doctor_start, doctor_stop)
 
 void run_edge_tests(int *failed)
@@ -332,6 +355,7 @@ void run_edge_tests(int *failed)
 		TEST(test_use_beside_vfs),
 		TEST(test_switch_off),
 		TEST(test_switch_unread),
+		TEST(test_conventional),
 	};
 
 	*failed += cmocka_run_group_tests(edges, NULL, NULL);
