@@ -74,6 +74,8 @@ const char *wr_log_text(const char *line);
 
 /* Whether the machine has an IOMMU that is on. */
 bool wr_has_iommu(const struct wr_exam *exam);
+/* Whether the kernel's command line switches VT-d on. */
+bool wr_intel_told_on(const struct wr_machine *m);
 /* Whether devices are given without: the mode is on, or off, as file[] says. */
 bool wr_noiommu_mode(const struct wr_exam *exam, char file[WR_LINE_MAX]);
 /* The kernel has no such mode: the module is there, and the parameter isn't. */

@@ -34,7 +34,7 @@ static void check_amd_value(struct wr_exam *exam)
 					     "v2_pgsizes_only", NULL };
 	char list[WR_LINE_MAX], value[64], option[128];
 
-	if (!wr_word(exam->m->cmdline, "amd_iommu=", list) || !unknown_value(list, known, value))
+	if (!wr_words(exam->m->cmdline, "amd_iommu=", list) || !unknown_value(list, known, value))
 		return;
 	snprintf(option, sizeof(option), "amd_iommu=%s", value);
 	wr_cure_no_option(exam, option);
@@ -49,14 +49,13 @@ static void check_iommu_value(struct wr_exam *exam)
 	static const char *const known[] = {
 		"off", "force", "noforce", "biomerge", "panic", "nopanic", "merge", "nomerge",
 		"forcesac", "allowdac", "nodac", "usedac", "soft", "pt", "nopt", "memaper", "noagp",
-		"noaperture", "calgary", "fullflush", "nofullflush", "leak", NULL };
+		"noaperture", "calgary", "fullflush", "nofullflush", "leak",
+		/* A number is the size of the old GART's aperture. */
+		"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", NULL };
 	char list[WR_LINE_MAX], value[64], option[128];
 
 	if ((exam->m->cpu != WR_CPU_INTEL && exam->m->cpu != WR_CPU_AMD) ||
-	    !wr_word(exam->m->cmdline, "iommu=", list))
-		return;
-	/* A number is the size of the old GART's aperture. */
-	if ((*list >= '0' && *list <= '9') || !unknown_value(list, known, value))
+	    !wr_words(exam->m->cmdline, "iommu=", list) || !unknown_value(list, known, value))
 		return;
 	snprintf(option, sizeof(option), "iommu=%s", value);
 	wr_cure_no_option(exam, option);
@@ -75,7 +74,7 @@ static void check_intel_value(struct wr_exam *exam)
 					     "tboot_noforce", NULL };
 	char list[WR_LINE_MAX], value[64], option[128];
 
-	if (!wr_word(exam->m->cmdline, "intel_iommu=", list))
+	if (!wr_words(exam->m->cmdline, "intel_iommu=", list))
 		return;
 	if (unknown_value(list, known, value)) {
 		snprintf(option, sizeof(option), "intel_iommu=%s", value);

@@ -36,11 +36,11 @@ static bool is_bare(const struct wr_exam *exam)
 
 static void check_mode(struct wr_exam *exam)
 {
-	char file[WR_LINE_MAX], value[WR_LINE_MAX];
+	char file[WR_LINE_MAX];
 
 	if (!is_bare(exam))
 		return;
-	if (wr_word(exam->m->cmdline, "intel_iommu=", value) && wr_listed(value, "on")) {
+	if (wr_intel_told_on(exam->m)) {
 		wr_cure_no_option(exam, "intel_iommu=on");
 		wr_report(exam, WEIR_HOST_NOTE, "/proc/cmdline", "intel_iommu=on finds no IOMMU in "
 			  "this VM; for no-IOMMU mode it isn't wanted");

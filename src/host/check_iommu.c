@@ -51,22 +51,32 @@ static void check_table(struct wr_exam *exam)
 		  exam->m->virtual ? "" : "; the machine has none, or it is off in its setup");
 }
 
-/* The option that keeps the IOMMU off, if one does. */
-static bool is_off(const struct wr_machine *m, char option[WR_LINE_MAX])
+/* Of VT-d's the last of both counts (intel_iommu_setup()); the others can't be taken back. */
+static const char *const intel_switch[] = { "intel_iommu=on", "intel_iommu=off", NULL };
+static const char *const amd_switch[] = { "amd_iommu=off", NULL };
+static const char *const x86_switch[] = { "iommu=off", NULL };
+
+/* The option that keeps the IOMMU off, or NULL. */
+static const char *off_option(const struct wr_machine *m)
 {
 	static const struct {
-		const char *key;
+		const char *const *options;
 		const char *not;	/* to whose IOMMU it is nothing, whatever the processor */
-	} keys[] = { { "iommu=", "IORT" }, { "intel_iommu=", "IVRS" }, { "amd_iommu=", "DMAR" } };
-	char value[WR_LINE_MAX];
+	} keys[] = { { x86_switch, "IORT" }, { intel_switch, "IVRS" }, { amd_switch, "DMAR" } };
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (!(m->table && strstr(m->table, keys[i].not)) &&
-		    wr_word(m->cmdline, keys[i].key, value) && wr_listed(value, "off")) {
-			snprintf(option, WR_LINE_MAX, "%soff", keys[i].key);
-			return true;
-		}
-	return false;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const char *option = wr_last_option(m->cmdline, keys[i].options);
+
+		if (!(m->table && strstr(m->table, keys[i].not)) && option &&
+		    strstr(option, "=off"))
+			return option;
+	}
+	return NULL;
+}
+
+bool wr_intel_told_on(const struct wr_machine *m)
+{
+	return wr_last_option(m->cmdline, intel_switch) == intel_switch[0];
 }
 
 /* The driver's option in the kernel's configuration. */
@@ -75,23 +85,32 @@ static const char *driver_option(const char *table)
 	return strstr(table, "DMAR") ? "INTEL_IOMMU" : strstr(table, "IVRS") ? "AMD_IOMMU" : NULL;
 }
 
+/*
+ * Whether VT-d is on without an option: 1 yes, 0 no, -ENOENT when nothing tells. The second is of
+ * newer kernels (drivers/iommu/intel/Kconfig).
+ */
+static int built_on(const struct wr_machine *m)
+{
+	char file[WR_LINE_MAX];
+	int on = wr_kernel_config(m, "INTEL_IOMMU_DEFAULT_ON", file);
+
+	return on ? on : wr_kernel_config(m, "INTEL_IOMMU_DEFAULT_ON_INTGPU_OFF", file);
+}
+
 /* VT-d waits for it; true also when nothing tells that the kernel was built not to. */
 static bool wants_option(const struct wr_machine *m)
 {
-	char value[WR_LINE_MAX], file[WR_LINE_MAX];
-
-	return strstr(m->table, "DMAR") &&
-	       !(wr_word(m->cmdline, "intel_iommu=", value) && wr_listed(value, "on")) &&
-	       wr_kernel_config(m, "INTEL_IOMMU_DEFAULT_ON", file) != 1;
+	return strstr(m->table, "DMAR") && !wr_intel_told_on(m) && built_on(m) != 1;
 }
 
 static void report_off(struct wr_exam *exam, bool unsafe)
 {
 	const char *table = exam->m->table, *driver = table ? driver_option(table) : NULL;
 	enum weir_host_severity severity = unsafe ? WEIR_HOST_WARNING : WEIR_HOST_STOP;
-	char option[WR_LINE_MAX], file[WR_LINE_MAX];
+	const char *option = off_option(exam->m);
+	char file[WR_LINE_MAX];
 
-	if (is_off(exam->m, option)) {
+	if (option) {
 		wr_cure_no_option(exam, option);
 		wr_report(exam, severity, "/proc/cmdline", "the IOMMU is off: the kernel's command "
 			  "line has %s", option);
@@ -109,7 +128,9 @@ static void report_off(struct wr_exam *exam, bool unsafe)
 		wr_cure_option(exam, "intel_iommu=on");
 		wr_report(exam, severity, "/sys/class/iommu", "the IOMMU is off, though the "
 			  "firmware describes it (%s): this kernel uses VT-d only when told to "
-			  "(CONFIG_INTEL_IOMMU_DEFAULT_ON isn't set)", table);
+			  "(%s)", table, built_on(exam->m) ? "most are built so, and this one's "
+			  "configuration isn't there to be read" :
+			  "CONFIG_INTEL_IOMMU_DEFAULT_ON isn't set");
 	} else if (table) {
 		wr_cure(exam, "see why in the kernel's log ('dmesg | grep -i iommu')");
 		wr_report(exam, severity, "/sys/class/iommu", "the IOMMU is off, though the "
@@ -182,8 +203,8 @@ static const char *why_domain(const struct wr_machine *m, bool pass, char why[WR
 static void check_domain(struct wr_exam *exam)
 {
 	unsigned int counts[TYPES];
-	char why[WR_LINE_MAX], value[WR_LINE_MAX];
-	bool on = wr_word(exam->m->cmdline, "intel_iommu=", value) && wr_listed(value, "on");
+	bool on = wr_intel_told_on(exam->m);
+	char why[WR_LINE_MAX];
 
 	count_types(exam, counts);
 	if (!(counts[TRANSLATED] + counts[IDENTITY]))

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/err.h"
 #include "base/root.h"
 #include "base/sys.h"
 #include "host/text.h"
@@ -89,9 +90,21 @@ bool wr_line(const char *text, const char *needle, char line[WR_LINE_MAX])
 	return true;
 }
 
-static bool is_key(const char *word, const char *key)
+#define BETWEEN " \t\n\"'"
+
+/* The next word and its length; NULL behind the last. */
+static const char *next_word(const char **text, size_t *len)
 {
-	for (; *key; word++, key++)
+	const char *word = *text + strspn(*text, BETWEEN);
+
+	*len = strcspn(word, BETWEEN);
+	*text = word + *len;
+	return *len ? word : NULL;
+}
+
+static bool is_key(const char *word, const char *key, size_t len)
+{
+	for (; len; word++, key++, len--)
 		if ((*word == '-' ? '_' : *word) != (*key == '-' ? '_' : *key))
 			return false;
 	return true;
@@ -99,20 +112,15 @@ static bool is_key(const char *word, const char *key)
 
 bool wr_word(const char *text, const char *key, char value[WR_LINE_MAX])
 {
+	size_t len, key_len = strlen(key);
 	bool found = false;
+	const char *word;
 
-	for (const char *c = text; *c; ) {
-		size_t len;
-
-		c += strspn(c, " \t\n\"'");
-		len = strcspn(c, " \t\n\"'");
-		if (len >= strlen(key) && is_key(c, key)) {
-			snprintf(value, WR_LINE_MAX, "%.*s", (int)(len - strlen(key)),
-				 c + strlen(key));
+	while ((word = next_word(&text, &len)))
+		if (len >= key_len && is_key(word, key, key_len)) {
+			snprintf(value, WR_LINE_MAX, "%.*s", (int)(len - key_len), word + key_len);
 			found = true;
 		}
-		c += len;
-	}
 	return found;
 }
 
@@ -121,6 +129,54 @@ bool wr_is_plain(const char *name)
 	return *name && *name != '-' &&
 	       !name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				  "0123456789_.,:=+-")];
+}
+
+bool wr_words(const char *text, const char *key, char list[WR_LINE_MAX])
+{
+	size_t len, key_len = strlen(key);
+	bool found = false;
+	const char *word;
+
+	while ((word = next_word(&text, &len)))
+		if (len >= key_len && is_key(word, key, key_len)) {
+			if (!found)
+				list[0] = '\0';
+			wr_append(list, WR_LINE_MAX, "%s%.*s", found ? "," : "",
+				  (int)(len - key_len), word + key_len);
+			found = true;
+		}
+	return found;
+}
+
+/* As the kernel's parsers compare: an item has what is wanted at its beginning. */
+static const char *last_of_word(const char *word, size_t len, const char *const *options)
+{
+	const char *last = NULL;
+
+	for (const char *item = memchr(word, '=', len); item && item < word + len;
+	     item += strcspn(item, "," BETWEEN)) {
+		item++;
+		for (size_t i = 0; options[i]; i++) {
+			const char *wanted = strchr(options[i], '=') + 1;
+
+			if (is_key(word, options[i], (size_t)(wanted - options[i])) &&
+			    !strncmp(item, wanted, strlen(wanted)))
+				last = options[i];
+		}
+	}
+	return last;
+}
+
+const char *wr_last_option(const char *text, const char *const *options)
+{
+	const char *last = NULL, *word, *of_word;
+	size_t len;
+
+	while ((word = next_word(&text, &len))) {
+		of_word = last_of_word(word, len, options);
+		last = of_word ? of_word : last;
+	}
+	return last;
 }
 
 bool wr_listed(const char *list, const char *item)

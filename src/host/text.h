@@ -39,6 +39,15 @@ bool wr_line(const char *text, const char *needle, char line[WR_LINE_MAX]);
  * or false.
  */
 bool wr_word(const char *text, const char *key, char value[WR_LINE_MAX]);
+/* What follows all of them, as one list: options with a parser of their own (__setup() and
+ * early_param()) have it called for each. */
+bool wr_words(const char *text, const char *key, char list[WR_LINE_MAX]);
+
+/*
+ * The one that is given last of such @options, "key=item" each and NULL behind them: "a=x,y a=z"
+ * gives "a=x", "a=y" and "a=z", and with any item "a=". NULL: none is given.
+ */
+const char *wr_last_option(const char *text, const char *const *options);
 
 /*
  * Whether what was read may become part of a command that somebody is told to run: nothing in it is

@@ -51,6 +51,7 @@ bool seen_both(const char *id);
 /* The tests of the other files. */
 void run_machine_tests(int *failed);
 void run_boot_tests(int *failed);
+void run_iommu_tests(int *failed);
 void run_device_tests(int *failed);
 void run_edge_tests(int *failed);
 

@@ -159,6 +159,7 @@ int main(void)
 
 	run_machine_tests(&failed);
 	run_boot_tests(&failed);
+	run_iommu_tests(&failed);
 	run_device_tests(&failed);
 	run_edge_tests(&failed);
 	/* Not everything is captured: who has a device open, say. */

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* What is told of the IOMMU, and that its reasons are those. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "doctor_rig.h"
+#include "tree.h"
+
+#define CONFIG "boot/config-7.2.0-test"
+
+/* The groups stay: a card in one shows that nothing is told by them. */
+static void switch_off(const char *root)
+{
+	tree_remove(root, "sys/class/iommu");
+	tree_remove(root, "etc/default/grub");
+}
+
+/* An option's parser is called for each time that it is given. */
+static void test_several(void **state)
+{
+	static const struct {
+		const char *cmdline, *part, *file;
+	} all[] = {
+		{ "intel_iommu=on intel_iommu=igfx_off", "no driver for it, or that failed",
+		  "/sys/class/iommu" },
+		{ "intel_iommu=off,on", "no driver for it, or that failed", "/sys/class/iommu" },
+		{ "intel_iommu=off intel_iommu=sm_on", "has intel_iommu=off", "/proc/cmdline" },
+		{ "intel_iommu=on,off", "has intel_iommu=off", "/proc/cmdline" },
+		{ "iommu=off iommu=pt", "has iommu=off", "/proc/cmdline" },
+		{ "intel_iommu=sm_on intel_iommu=", "only when told to", "/sys/class/iommu" },
+	};
+	const char *root = *state;
+
+	switch_off(root);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		tree_text(root, "proc/cmdline", all[i].cmdline);
+		assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, all[i].part, all[i].file);
+	}
+	tree_text(root, "proc/cmdline", "amd_iommu=on amd_iommu=pgtbl_v2");
+	assert_found(root, NULL, "amd-iommu-value", WEIR_HOST_NOTE, "amd_iommu=on is no", NULL);
+	tree_text(root, "proc/cmdline", "intel_iommu=yes intel_iommu=on");
+	assert_found(root, NULL, "intel-iommu-value", WEIR_HOST_WARNING, "intel_iommu=yes is no",
+		     NULL);
+	tree_text(root, "proc/cmdline", "iommu=on iommu=pt,64");
+	assert_found(root, NULL, "iommu-value", WEIR_HOST_WARNING, "iommu=on is no", NULL);
+	tree_text(root, "proc/cmdline", "iommu=soft iommu=pt,64");
+	assert_silent(root, NULL, "iommu-value");
+}
+
+/* What this kernel was built with is told where it was read. */
+static void test_built(void **state)
+{
+	const char *root = *state;
+
+	switch_off(root);
+	tree_text(root, "proc/cmdline", "quiet\n");
+	assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "configuration isn't there to be read",
+		     "/sys/class/iommu");
+	tree_text(root, CONFIG, "CONFIG_INTEL_IOMMU=y\n"
+		  "# CONFIG_INTEL_IOMMU_DEFAULT_ON is not set\n");
+	assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "CONFIG_INTEL_IOMMU_DEFAULT_ON isn't "
+		     "set", "/sys/class/iommu");
+	tree_text(root, CONFIG, "CONFIG_INTEL_IOMMU=y\n"
+		  "CONFIG_INTEL_IOMMU_DEFAULT_ON_INTGPU_OFF=y\n");
+	assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "no driver for it, or that failed",
+		     "/sys/class/iommu");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, doctor_start, doctor_stop)
+
+void run_iommu_tests(int *failed)
+{
+	const struct CMUnitTest iommu[] = {
+		TEST(test_several),
+		TEST(test_built),
+	};
+
+	*failed += cmocka_run_group_tests(iommu, NULL, NULL);
+}
