@@ -52,14 +52,15 @@ static void check_iommu_value(struct wr_exam *exam)
 		"noaperture", "calgary", "fullflush", "nofullflush", "leak",
 		/* A number is the size of the old GART's aperture. */
 		"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", NULL };
+	const char *table = exam->m->table;
 	char list[WR_LINE_MAX], value[64], option[128];
 
-	if ((exam->m->cpu != WR_CPU_INTEL && exam->m->cpu != WR_CPU_AMD) ||
+	if (!wr_is_x86(exam->m) ||
 	    !wr_words(exam->m->cmdline, "iommu=", list) || !unknown_value(list, known, value))
 		return;
 	snprintf(option, sizeof(option), "iommu=%s", value);
 	wr_cure_no_option(exam, option);
-	if (exam->m->cpu == WR_CPU_INTEL)
+	if (table ? !!strstr(table, "DMAR") : exam->m->cpu == WR_CPU_INTEL)
 		wr_cure(exam, "what was meant is intel_iommu=on");
 	wr_report(exam, WEIR_HOST_WARNING, "/proc/cmdline",
 		  "iommu=%s is no valid value: the kernel ignores it without a word; what "

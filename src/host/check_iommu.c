@@ -324,8 +324,14 @@ static void check_interrupts(struct wr_exam *exam)
 	unsigned int have;
 	int ret, units;
 
-	if (!wr_has_iommu(exam) || exam->m->cpu == WR_CPU_POWER || exam->m->cpu == WR_CPU_OTHER)
+	if (!wr_has_iommu(exam) || exam->m->cpu == WR_CPU_POWER)
 		return;
+	if (exam->m->cpu != WR_CPU_ARM && !wr_is_x86(exam->m)) {
+		wr_report(exam, WEIR_HOST_UNKNOWN, "/proc/cpuinfo", "whether interrupts are "
+			  "remapped can't be told: where that shows is known of x86 and Arm, and "
+			  "this is neither");
+		return;
+	}
 	ret = wr_load(exam->m->root, "/proc/interrupts", 4 << 20, &text);
 	if (ret < 0) {
 		wr_unread(exam, "/proc/interrupts", ret);
@@ -412,7 +418,7 @@ const struct wr_check wr_checks_iommu[] = {
 	    "/sys/class/iommu/*/intel-iommu/ecap /proc/cmdline" }, check_pass },
 	{ { "interrupt-remapping", false, WEIR_HOST_STOP,
 	    "are interrupts remapped, so that a device can raise only its own?",
-	    "/proc/interrupts /sys/class/iommu/*/intel-iommu/ecap "
+	    "/proc/interrupts /proc/cpuinfo /sys/class/iommu/*/intel-iommu/ecap "
 	    "/sys/module/{vfio_iommu_type1,iommufd}/parameters/allow_unsafe_interrupts "
 	    "/dev/kmsg" }, check_interrupts },
 	{ { "firmware-bug", false, WEIR_HOST_WARNING,

@@ -142,6 +142,8 @@ static int read_cpu(struct wr_machine *m)
 		m->cpu = WR_CPU_POWER;
 	else if (strstr(text, "CPU implementer"))
 		m->cpu = WR_CPU_ARM;
+	else if (strstr(text, "\nflags\t"))	/* arch/x86/kernel/cpu/proc.c alone */
+		m->cpu = WR_CPU_X86;
 	m->power_nv = strstr(platform, "PowerNV");
 
 	/* Longer than a line is elsewhere. */
@@ -351,7 +353,23 @@ static int fill_in(char **text)
 	return *text ? 0 : -ENOMEM;
 }
 
-static int read_all(struct wr_machine *m)
+/* Where /proc/cpuinfo doesn't tell. */
+static void guess_cpu(struct wr_machine *m, const struct weir_host *host)
+{
+	struct weir_host_iommu unit;
+
+	for (unsigned int n = 0; m->cpu == WR_CPU_OTHER && !weir_host_iommu(host, n, &unit); n++) {
+		if (unit.kind == WEIR_HOST_IOMMU_VTD || unit.kind == WEIR_HOST_IOMMU_AMD)
+			m->cpu = WR_CPU_X86;
+		else if (unit.kind == WEIR_HOST_IOMMU_SMMUV3 || unit.kind == WEIR_HOST_IOMMU_SMMU)
+			m->cpu = WR_CPU_ARM;
+	}
+	if (m->cpu == WR_CPU_OTHER && m->table)
+		m->cpu = strstr(m->table, "DMAR") || strstr(m->table, "IVRS") ? WR_CPU_X86 :
+			 strstr(m->table, "IORT") ? WR_CPU_ARM : WR_CPU_OTHER;
+}
+
+static int read_all(struct wr_machine *m, const struct weir_host *host)
 {
 	int ret = wr_load(m->root, "/proc/cmdline", CMDLINE_MAX, &m->cmdline);
 
@@ -364,6 +382,7 @@ static int read_all(struct wr_machine *m)
 		return -ENOMEM;
 	read_release(m);
 	read_table(m);
+	guess_cpu(m, host);
 	read_family(m);
 	read_boot(m);
 	read_limits(m);
@@ -383,7 +402,7 @@ struct wr_machine *wr_machine(const struct weir_host *host)
 		m->root = host->root;
 		m->ports = wr_find_ports(host);
 	}
-	if (!m || !m->ports || read_all(m) < 0) {
+	if (!m || !m->ports || read_all(m, host) < 0) {
 		wr_message("no memory for the facts of the machine");
 		wr_machine_free(m);
 		return NULL;
@@ -404,6 +423,11 @@ void wr_machine_free(struct wr_machine *m)
 	free(m->ids);
 	free(m->ports);
 	free(m);
+}
+
+bool wr_is_x86(const struct wr_machine *m)
+{
+	return m->cpu == WR_CPU_INTEL || m->cpu == WR_CPU_AMD || m->cpu == WR_CPU_X86;
 }
 
 bool wr_module_here(const struct wr_machine *m, const char *name)

@@ -13,6 +13,7 @@ enum wr_cpu {
 	WR_CPU_OTHER,
 	WR_CPU_INTEL,
 	WR_CPU_AMD,
+	WR_CPU_X86,	/* another maker's */
 	WR_CPU_ARM,
 	WR_CPU_POWER,
 };
@@ -88,6 +89,8 @@ void wr_machine_free(struct wr_machine *m);
 
 /* Look at all bridges that are awake. Returns NULL when there is no memory. */
 unsigned char *wr_find_ports(const struct weir_host *host);
+
+bool wr_is_x86(const struct wr_machine *m);
 
 /* What a line of /proc/meminfo has behind "@key:", "" without such a line; or -errno. */
 int wr_meminfo(const char *root, const char *key, char value[WR_LINE_MAX]);

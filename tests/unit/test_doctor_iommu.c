@@ -72,6 +72,34 @@ static void test_built(void **state)
 		     "/sys/class/iommu");
 }
 
+/* VT-d isn't Intel's alone, and of what isn't known nothing is said to be well. */
+static void test_processors(void **state)
+{
+	static const char id[] = "interrupt-remapping";
+	const char *root = *state;
+
+	tree_text(root, "proc/cmdline", "iommu=on\n");
+	tree_text(root, "proc/cpuinfo", "vendor_id\t: CentaurHauls\nflags\t\t: fpu vmx\n");
+	assert_well(root, NULL, id);
+	tree_text(root, "proc/interrupts", " 9:  0  IO-APIC   9-fasteoi acpi\n");
+	assert_found(root, NULL, id, WEIR_HOST_STOP, "no chip", "/proc/interrupts");
+	assert_cure(root, NULL, "iommu-value", "what was meant is intel_iommu=on");
+	/* By its table, by its IOMMU, and by neither. */
+	tree_text(root, "proc/cpuinfo", "processor : 0\n");
+	assert_found(root, NULL, id, WEIR_HOST_STOP, "no chip", "/proc/interrupts");
+	tree_remove(root, "sys/firmware");
+	assert_found(root, NULL, id, WEIR_HOST_STOP, "no chip", "/proc/interrupts");
+	assert_found(root, NULL, "iommu-value", WEIR_HOST_WARNING, "iommu=on is no", NULL);
+	tree_remove(root, "sys/class/iommu/dmar0");
+	tree_folder(root, "sys/class/iommu/smmu3.0x0000000009050000");
+	assert_found(root, NULL, id, WEIR_HOST_NOTE, "whether an ITS", "/proc/interrupts");
+	assert_silent(root, NULL, "iommu-value");
+	tree_remove(root, "sys/class/iommu/smmu3.0x0000000009050000");
+	tree_folder(root, "sys/class/iommu/riscv-iommu.0");
+	assert_found(root, NULL, id, WEIR_HOST_UNKNOWN, "can't be told", "/proc/cpuinfo");
+	assert_silent(root, NULL, "iommu-value");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, doctor_start, doctor_stop)
 
 void run_iommu_tests(int *failed)
@@ -79,6 +107,7 @@ void run_iommu_tests(int *failed)
 	const struct CMUnitTest iommu[] = {
 		TEST(test_several),
 		TEST(test_built),
+		TEST(test_processors),
 	};
 
 	*failed += cmocka_run_group_tests(iommu, NULL, NULL);
