@@ -179,57 +179,8 @@ static void count_types(const struct wr_exam *exam, unsigned int counts[TYPES])
 	}
 }
 
-static const char *why_domain(const struct wr_machine *m, bool pass, char why[WR_LINE_MAX])
-{
-	char value[WR_LINE_MAX];
-
-	if (wr_word(m->cmdline, "iommu.passthrough=", value))
-		snprintf(why, WR_LINE_MAX, "the command line has iommu.passthrough=%.32s", value);
-	else if (wr_word(m->cmdline, "iommu=", value) && wr_listed(value, "pt"))
-		snprintf(why, WR_LINE_MAX, "the command line has iommu=pt");
-	else if (wr_word(m->cmdline, "iommu=", value) && wr_listed(value, "nopt"))
-		snprintf(why, WR_LINE_MAX, "the command line has iommu=nopt");
-	else
-		snprintf(why, WR_LINE_MAX, "the kernel was built so (CONFIG_IOMMU_DEFAULT_%s)",
-			 pass ? "PASSTHROUGH" : "DMA_LAZY or _STRICT");
-	return why;
-}
-
-#define ONCE_GIVEN "once a device is given to VFIO its DMA is translated through page tables of " \
-	"its new owner's, with iommu=pt as without; the group's file 'type' goes on to show the " \
-	"default"
-
-/* iommu_def_domain_type in drivers/iommu/iommu.c; what VFIO attaches is another domain. */
-static void check_domain(struct wr_exam *exam)
-{
-	unsigned int counts[TYPES];
-	bool on = wr_intel_told_on(exam->m);
-	char why[WR_LINE_MAX];
-
-	count_types(exam, counts);
-	if (!(counts[TRANSLATED] + counts[IDENTITY]))
-		return;
-	if (!counts[IDENTITY])
-		wr_report(exam, WEIR_HOST_OK, GROUPS "/*/type", "%sdevices that the kernel drives "
-			  "are translated now (all of %u groups): each reaches what its driver "
-			  "mapped and no more; %s; " ONCE_GIVEN,
-			  on ? "intel_iommu=on switched VT-d on: " : "", counts[TRANSLATED],
-			  why_domain(exam->m, false, why));
-	else if (!counts[TRANSLATED])
-		wr_report(exam, WEIR_HOST_OK, GROUPS "/*/type", "%sDMA of devices that the kernel "
-			  "drives passes untranslated now (all of %u groups): it is as fast as "
-			  "without an IOMMU, and each of them reaches all memory; %s; " ONCE_GIVEN,
-			  on ? "intel_iommu=on switched VT-d on, but " : "", counts[IDENTITY],
-			  why_domain(exam->m, true, why));
-	else
-		wr_report(exam, WEIR_HOST_OK, GROUPS "/*/type", "of devices that the kernel "
-			  "drives, those of %u groups are translated now, those of %u pass: a "
-			  "driver or its IOMMU wants another type than the rest; " ONCE_GIVEN,
-			  counts[TRANSLATED], counts[IDENTITY]);
-}
-
 /* How many units of VT-d there are, and how many of them have all of @bits; or -errno. */
-static int count_units(struct wr_exam *exam, uint64_t bits, unsigned int *have,
+static int count_units(const struct wr_exam *exam, uint64_t bits, unsigned int *have,
 		       char file[WR_LINE_MAX])
 {
 	struct weir_host_iommu unit;
@@ -237,10 +188,8 @@ static int count_units(struct wr_exam *exam, uint64_t bits, unsigned int *have,
 
 	*have = 0;
 	for (unsigned int n = 0; (ret = weir_host_iommu(exam->host, n, &unit)) != -ENOENT; n++) {
-		if (ret < 0) {
-			wr_unread(exam, "/sys/class/iommu", ret);
+		if (ret < 0)
 			return ret;
-		}
 		if (unit.kind != WEIR_HOST_IOMMU_VTD)
 			continue;
 		*have += (unit.ecap & bits) == bits;
@@ -251,15 +200,129 @@ static int count_units(struct wr_exam *exam, uint64_t bits, unsigned int *have,
 	return units;
 }
 
+/* kstrtobool() in lib/kstrtox.c: 1, 0 or -EINVAL. */
+static int truth(const char *value)
+{
+	bool two = *value == 'o' || *value == 'O';
+
+	value += two;
+	if (!*value)
+		return -EINVAL;
+	if (strchr(two ? "nN" : "eEyYtT1", *value))
+		return 1;
+	return strchr(two ? "fF" : "dDnNfF0", *value) ? 0 : -EINVAL;
+}
+
+#define OPTION_MAX 64
+
+/*
+ * What the command line asks for, by the last option that does: 1 that DMA passes, 0 that it is
+ * translated, -ENOENT nothing.
+ */
+static int asked_domain(const struct wr_machine *m, char option[OPTION_MAX])
+{
+	/* The first two are x86's (arch/x86/kernel/pci-dma.c). */
+	static const char *const options[] = { "iommu=pt", "iommu=nopt", "iommu.passthrough=",
+					       NULL };
+	const char *last = wr_last_option(m->cmdline, options + (wr_is_x86(m) ? 0 : 2));
+	char value[WR_LINE_MAX] = "";
+	int pass;
+
+	if (!last)
+		return -ENOENT;
+	if (last == options[2])
+		wr_word(m->cmdline, last, value);
+	snprintf(option, OPTION_MAX, "%s%.32s", last, value);
+	pass = last == options[2] ? truth(value) : last == options[0];
+	return pass < 0 ? -ENOENT : pass;
+}
+
+/*
+ * Why DMA passes, or is translated: the last to choose is the IOMMU's driver (def_domain_type() in
+ * drivers/iommu/), or who writes to a group's file.
+ */
+static void tell_why(const struct wr_exam *exam, bool pass, char why[WR_LINE_MAX])
+{
+	char option[OPTION_MAX], file[WR_LINE_MAX];
+	int asked = asked_domain(exam->m, option);
+	bool by_option = asked >= 0;
+	const char *forced = NULL;
+	unsigned int have;
+
+	if (!by_option) {
+		asked = wr_kernel_config(exam->m, "IOMMU_DEFAULT_PASSTHROUGH", file);
+		snprintf(option, sizeof(option), "CONFIG_IOMMU_DEFAULT_%s",
+			 (asked < 0 ? pass : asked) ? "PASSTHROUGH" : "DMA_LAZY or _STRICT");
+	}
+	if (!pass && count_units(exam, ECAP_PASS_THROUGH, &have, file) > 0 && !have)
+		forced = "VT-d can't let DMA pass here (bit 6 of its extended capabilities is 0)";
+	if (asked == pass)
+		snprintf(why, WR_LINE_MAX, by_option ? "the command line has %s" :
+			 "the kernel was built so (%s)", option);
+	else if (asked >= 0)
+		snprintf(why, WR_LINE_MAX, "that is in spite of %s%s: %s",
+			 by_option ? "the command line's " : "", option,
+			 forced ? forced :
+			 "the IOMMU's driver chose otherwise, or who wrote to these files");
+	else if (forced)
+		snprintf(why, WR_LINE_MAX, "%s", forced);
+	else
+		snprintf(why, WR_LINE_MAX, "no option asks for it, so it is this kernel's default "
+			 "(%s)", option);
+}
+
+#define ONCE_GIVEN "once a device is given to VFIO its DMA is translated through page tables of " \
+	"its new owner's, with iommu=pt as without; the group's file 'type' goes on to show the " \
+	"default"
+
+/* Whether VT-d is there, and on since the command line says so. */
+static bool is_switched_on(const struct wr_exam *exam)
+{
+	char file[WR_LINE_MAX];
+	unsigned int have;
+
+	return wr_intel_told_on(exam->m) && built_on(exam->m) != 1 &&
+	       count_units(exam, 0, &have, file) > 0;
+}
+
+/* iommu_def_domain_type in drivers/iommu/iommu.c; what VFIO attaches is another domain. */
+static void check_domain(struct wr_exam *exam)
+{
+	bool on = is_switched_on(exam);
+	unsigned int counts[TYPES];
+	char why[WR_LINE_MAX];
+
+	count_types(exam, counts);
+	if (!(counts[TRANSLATED] + counts[IDENTITY]))
+		return;
+	tell_why(exam, !counts[TRANSLATED], why);
+	if (!counts[IDENTITY])
+		wr_report(exam, WEIR_HOST_OK, GROUPS "/*/type", "%sdevices that the kernel drives "
+			  "are translated now (all of %u groups): each reaches what its driver "
+			  "mapped and no more; %s; " ONCE_GIVEN,
+			  on ? "intel_iommu=on switched VT-d on: " : "", counts[TRANSLATED], why);
+	else if (!counts[TRANSLATED])
+		wr_report(exam, WEIR_HOST_OK, GROUPS "/*/type", "%sDMA of devices that the kernel "
+			  "drives passes untranslated now (all of %u groups): it is as fast as "
+			  "without an IOMMU, and each of them reaches all memory; %s; " ONCE_GIVEN,
+			  on ? "intel_iommu=on switched VT-d on, but " : "", counts[IDENTITY], why);
+	else
+		wr_report(exam, WEIR_HOST_OK, GROUPS "/*/type", "of devices that the kernel "
+			  "drives, those of %u groups are translated now, those of %u pass: a "
+			  "driver or its IOMMU wants another type than the rest; " ONCE_GIVEN,
+			  counts[TRANSLATED], counts[IDENTITY]);
+}
+
 /* device_def_domain_type() in drivers/iommu/intel/iommu.c */
 static void check_pass(struct wr_exam *exam)
 {
-	char file[WR_LINE_MAX], value[WR_LINE_MAX];
-	bool wanted = (wr_word(exam->m->cmdline, "iommu=", value) && wr_listed(value, "pt")) ||
-		      (wr_word(exam->m->cmdline, "iommu.passthrough=", value) && *value == '1');
+	char file[WR_LINE_MAX], option[OPTION_MAX];
+	bool wanted = asked_domain(exam->m, option) == 1;
 	unsigned int have;
 	int units = count_units(exam, ECAP_PASS_THROUGH, &have, file);
 
+	if (units < 0)
+		wr_unread(exam, "/sys/class/iommu", units);
 	if (units <= 0)
 		return;
 	if ((int)have == units)
@@ -338,6 +401,8 @@ static void check_interrupts(struct wr_exam *exam)
 		return;
 	}
 	units = count_units(exam, ECAP_IR, &have, file);
+	if (units < 0)
+		wr_unread(exam, "/sys/class/iommu", units);
 	if (strstr(text, " IR-"))
 		wr_report(exam, WEIR_HOST_OK, "/proc/interrupts", "interrupts are remapped (%s)",
 			  strstr(text, "IR-PCI-MSI") ? "IR-PCI-MSI" : "IR-IO-APIC");
@@ -412,7 +477,8 @@ const struct wr_check wr_checks_iommu[] = {
 	{ { "dma-domain", false, WEIR_HOST_OK,
 	    "whose DMA is translated and whose passes, now and once given to VFIO: what "
 	    "intel_iommu=on and iommu=pt mean here",
-	    GROUPS "/*/type /proc/cmdline" }, check_domain },
+	    GROUPS "/*/type /proc/cmdline /sys/class/iommu/*/intel-iommu/ecap /boot/config-*" },
+	  check_domain },
 	{ { "dma-pass", false, WEIR_HOST_WARNING,
 	    "can the units of VT-d let DMA pass, as iommu=pt asks for?",
 	    "/sys/class/iommu/*/intel-iommu/ecap /proc/cmdline" }, check_pass },

@@ -145,6 +145,15 @@ void assert_once(const char *root, const char *device, const char *id)
 		fail_msg("%s says:\n%s", id, wanted.said);
 }
 
+void assert_not_said(const char *root, const char *device, const char *id, const char *part)
+{
+	struct wanted wanted = { .id = id };
+
+	check(root, device, &wanted);
+	if (!wanted.others || strstr(wanted.said, part))
+		fail_msg("%s says '%s', or nothing:\n%s", id, part, wanted.said);
+}
+
 void assert_well(const char *root, const char *device, const char *id)
 {
 	struct wanted wanted = { .id = id };

@@ -40,6 +40,8 @@ void assert_cure(const char *root, const char *device, const char *id, const cha
 void assert_no_cure(const char *root, const char *device, const char *id, const char *part);
 /* It says one thing. */
 void assert_once(const char *root, const char *device, const char *id);
+/* It says something, but not that. */
+void assert_not_said(const char *root, const char *device, const char *id, const char *part);
 /* The check finds nothing, or that all is well. */
 void assert_well(const char *root, const char *device, const char *id);
 /* It says nothing at all. */

@@ -12,6 +12,7 @@
 #include "doctor_rig.h"
 #include "tree.h"
 
+#define ECAP "sys/class/iommu/dmar0/intel-iommu/ecap"
 #define CONFIG "boot/config-7.2.0-test"
 
 /* The groups stay: a card in one shows that nothing is told by them. */
@@ -72,6 +73,78 @@ static void test_built(void **state)
 		     "/sys/class/iommu");
 }
 
+/* An option is a reason only where it agrees with what is seen, and of several the last counts. */
+static void test_reasons(void **state)
+{
+	static const char id[] = "dma-domain", file[] = "/sys/kernel/iommu_groups/*/type";
+	static const struct {
+		const char *cmdline, *part;
+	} passed[] = {
+		{ "iommu=nopt iommu=pt", "the command line has iommu=pt;" },
+		{ "iommu.passthrough=0 iommu=pt", "the command line has iommu=pt;" },
+		{ "iommu.passthrough=on iommu=soft", "the command line has iommu.passthrough=on;" },
+		{ "iommu=pt iommu.passthrough=off", "in spite of the command line's "
+		  "iommu.passthrough=off: the IOMMU's driver" },
+		{ "iommu.passthrough=maybe", "no option asks for it, so it is this kernel's "
+		  "default (CONFIG_IOMMU_DEFAULT_PASSTHROUGH)" },
+	}, translated[] = {
+		{ "iommu=pt", "in spite of the command line's iommu=pt: the IOMMU's driver" },
+		{ "iommu=pt,nopt", "the command line has iommu=nopt;" },
+		{ "iommu.passthrough=n", "the command line has iommu.passthrough=n;" },
+		{ "quiet", "no option asks for it, so it is this kernel's default "
+		  "(CONFIG_IOMMU_DEFAULT_DMA_LAZY or _STRICT)" },
+	};
+	const char *root = *state;
+
+	for (size_t i = 0; i < sizeof(translated) / sizeof(translated[0]); i++) {
+		tree_text(root, "proc/cmdline", translated[i].cmdline);
+		assert_found(root, NULL, id, WEIR_HOST_OK, translated[i].part, file);
+	}
+	/* Without bit 6 VT-d can't, whatever is asked for. */
+	tree_text(root, ECAP, "f0209f\n");
+	tree_text(root, "proc/cmdline", "iommu=pt\n");
+	assert_found(root, NULL, id, WEIR_HOST_OK, "iommu=pt: VT-d can't let DMA pass here", file);
+	assert_found(root, NULL, "dma-pass", WEIR_HOST_WARNING, "though iommu=pt was", NULL);
+	tree_text(root, "proc/cmdline", "iommu=pt iommu.passthrough=0\n");
+	assert_found(root, NULL, "dma-pass", WEIR_HOST_NOTE, "though iommu=pt were", NULL);
+	tree_text(root, "proc/cmdline", "quiet\n");
+	assert_found(root, NULL, id, WEIR_HOST_OK, "no more; VT-d can't let DMA pass here", file);
+	tree_text(root, CONFIG, "CONFIG_IOMMU_DEFAULT_PASSTHROUGH=y\n");
+	assert_found(root, NULL, id, WEIR_HOST_OK, "in spite of CONFIG_IOMMU_DEFAULT_PASSTHROUGH: "
+		     "VT-d can't", file);
+	tree_text(root, CONFIG, "CONFIG_IOMMU_DEFAULT_DMA_LAZY=y\n");
+	assert_found(root, NULL, id, WEIR_HOST_OK, "the kernel was built so", file);
+	tree_remove(root, CONFIG);
+
+	tree_text(root, ECAP, "f020df\n");
+	tree_text(root, GROUP "type", "identity\n");
+	tree_text(root, "sys/kernel/iommu_groups/4/type", "identity\n");
+	for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++) {
+		tree_text(root, "proc/cmdline", passed[i].cmdline);
+		assert_found(root, NULL, id, WEIR_HOST_OK, passed[i].part, file);
+	}
+	/* On Arm iommu= is nothing. */
+	tree_text(root, "proc/cpuinfo", "processor : 0\nCPU implementer : 0x41\n");
+	tree_text(root, "proc/cmdline", "iommu=pt\n");
+	assert_found(root, NULL, id, WEIR_HOST_OK, "no option asks for it", file);
+}
+
+/* It switches VT-d on where that is, and waits to be. */
+static void test_switched(void **state)
+{
+	static const char id[] = "dma-domain", on[] = "intel_iommu=on switched VT-d on: devices";
+	const char *root = *state;
+
+	tree_text(root, "proc/cmdline", "intel_iommu=on\n");
+	assert_found(root, NULL, id, WEIR_HOST_OK, on, NULL);
+	tree_text(root, CONFIG, "CONFIG_INTEL_IOMMU_DEFAULT_ON=y\n");
+	assert_not_said(root, NULL, id, on);
+	tree_remove(root, CONFIG);
+	tree_remove(root, "sys/class/iommu/dmar0");
+	tree_text(root, "sys/class/iommu/ivhd0/amd-iommu/features", "ef\n");
+	assert_not_said(root, NULL, id, on);
+}
+
 /* VT-d isn't Intel's alone, and of what isn't known nothing is said to be well. */
 static void test_processors(void **state)
 {
@@ -108,6 +181,8 @@ void run_iommu_tests(int *failed)
 		TEST(test_several),
 		TEST(test_built),
 		TEST(test_processors),
+		TEST(test_reasons),
+		TEST(test_switched),
 	};
 
 	*failed += cmocka_run_group_tests(iommu, NULL, NULL);
