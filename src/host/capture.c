@@ -127,6 +127,7 @@ static const struct pattern {
 	     "bios_vendor bios_version bios_date chassis_type"),
 	TEXT("/sys/hypervisor", "type"),
 	THERE("/sys/bus/acpi/devices", "QEMU0002:00"),
+	THERE("/sys/bus/platform/devices", "arm-smmu*"),
 	TEXT("/sys/firmware", "efi devicetree"),
 	THERE("/sys/firmware/acpi/tables", "*"),
 	TEXT("/sys/firmware/devicetree/base", "model compatible"),

@@ -40,13 +40,16 @@ static void check_table(struct wr_exam *exam)
 		return;
 	}
 	if (exam->m->virtual)
-		wr_cure(exam, "give the VM an IOMMU (QEMU: -device intel-iommu, virtio-iommu-pci)");
+		wr_cure(exam, "give the VM an IOMMU (QEMU: %s, or -device virtio-iommu-pci)",
+			exam->m->cpu == WR_CPU_ARM ? "-machine virt,iommu=smmuv3" :
+			"-device intel-iommu");
 	else
 		wr_cure(exam, "switch %s on in the firmware's setup, and restart",
 			firmware_switch(exam->m));
 	/* A VM may do without: that is what no-IOMMU mode is for. */
 	wr_report(exam, exam->m->virtual ? WEIR_HOST_NOTE : WEIR_HOST_STOP, WR_ACPI,
-		  "%s shows no IOMMU: there is none of the tables DMAR, IVRS, IORT and VIOT%s",
+		  "%s shows no IOMMU: there is none of the tables DMAR, IVRS and VIOT, "
+		  "and no SMMU in IORT%s",
 		  exam->m->virtual ? "the hypervisor" : "the firmware",
 		  exam->m->virtual ? "" : "; the machine has none, or it is off in its setup");
 }
@@ -61,14 +64,18 @@ static const char *off_option(const struct wr_machine *m)
 {
 	static const struct {
 		const char *const *options;
-		const char *not;	/* to whose IOMMU it is nothing, whatever the processor */
-	} keys[] = { { x86_switch, "IORT" }, { intel_switch, "IVRS" }, { amd_switch, "DMAR" } };
+		const char *tables;	/* of whose IOMMUs, whatever the processor */
+	} keys[] = {
+		{ x86_switch, "DMAR IVRS" }, { intel_switch, "DMAR" }, { amd_switch, "IVRS" },
+	};
 
+	if (!wr_is_x86(m))
+		return NULL;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		const char *option = wr_last_option(m->cmdline, keys[i].options);
 
-		if (!(m->table && strstr(m->table, keys[i].not)) && option &&
-		    strstr(option, "=off"))
+		if (option && strstr(option, "=off") &&
+		    (!m->table || strstr(keys[i].tables, strrchr(m->table, '/') + 1)))
 			return option;
 	}
 	return NULL;
@@ -470,7 +477,8 @@ static void check_firmware_bug(struct wr_exam *exam)
 const struct wr_check wr_checks_iommu[] = {
 	{ { "firmware-table", false, WEIR_HOST_STOP,
 	    "does the firmware describe an IOMMU?",
-	    WR_ACPI "/{DMAR,IVRS,IORT,VIOT} /sys/class/iommu" }, check_table },
+	    WR_ACPI "/{DMAR,IVRS,IORT,VIOT} /sys/bus/platform/devices/arm-smmu* "
+	    "/sys/class/iommu" }, check_table },
 	{ { "iommu-on", false, WEIR_HOST_STOP,
 	    "is the IOMMU on, and if not, why?",
 	    "/sys/class/iommu /proc/cmdline " GROUPS }, check_on },

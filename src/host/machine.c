@@ -214,6 +214,24 @@ static void read_boot(struct wr_machine *m)
 		}
 }
 
+/*
+ * What the kernel makes of the SMMUs in IORT, with a driver or without
+ * (iort_init_platform_devices() in drivers/acpi/arm64/iort.c). "arm-smmu-v3-pmcg.…" counts events.
+ */
+static bool has_smmu(const struct wr_machine *m)
+{
+	bool found = false;
+	char **names;
+	int n = wr_names(m->root, "/sys/bus/platform/devices", &names);
+
+	for (int i = 0; !found && i < n; i++)
+		found = !strncmp(names[i], "arm-smmu.", 9) ||
+			!strncmp(names[i], "arm-smmu-v3.", 12);
+	if (n > 0)
+		wr_names_free(names, n);
+	return found;
+}
+
 /* Intel's, AMD's, Arm's, and the one of paravirtual IOMMUs. */
 static void read_table(struct wr_machine *m)
 {
@@ -221,8 +239,9 @@ static void read_table(struct wr_machine *m)
 		WR_ACPI "/DMAR", WR_ACPI "/IVRS", WR_ACPI "/IORT", WR_ACPI "/VIOT",
 	};
 
+	/* IORT has interrupt controllers and root complexes as well, on each machine of Arm's. */
 	for (size_t i = 0; !m->table && i < sizeof(tables) / sizeof(tables[0]); i++)
-		if (has_file(m, tables[i]))
+		if (has_file(m, tables[i]) && (!strstr(tables[i], "IORT") || has_smmu(m)))
 			m->table = tables[i];
 }
 

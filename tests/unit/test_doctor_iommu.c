@@ -145,6 +145,51 @@ static void test_switched(void **state)
 	assert_not_said(root, NULL, id, on);
 }
 
+static void put_smmu(const char *root, const char *name)
+{
+	char link[128], target[128];
+
+	snprintf(link, sizeof(link), "sys/bus/platform/devices/%s", name);
+	snprintf(target, sizeof(target), "../../../devices/platform/%s", name);
+	tree_link(root, link, target);
+	snprintf(link, sizeof(link), "sys/devices/platform/%s", name);
+	tree_folder(root, link);
+}
+
+/* Each machine of Arm's with ACPI has an IORT: it's an SMMU in it that counts. */
+static void test_iort(void **state)
+{
+	static const char *const smmus[] = { "arm-smmu.4.auto", "arm-smmu-v3.0.auto" };
+	const char *root = *state;
+
+	switch_off(root);
+	tree_remove(root, "sys/kernel/iommu_groups");
+	tree_remove(root, "sys/firmware");
+	tree_text(root, "proc/cpuinfo", "processor : 0\nCPU implementer : 0x41\n");
+	tree_text(root, "sys/class/dmi/id/sys_vendor", "QEMU\n");
+	tree_text(root, "sys/firmware/acpi/tables/IORT", "");
+	assert_found(root, NULL, "guest", WEIR_HOST_NOTE, "without an IOMMU of its own", NULL);
+	assert_found(root, NULL, "guest-noiommu", WEIR_HOST_STOP, "is off", NULL);
+	put_smmu(root, "arm-smmu-v3-pmcg.1.auto");
+	assert_found(root, NULL, "firmware-table", WEIR_HOST_NOTE, "and no SMMU in IORT",
+		     "/sys/firmware/acpi/tables");
+	assert_cure(root, NULL, "firmware-table", "iommu=smmuv3");
+	for (size_t i = 0; i < sizeof(smmus) / sizeof(smmus[0]); i++) {
+		put_smmu(root, smmus[i]);
+		assert_well(root, NULL, "firmware-table");
+		assert_found(root, NULL, "guest", WEIR_HOST_NOTE, "which is off", NULL);
+		assert_silent(root, NULL, "guest-noiommu");
+		/* Not on Arm. */
+		tree_text(root, "proc/cmdline", "iommu=off\n");
+		assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "no driver for it", NULL);
+		tree_remove(root, "sys/bus/platform");
+	}
+	/* The one of a paravirtual IOMMU comes beside it. */
+	tree_text(root, "sys/firmware/acpi/tables/VIOT", "");
+	assert_found(root, NULL, "firmware-table", WEIR_HOST_OK, "(VIOT)",
+		     "/sys/firmware/acpi/tables/VIOT");
+}
+
 /* VT-d isn't Intel's alone, and of what isn't known nothing is said to be well. */
 static void test_processors(void **state)
 {
@@ -183,6 +228,7 @@ void run_iommu_tests(int *failed)
 		TEST(test_processors),
 		TEST(test_reasons),
 		TEST(test_switched),
+		TEST(test_iort),
 	};
 
 	*failed += cmocka_run_group_tests(iommu, NULL, NULL);

@@ -50,6 +50,8 @@ static void test_firmware_table(void **state)
 	assert_cure(root, NULL, "firmware-table", "VT-d");
 	tree_text(root, "proc/cpuinfo", "vendor_id\t: AuthenticAMD\nflags\t: svm\n");
 	assert_cure(root, NULL, "firmware-table", "AMD-Vi");
+	/* Of these IORT alone is no proof. */
+	tree_folder(root, "sys/bus/platform/devices/arm-smmu-v3.0.auto");
 	for (size_t i = 0; i < 4; i++) {
 		snprintf(path, sizeof(path), "sys/firmware/acpi/tables/%s", tables[i]);
 		tree_text(root, path, "");
