@@ -126,6 +126,7 @@ static const struct pattern {
 	TEXT("/sys/class/dmi/id", "sys_vendor product_name product_family board_vendor board_name "
 	     "bios_vendor bios_version bios_date chassis_type"),
 	TEXT("/sys/hypervisor", "type"),
+	TEXT("/sys/hypervisor/properties", "features"),
 	THERE("/sys/bus/acpi/devices", "QEMU0002:00"),
 	THERE("/sys/bus/platform/devices", "arm-smmu*"),
 	TEXT("/sys/firmware", "efi devicetree"),

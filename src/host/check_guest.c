@@ -12,7 +12,11 @@
 
 static void check_guest(struct wr_exam *exam)
 {
-	if (!exam->m->virtual)
+	if (exam->m->dom0)
+		wr_report(exam, WEIR_HOST_NOTE, WR_XEN_FEATURES, "this is no VM but Xen's dom0: "
+			  "Xen has the machine's IOMMU, and its own tools (xl) give devices away, "
+			  "not VFIO");
+	else if (!exam->m->virtual)
 		wr_report(exam, WEIR_HOST_OK, "/proc/cpuinfo", "this is no VM, as far as it shows");
 	else if (wr_has_iommu(exam))
 		wr_report(exam, WEIR_HOST_OK, exam->m->virtual_file, "this is a VM (%s) with an "
@@ -74,7 +78,8 @@ static void check_host_side(struct wr_exam *exam)
 
 const struct wr_check wr_checks_guest[] = {
 	{ { "guest", false, WEIR_HOST_NOTE, "is this a VM, with or without an IOMMU of its own?",
-	    "/proc/cpuinfo /sys/hypervisor/type /sys/class/dmi/id/{sys_vendor,product_name} "
+	    "/proc/cpuinfo /sys/hypervisor/{type,properties/features} "
+	    "/sys/class/dmi/id/{sys_vendor,product_name} "
 	    "/sys/bus/acpi/devices/QEMU0002:00 "
 	    "/proc/device-tree/{model,compatible} /sys/class/iommu" }, check_guest },
 	{ { "guest-noiommu", false, WEIR_HOST_STOP,

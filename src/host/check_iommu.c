@@ -39,6 +39,11 @@ static void check_table(struct wr_exam *exam)
 			  "device tree, or by itself");
 		return;
 	}
+	if (exam->m->dom0) {
+		wr_report(exam, WEIR_HOST_UNKNOWN, WR_ACPI, "whether the firmware describes an "
+			  "IOMMU can't be told: Xen keeps such tables from its dom0");
+		return;
+	}
 	if (exam->m->virtual)
 		wr_cure(exam, "give the VM an IOMMU (QEMU: %s, or -device virtio-iommu-pci)",
 			exam->m->cpu == WR_CPU_ARM ? "-machine virt,iommu=smmuv3" :
@@ -117,7 +122,13 @@ static void report_off(struct wr_exam *exam, bool unsafe)
 	const char *option = off_option(exam->m);
 	char file[WR_LINE_MAX];
 
-	if (option) {
+	if (exam->m->dom0) {
+		/* pci_iommu_alloc() in arch/x86/kernel/pci-dma.c looks for none there. */
+		wr_cure(exam, "start this kernel without Xen, or give devices away by Xen's tools "
+			"('xl pci-assignable-add')");
+		wr_report(exam, severity, WR_XEN_FEATURES, "there is no IOMMU for VFIO: the "
+			  "machine's is Xen's, whose dom0 this is");
+	} else if (option) {
 		wr_cure_no_option(exam, option);
 		wr_report(exam, severity, "/proc/cmdline", "the IOMMU is off: the kernel's command "
 			  "line has %s", option);

@@ -73,11 +73,23 @@ static bool is_virtual(struct wr_machine *m, const char *file, const char *name)
 	return true;
 }
 
+/* Amazon's firmware names its maker on all machines: "m6g.metal", "c7g.metal-48xl" are no VMs. */
+static bool is_metal(const struct wr_machine *m)
+{
+	char name[64];
+	const char *metal = NULL;
+
+	if (wr_root_text(m->root, "/sys/class/dmi/id/product_name", name, sizeof(name)) > 0)
+		metal = strstr(name, ".metal");
+	return metal && (!metal[6] || metal[6] == '-');
+}
+
 /* What firmware, or who plays it, says that the machine is. */
 static bool read_model(struct wr_machine *m)
 {
+	static const char amazon[] = "Amazon EC2";
 	static const char *const makers[] = { "QEMU", "KVM", "VMware", "Xen", "innotek", "Bochs",
-					      "Amazon EC2", "Google Compute Engine",
+					      amazon, "Google Compute Engine",
 					      "Virtual Machine", "linux,dummy-virt",
 					      "emulated by qemu" };
 	static const char *const files[] = {
@@ -95,11 +107,20 @@ static bool read_model(struct wr_machine *m)
 			continue;
 		text[strcspn(text, "\n")] = '\0';
 		for (size_t k = 0; !found && k < sizeof(makers) / sizeof(makers[0]); k++)
-			if (strstr(text, makers[k]))
+			if (strstr(text, makers[k]) && !(makers[k] == amazon && is_metal(m)))
 				found = is_virtual(m, files[i], makers[k]);
 		free(text);
 	}
 	return found;
+}
+
+/* XENFEAT_dom0 (include/xen/interface/features.h), in the last of words without "0x". */
+static bool is_dom0(const struct wr_machine *m)
+{
+	char words[64];
+	int len = wr_root_text(m->root, WR_XEN_FEATURES, words, sizeof(words));
+
+	return len > 0 && strtoul(words + (len > 8 ? len - 8 : 0), NULL, 16) >> 11 & 1;
 }
 
 /* A processor without the flag, and POWER's platform, say for sure that it is none. */
@@ -108,7 +129,9 @@ static void read_virtual(struct wr_machine *m, const char *flags, const char *pl
 	char type[32];
 
 	if (wr_root_text(m->root, "/sys/hypervisor/type", type, sizeof(type)) > 0) {
-		is_virtual(m, "/sys/hypervisor/type", type);
+		m->dom0 = !strcmp(type, "xen") && is_dom0(m);
+		if (!m->dom0)
+			is_virtual(m, "/sys/hypervisor/type", type);
 		return;
 	}
 	if (*flags && !strstr(flags, " hypervisor"))

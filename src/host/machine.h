@@ -51,6 +51,7 @@ enum wr_port {
 	WR_PORT_CONVENTIONAL,	/* all on the bus behind it hear each other */
 };
 
+#define WR_XEN_FEATURES "/sys/hypervisor/properties/features"
 #define WR_ACPI "/sys/firmware/acpi/tables"
 
 struct wr_machine {
@@ -63,6 +64,7 @@ struct wr_machine {
 	enum wr_cpu cpu;
 	const char *table;	/* the ACPI table that describes IOMMUs, or NULL */
 	bool power_nv;		/* POWER without a hypervisor */
+	bool dom0;		/* no VM, but Xen is below and has the IOMMU */
 	bool virtual;		/* a VM */
 	char virtual_file[64];	/* which says so */
 	char virtual_name[64];

@@ -190,6 +190,46 @@ static void test_iort(void **state)
 		     "/sys/firmware/acpi/tables/VIOT");
 }
 
+static void put_arm(const char *root, const char *vendor, const char *product)
+{
+	tree_text(root, "proc/cpuinfo", "processor : 0\nCPU implementer : 0x41\n");
+	tree_text(root, "sys/class/dmi/id/sys_vendor", vendor);
+	tree_text(root, "sys/class/dmi/id/product_name", product);
+}
+
+/* What has a cloud's maker, or Xen below it, and is no VM. */
+static void test_no_guest(void **state)
+{
+	static const char features[] = "sys/hypervisor/properties/features";
+	static const char file[] = "/sys/hypervisor/properties/features";
+	const char *root = *state;
+
+	put_arm(root, "Amazon EC2\n", "m6g.metal\n");
+	assert_found(root, NULL, "guest", WEIR_HOST_OK, "this is no VM", "/proc/cpuinfo");
+	put_arm(root, "Amazon EC2\n", "c7g.metal-48xl\n");
+	assert_found(root, NULL, "guest", WEIR_HOST_OK, "this is no VM", "/proc/cpuinfo");
+	put_arm(root, "Amazon EC2\n", "m6g.metallic\n");
+	assert_found(root, NULL, "guest", WEIR_HOST_OK, "a VM (Amazon EC2)",
+		     "/sys/class/dmi/id/sys_vendor");
+	put_arm(root, "QEMU\n", "x.metal\n");
+	assert_found(root, NULL, "guest", WEIR_HOST_OK, "a VM (QEMU)", NULL);
+
+	tree_text(root, "proc/cpuinfo", "vendor_id\t: GenuineIntel\nflags\t: fpu hypervisor\n");
+	tree_text(root, "sys/hypervisor/type", "xen\n");
+	tree_text(root, features, "00000800000002f7\n");
+	assert_found(root, NULL, "guest", WEIR_HOST_OK, "a VM (xen)", "/sys/hypervisor/type");
+	tree_text(root, features, "00002af7\n");
+	switch_off(root);
+	tree_remove(root, "sys/kernel/iommu_groups");
+	assert_found(root, NULL, "guest", WEIR_HOST_NOTE, "Xen's dom0", file);
+	assert_silent(root, NULL, "guest-noiommu");
+	assert_found(root, NULL, "iommu-on", WEIR_HOST_STOP, "the machine's is Xen's", file);
+	assert_cure(root, NULL, "iommu-on", "without Xen");
+	tree_remove(root, "sys/firmware");
+	assert_found(root, NULL, "firmware-table", WEIR_HOST_UNKNOWN, "from its dom0", NULL);
+	assert_silent(root, NULL, "guest-host");
+}
+
 /* VT-d isn't Intel's alone, and of what isn't known nothing is said to be well. */
 static void test_processors(void **state)
 {
@@ -229,6 +269,7 @@ void run_iommu_tests(int *failed)
 		TEST(test_reasons),
 		TEST(test_switched),
 		TEST(test_iort),
+		TEST(test_no_guest),
 	};
 
 	*failed += cmocka_run_group_tests(iommu, NULL, NULL);
