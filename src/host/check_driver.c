@@ -86,7 +86,7 @@ static void check_node(struct wr_exam *exam)
 static void check_cdev(struct wr_exam *exam)
 {
 	char node[64], file[WR_LINE_MAX], config[WR_LINE_MAX];
-	int built = wr_kernel_config(exam->m, "VFIO_DEVICE_CDEV", config);
+	int built;
 
 	if (exam->fn->role != WEIR_ROLE_VFIO || exam->m->cpu == WR_CPU_POWER)
 		return;
@@ -96,6 +96,7 @@ static void check_cdev(struct wr_exam *exam)
 		wr_report(exam, WEIR_HOST_OK, file, "it has a node of its own, %s", node);
 		return;
 	}
+	built = wr_kernel_config(exam->m, "VFIO_DEVICE_CDEV", config);
 	wr_cure(exam, "use VFIO's groups (QEMU: without iommufd=), or a kernel from 6.6 on with "
 		"CONFIG_VFIO_DEVICE_CDEV");
 	wr_report(exam, WEIR_HOST_NOTE, built ? file : config, "it has no node under "

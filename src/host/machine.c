@@ -387,6 +387,25 @@ static int read_ids(struct wr_machine *m)
 	return 0;
 }
 
+/* What is named so and has no option isn't one. */
+static int read_config(struct wr_machine *m)
+{
+	for (int i = 0; m->release[0] && !m->config && i < 2; i++) {
+		int ret;
+
+		snprintf(m->config_file, sizeof(m->config_file),
+			 i ? "/lib/modules/%s/config" : "/boot/config-%s", m->release);
+		ret = wr_load(m->root, m->config_file, LOG_MAX, &m->config);
+		if (ret == -ENOMEM)
+			return ret;
+		if (ret >= 0 && !strstr(m->config, "CONFIG_")) {
+			free(m->config);
+			m->config = NULL;
+		}
+	}
+	return 0;
+}
+
 /* What couldn't be read is empty. */
 static int fill_in(char **text)
 {
@@ -420,9 +439,12 @@ static int read_all(struct wr_machine *m, const struct weir_host *host)
 		ret = read_log(m);
 	if (!ret)
 		ret = read_ids(m);
-	if (ret || fill_in(&m->cmdline) || fill_in(&m->log) || fill_in(&m->ids))
-		return -ENOMEM;
 	read_release(m);
+	if (!ret)
+		ret = read_config(m);
+	if (ret || fill_in(&m->cmdline) || fill_in(&m->log) || fill_in(&m->ids) ||
+	    fill_in(&m->config))
+		return -ENOMEM;
 	read_table(m);
 	guess_cpu(m, host);
 	read_family(m);
@@ -463,6 +485,7 @@ void wr_machine_free(struct wr_machine *m)
 	free(m->cmdline);
 	free(m->log);
 	free(m->ids);
+	free(m->config);
 	free(m->ports);
 	free(m);
 }
@@ -516,21 +539,11 @@ int wr_module_param(const struct wr_machine *m, const char *module, const char *
 
 int wr_kernel_config(const struct wr_machine *m, const char *name, char path[WR_LINE_MAX])
 {
-	char option[96], line[WR_LINE_MAX], *text;
+	char option[96];
 
+	if (!*m->config)
+		return -ENOENT;
+	strcpy(path, m->config_file);
 	snprintf(option, sizeof(option), "\nCONFIG_%s=", name);
-	for (int i = 0; m->release[0] && i < 2; i++) {
-		int found;
-
-		snprintf(path, WR_LINE_MAX, i ? "/lib/modules/%s/config" : "/boot/config-%s",
-			 m->release);
-		if (wr_load(m->root, path, LOG_MAX, &text) < 0)
-			continue;
-		found = strstr(text, option) || !strncmp(text, option + 1, strlen(option + 1));
-		if (!found && !wr_line(text, "CONFIG_", line))
-			found = -ENOENT;	/* no kernel's configuration at all */
-		free(text);
-		return found;
-	}
-	return -ENOENT;
+	return strstr(m->config, option) || !strncmp(m->config, option + 1, strlen(option + 1));
 }

@@ -73,6 +73,8 @@ struct wr_machine {
 	uint64_t memory;	/* bytes, 0: unknown */
 	uint64_t memlock;	/* the caller's limit, bytes; UINT64_MAX: none */
 	bool memlock_known;
+	char *config;		/* the kernel's own, "" when it can't be read; and its file */
+	char config_file[WR_LINE_MAX];
 	/* "FILE LIST" of each of modprobe's files that tells vfio-pci by ids= what to take. */
 	char *ids;
 	unsigned char *ports;	/* of each function of the scan, an enum wr_port */
@@ -111,7 +113,10 @@ bool wr_module_known(const struct wr_machine *m, const char *name);
 int wr_module_param(const struct wr_machine *m, const char *module, const char *name,
 		    char path[WR_LINE_MAX], char *value, size_t size);
 
-/* Whether the kernel was built with CONFIG_@name: 1 yes, 0 no, -ENOENT when nothing tells. */
+/*
+ * Whether the kernel was built with CONFIG_@name: 1 yes, 0 no, and path[] gets what says so;
+ * -ENOENT when nothing tells.
+ */
 int wr_kernel_config(const struct wr_machine *m, const char *name, char path[WR_LINE_MAX]);
 
 #endif

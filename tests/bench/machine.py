@@ -26,6 +26,7 @@ CONVENTIONAL = -1
 
 ACS_ALL = 0x1d          # SV, RR, CR, UF: what the kernel switches on (pci_std_enable_acs())
 DIRECT = "0x000000007b800000 0x000000007fffffff direct-relaxable\n"
+RELEASE = "6.12.0-bench"
 MSI = "0x00000000fee00000 0x00000000feefffff msi\n"
 
 
@@ -311,10 +312,19 @@ def show(tree, function):
         tree.link(f"sys/class/vfio-dev/{name}", f"../../{path}/vfio-dev/{name}")
 
 
+def kernel_config():
+    """As large as those of distributions, and what is looked for stands behind the rest."""
+    options = [f"CONFIG_OPTION_NUMBER_{i}={'ym'[i % 2]}" for i in range(11000)]
+    return "\n".join([*options, "CONFIG_INTEL_IOMMU=y", "CONFIG_VFIO=m", "CONFIG_VFIO_PCI=m",
+                      "CONFIG_VFIO_DEVICE_CDEV=y"]) + "\n"
+
+
 def build(folder, functions=2000):
     """Returns the functions."""
     found = machine(functions)
     tree = Tree(folder)
+    tree.write("proc/sys/kernel/osrelease", RELEASE + "\n")
+    tree.write(f"boot/config-{RELEASE}", kernel_config())
     for group in range(connect(found)):
         tree.write(f"sys/kernel/iommu_groups/{group}/type", "DMA-FQ\n")
         tree.write(f"sys/kernel/iommu_groups/{group}/reserved_regions",

@@ -190,6 +190,40 @@ static void test_iort(void **state)
 		     "/sys/firmware/acpi/tables/VIOT");
 }
 
+static void keep_text(void *arg, const struct weir_host_finding *finding)
+{
+	if (!strcmp(finding->id, "vfio-cdev"))
+		snprintf(arg, 1024, "%s", finding->text);
+}
+
+/* It is large, and the same for all functions: it is read once. */
+static void test_config_once(void **state)
+{
+	static const char no_cdev[] = "CONFIG_VFIO=m\n# CONFIG_VFIO_DEVICE_CDEV is not set\n";
+	const struct weir_host_function *fn;
+	const char *root = *state;
+	struct weir_host *host;
+	char text[1024] = "";
+
+	put_function(root, PORT "/" CARD, 5, "vfio-pci");
+	tree_text(root, CONFIG, no_cdev);
+	assert_int_equal(weir_host_open(root, &host), 0);
+	assert_int_equal(weir_host_find(host, CARD, &fn), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(weir_host_check(host, fn, keep_text, text), 0);
+		assert_non_null(strstr(text, "built without CONFIG_VFIO_DEVICE_CDEV"));
+		tree_text(root, CONFIG, "CONFIG_VFIO_DEVICE_CDEV=y\n");
+	}
+	weir_host_close(host);
+	assert_found(root, CARD, "vfio-cdev", WEIR_HOST_NOTE, "no node under /dev/vfio/devices:",
+		     NULL);
+	/* What holds no option is no configuration: the other file may be. */
+	tree_text(root, CONFIG, "nothing\n");
+	tree_text(root, "lib/modules/7.2.0-test/config", no_cdev);
+	assert_found(root, CARD, "vfio-cdev", WEIR_HOST_NOTE, "built without",
+		     "/lib/modules/7.2.0-test/config");
+}
+
 static void put_arm(const char *root, const char *vendor, const char *product)
 {
 	tree_text(root, "proc/cpuinfo", "processor : 0\nCPU implementer : 0x41\n");
@@ -270,6 +304,7 @@ void run_iommu_tests(int *failed)
 		TEST(test_switched),
 		TEST(test_iort),
 		TEST(test_no_guest),
+		TEST(test_config_once),
 	};
 
 	*failed += cmocka_run_group_tests(iommu, NULL, NULL);
