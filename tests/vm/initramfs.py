@@ -4,6 +4,7 @@
 import dataclasses
 import gzip
 import io
+import os
 import re
 import shutil
 import stat
@@ -102,19 +103,18 @@ class Userland:
         if not loaded(program):     # to ask would run it
             return []
         found = self.linked(program)
-        files = {Path(name).name: file for name, file in found}
-        if any(name.startswith("libweir-host.so") for name in files):
-            for late in LATE:
-                library = files["libc.so.6"].parent / late
-                found += [(f"/usr/lib/{late}", library), *self.linked(library)]
+        if any(Path(name).name.startswith("libweir-host.so") for name, _ in found):
+            return self.linked(program, LATE)
         return found
 
-    def linked(self, program):
-        """Those that it names itself, and theirs."""
-        done = subprocess.run([*self.ldd, program], capture_output=True, text=True, check=False)
+    def linked(self, program, late=()):
+        """Those that it names itself, and theirs; and as if it named these as well."""
+        done = subprocess.run([*self.ldd, program], capture_output=True, text=True, check=False,
+                              env={**os.environ, "LD_PRELOAD": " ".join(late)})
         if done.returncode:
             raise BuildError(f"ldd {program} failed: {done.stderr.strip() or done.stdout.strip()}")
         missing = re.findall(r"^\s*(\S+) => not found", done.stdout, re.M)
+        missing += [name for name in late if f"{name} => " not in done.stdout]
         if missing:
             raise BuildError(f"{program} needs {', '.join(missing)}, not found: run make")
         found = []

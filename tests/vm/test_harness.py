@@ -403,8 +403,8 @@ class Archive(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder, \
                 mock.patch.object(initramfs.subprocess, "run", return_value=done) as ran:
             root = Path(folder)
-            for name in ("lib/libc.so.6", "lib64/ld64.so.2"):
-                (root / name).parent.mkdir()
+            for name in ("lib/libc.so.6", "lib64/ld64.so.2", "usr/lib/libkmod.so.2"):
+                (root / name).parent.mkdir(parents=True)
                 (root / name).touch()
             program, alone = root / "program", root / "static"
             program.write_bytes(b"\x7fELF /lib64/ld64.so.2\0")
@@ -417,10 +417,15 @@ class Archive(unittest.TestCase):
                               ("/usr/lib/libc.so.6", root / "lib/libc.so.6"),
                               ("/lib64/ld64.so.2", root / "lib64/ld64.so.2")])
             self.assertEqual(ran.call_args[0][0], ["emulator", "-L", folder, program])
+            self.assertEqual(ran.call_args[1]["env"]["LD_PRELOAD"], "")
             done.stdout = listing + "\tlibweir-host.so.0 => /b/src/libweir-host.so.0 (0x4)\n"
-            self.assertIn(("/usr/lib/libkmod.so.2", root / "lib/libkmod.so.2"),
+            with self.assertRaisesRegex(initramfs.BuildError, "libkmod.so.2.*make"):
+                userland.libraries(program)
+            self.assertEqual(ran.call_args[1]["env"]["LD_PRELOAD"], "libkmod.so.2")
+            # Where it lies only its loader knows: not beside the C library, maybe.
+            done.stdout += "\tlibkmod.so.2 => /usr/lib/libkmod.so.2 (0x5)\n"
+            self.assertIn(("/usr/lib/libkmod.so.2", root / "usr/lib/libkmod.so.2"),
                           userland.libraries(program))
-            self.assertEqual(ran.call_args[0][0][-1], root / "lib/libkmod.so.2")
             done.stdout = "\tlibweir.so.0 => not found\n"
             with self.assertRaisesRegex(initramfs.BuildError, "libweir.so.0.*make"):
                 userland.libraries(program)
