@@ -409,7 +409,7 @@ static void check_interrupts(struct wr_exam *exam)
 		return;
 	if (exam->m->cpu != WR_CPU_ARM && !wr_is_x86(exam->m)) {
 		wr_report(exam, WEIR_HOST_UNKNOWN, "/proc/cpuinfo", "whether interrupts are "
-			  "remapped can't be told: where that shows is known of x86 and Arm, and "
+			  "remapped can't be told: it is known how that shows on x86 and Arm, and "
 			  "this is neither");
 		return;
 	}

@@ -65,6 +65,20 @@ static bool has_file(const struct wr_machine *m, const char *path)
 	return wr_root_has(m->root, path);
 }
 
+/* A bus has links to its devices; of a capture they lead nowhere. */
+static bool has_device(const struct wr_machine *m, const char *folder, const char *begin)
+{
+	bool found = false;
+	char **names;
+	int n = wr_names(m->root, folder, &names);
+
+	for (int i = 0; !found && i < n; i++)
+		found = !strncmp(names[i], begin, strlen(begin));
+	if (n > 0)
+		wr_names_free(names, n);
+	return found;
+}
+
 static bool is_virtual(struct wr_machine *m, const char *file, const char *name)
 {
 	m->virtual = true;
@@ -98,7 +112,8 @@ static bool read_model(struct wr_machine *m)
 	};
 	/* Its firmware's device, for machines that say nothing else (QEMU's docs/specs/fw_cfg). */
 	static const char fw_cfg[] = "/sys/bus/acpi/devices/QEMU0002:00";
-	bool found = has_file(m, fw_cfg) && is_virtual(m, fw_cfg, "QEMU");
+	bool found = has_device(m, "/sys/bus/acpi/devices", strrchr(fw_cfg, '/') + 1) &&
+		     is_virtual(m, fw_cfg, "QEMU");
 
 	for (size_t i = 0; !found && i < sizeof(files) / sizeof(files[0]); i++) {
 		char *text;
@@ -243,16 +258,9 @@ static void read_boot(struct wr_machine *m)
  */
 static bool has_smmu(const struct wr_machine *m)
 {
-	bool found = false;
-	char **names;
-	int n = wr_names(m->root, "/sys/bus/platform/devices", &names);
+	static const char folder[] = "/sys/bus/platform/devices";
 
-	for (int i = 0; !found && i < n; i++)
-		found = !strncmp(names[i], "arm-smmu.", 9) ||
-			!strncmp(names[i], "arm-smmu-v3.", 12);
-	if (n > 0)
-		wr_names_free(names, n);
-	return found;
+	return has_device(m, folder, "arm-smmu.") || has_device(m, folder, "arm-smmu-v3.");
 }
 
 /* Intel's, AMD's, Arm's, and the one of paravirtual IOMMUs. */

@@ -145,14 +145,15 @@ static void test_switched(void **state)
 	assert_not_said(root, NULL, id, on);
 }
 
-static void put_smmu(const char *root, const char *name)
+/* As sysfs has them. */
+static void put_device(const char *root, const char *bus, const char *name)
 {
 	char link[128], target[128];
 
-	snprintf(link, sizeof(link), "sys/bus/platform/devices/%s", name);
-	snprintf(target, sizeof(target), "../../../devices/platform/%s", name);
+	snprintf(link, sizeof(link), "sys/bus/%s/devices/%s", bus, name);
+	snprintf(target, sizeof(target), "../../../devices/%s/%s", bus, name);
 	tree_link(root, link, target);
-	snprintf(link, sizeof(link), "sys/devices/platform/%s", name);
+	snprintf(link, sizeof(link), "sys/devices/%s/%s", bus, name);
 	tree_folder(root, link);
 }
 
@@ -170,12 +171,12 @@ static void test_iort(void **state)
 	tree_text(root, "sys/firmware/acpi/tables/IORT", "");
 	assert_found(root, NULL, "guest", WEIR_HOST_NOTE, "without an IOMMU of its own", NULL);
 	assert_found(root, NULL, "guest-noiommu", WEIR_HOST_STOP, "is off", NULL);
-	put_smmu(root, "arm-smmu-v3-pmcg.1.auto");
+	put_device(root, "platform", "arm-smmu-v3-pmcg.1.auto");
 	assert_found(root, NULL, "firmware-table", WEIR_HOST_NOTE, "and no SMMU in IORT",
 		     "/sys/firmware/acpi/tables");
 	assert_cure(root, NULL, "firmware-table", "iommu=smmuv3");
 	for (size_t i = 0; i < sizeof(smmus) / sizeof(smmus[0]); i++) {
-		put_smmu(root, smmus[i]);
+		put_device(root, "platform", smmus[i]);
 		assert_well(root, NULL, "firmware-table");
 		assert_found(root, NULL, "guest", WEIR_HOST_NOTE, "which is off", NULL);
 		assert_silent(root, NULL, "guest-noiommu");
@@ -245,6 +246,12 @@ static void test_no_guest(void **state)
 	put_arm(root, "Amazon EC2\n", "m6g.metallic\n");
 	assert_found(root, NULL, "guest", WEIR_HOST_OK, "a VM (Amazon EC2)",
 		     "/sys/class/dmi/id/sys_vendor");
+	put_arm(root, "Maker\n", "Board\n");
+	assert_well(root, NULL, "guest");
+	put_device(root, "acpi", "QEMU0002:00");
+	assert_found(root, NULL, "guest", WEIR_HOST_OK, "a VM (QEMU)",
+		     "/sys/bus/acpi/devices/QEMU0002:00");
+	tree_remove(root, "sys/bus/acpi");
 	put_arm(root, "QEMU\n", "x.metal\n");
 	assert_found(root, NULL, "guest", WEIR_HOST_OK, "a VM (QEMU)", NULL);
 
