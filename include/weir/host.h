@@ -22,7 +22,7 @@ struct weir_host;
 enum weir_role {
 	WEIR_ROLE_FREE,		/**< it has none */
 	WEIR_ROLE_VFIO,		/**< it is in VFIO's hands */
-	WEIR_ROLE_HARMLESS,	/**< its driver does no DMA: bridges on pcieport, stubs */
+	WEIR_ROLE_HARMLESS,	/**< its driver does no DMA: bridges on pcieport, pci-stub */
 	WEIR_ROLE_IN_THE_WAY,	/**< the kernel uses it: meanwhile the group isn't viable */
 };
 

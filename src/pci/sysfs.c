@@ -154,8 +154,7 @@ static enum weir_role role_of(const char *driver)
 		return WEIR_ROLE_FREE;
 	if (strstr(driver, "vfio"))
 		return WEIR_ROLE_VFIO;
-	if (!strcmp(driver, "pcieport") || !strcmp(driver, "pci-stub") ||
-	    !strcmp(driver, "pci-pf-stub"))
+	if (!strcmp(driver, "pcieport") || !strcmp(driver, "pci-stub"))
 		return WEIR_ROLE_HARMLESS;
 	return WEIR_ROLE_IN_THE_WAY;
 }

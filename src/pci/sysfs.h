@@ -58,9 +58,9 @@ WR_PRIVATE bool wr_pci_any_iommu(const char *root);
 
 /*
  * What the driver of a function ("" for none) means for giving away its IOMMU group, by the
- * kernel's rules: driver_managed_dma in drivers/pci/pcie/portdrv.c, pci-stub.c, pci-pf-stub.c and
- * drivers/vfio/pci/. Since 6.1 VFIO itself says that it has a function, by a folder vfio-dev;
- * before, the names of its drivers do, which all have "vfio" in them.
+ * kernel's rules: driver_managed_dma in drivers/pci/pcie/portdrv.c, drivers/pci/pci-stub.c and
+ * drivers/vfio/pci/; pci-pf-stub hasn't got it. Since 6.1 VFIO itself says that it has a function,
+ * by a folder vfio-dev; before, the names of its drivers do, which all have "vfio" in them.
  */
 WR_PRIVATE enum weir_role wr_pci_role(const char *root, const char *addr, const char *driver);
 /* The same of a function whose folder is open. @vfio_says: there is a class vfio-dev. */

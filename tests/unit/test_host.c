@@ -301,6 +301,26 @@ static void test_attributes(void **state)
 	assert_string_equal(scan_one(root).driver, "a\033[2Jb");
 }
 
+/* By what the kernel's drivers have as driver_managed_dma. */
+static void test_roles(void **state)
+{
+	static const struct {
+		const char *driver;
+		enum weir_role role;
+	} drivers[] = {
+		{ "pcieport", WEIR_ROLE_HARMLESS }, { "pci-stub", WEIR_ROLE_HARMLESS },
+		{ "pci-pf-stub", WEIR_ROLE_IN_THE_WAY }, { "shpchp", WEIR_ROLE_IN_THE_WAY },
+		{ "vfio-pci", WEIR_ROLE_VFIO }, { "mlx5_vfio_pci", WEIR_ROLE_VFIO },
+	};
+
+	assert_int_equal(scan_one(*state).role, WEIR_ROLE_FREE);
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
+		tree_attr_link(*state, ADDR, "driver", drivers[i].driver);
+		if (scan_one(*state).role != drivers[i].role)
+			fail_msg("%s isn't %d", drivers[i].driver, drivers[i].role);
+	}
+}
+
 static void test_vfio_node(void **state)
 {
 	static const char *const drivers[] = {
@@ -713,6 +733,7 @@ int main(void)
 		TEST(test_long_names),
 		TEST(test_missing),
 		TEST(test_attributes),
+		TEST(test_roles),
 		TEST(test_vfio_node),
 		TEST(test_strangers),
 		TEST(test_order),
