@@ -48,7 +48,7 @@ typedef void (*weir_host_found)(void *arg, const struct weir_host_finding *findi
  * A file that isn't there or can't be read is no failure: it is a finding, or of no consequence.
  * Of a bridge it is found that it is one, and no more is looked into.
  * What concerns the whole machine is read by the first call for a scan, and as it was then for the
- * later ones. Calls for one scan may run at once.
+ * later ones. As all that is asked of a scan, not for several threads at the same time.
  *
  * Returns 0; -ENOMEM, in which case some findings may have been told.
  */

@@ -3,7 +3,6 @@
 #define WR_HOST_HOST_H
 
 #include <limits.h>
-#include <stdatomic.h>
 
 #include <weir/host.h>
 
@@ -54,7 +53,7 @@ struct weir_host {
 	struct wr_told *told;			/* groups, by number, or NULL */
 	int n_told;
 	/* What all checks need, from the first on: machine.h. */
-	_Atomic(struct wr_machine *) machine;
+	struct wr_machine *machine;
 };
 
 /*

@@ -464,11 +464,10 @@ static int read_all(struct wr_machine *m, const struct weir_host *host)
 struct wr_machine *wr_machine(const struct weir_host *host)
 {
 	/* To the caller the scan is as it was. */
-	_Atomic(struct wr_machine *) *place = &((struct weir_host *)host)->machine;
-	struct wr_machine *m = atomic_load(place), *other = NULL;
+	struct wr_machine **place = &((struct weir_host *)host)->machine, *m;
 
-	if (m)
-		return m;
+	if (*place)
+		return *place;
 	m = calloc(1, sizeof(*m));
 	if (m) {
 		m->root = host->root;
@@ -479,11 +478,8 @@ struct wr_machine *wr_machine(const struct weir_host *host)
 		wr_machine_free(m);
 		return NULL;
 	}
-	if (atomic_compare_exchange_strong(place, &other, m))
-		return m;
-	/* Another thread was faster. */
-	wr_machine_free(m);
-	return other;
+	*place = m;
+	return m;
 }
 
 void wr_machine_free(struct wr_machine *m)
