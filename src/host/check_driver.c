@@ -293,7 +293,7 @@ const struct wr_check wr_checks_driver[] = {
 	{ { "in-use", true, WEIR_HOST_STOP,
 	    "is it in use: mounted, swap, below md, dm or LVM, network, the console?",
 	    "/proc/self/mountinfo /proc/swaps /sys/class/{block,net,graphics,vtconsole} "
-	    "/proc/net/{route,ipv6_route} /sys/bus/pci/devices/*/boot_vga" }, check_use },
+	    "/proc/net/{route,ipv6_route,if_inet6} /sys/bus/pci/devices/*/boot_vga" }, check_use },
 	{ { "vfio-bound", true, WEIR_HOST_NOTE, "has VFIO got it?",
 	    "/sys/bus/pci/devices/*/driver" }, check_bound },
 	{ { "vfio-open", true, WEIR_HOST_STOP, "has another process opened it by VFIO?",

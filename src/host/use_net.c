@@ -12,58 +12,67 @@
 
 #define INTERFACE_MAX 64	/* "/sys/class/net/NAME/flags" */
 
-static int has_address(const char *name, bool *has)
+/* Whether a line of a file says it of an interface. */
+typedef bool (*line_says)(const char *line, const char *name);
+
+#define WORDS 10
+
+static void split(const char *line, char words[WORDS][40])
 {
-	struct ifaddrs *list;
-	int ret;
-
-	*has = false;
-	ret = wr_sys->getifaddrs(&list);
-	if (ret < 0)
-		return wr_fail(ret, "whether %s has an address can't be told: %s", name,
-			       strerror(-ret));
-	for (struct ifaddrs *i = list; i; i = i->ifa_next) {
-		const struct sockaddr_in6 *in6 = (const void *)i->ifa_addr;
-
-		if (strcmp(i->ifa_name, name) || !i->ifa_addr)
-			continue;
-		/* Every interface that is up gives itself an IPv6 address of link scope. */
-		if (i->ifa_addr->sa_family == AF_INET ||
-		    (i->ifa_addr->sa_family == AF_INET6 &&
-		     !IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr)))
-			*has = true;
-	}
-	wr_sys->freeifaddrs(list);
-	return 0;
-}
-
-/*
- * Whether a line is the default route over an interface: of /proc/net/ipv6_route destination,
- * prefix length, ..., interface (net/ipv6/route.c); of /proc/net/route interface, destination, ...,
- * mask (net/ipv4/fib_trie.c).
- */
-static bool is_default_line(const char *line, bool v6, const char *name)
-{
-	char words[10][40] = { "" };
-
+	for (int i = 0; i < WORDS; i++)
+		words[i][0] = '\0';
 	sscanf(line, "%39s %39s %39s %39s %39s %39s %39s %39s %39s %39s", words[0], words[1],
 	       words[2], words[3], words[4], words[5], words[6], words[7], words[8], words[9]);
-	if (v6)
-		return strspn(words[0], "0") == 32 && !strcmp(words[1], "00") &&
-		       !strcmp(words[9], name);
+}
+
+/* /proc/net/route (net/ipv4/fib_trie.c): interface, destination, ..., mask */
+static bool is_route(const char *line, const char *name)
+{
+	char words[WORDS][40];
+
+	split(line, words);
+	return !strcmp(words[0], name);
+}
+
+static bool is_default(const char *line, const char *name)
+{
+	char words[WORDS][40];
+
+	split(line, words);
 	return !strcmp(words[0], name) && !strcmp(words[1], "00000000") &&
 	       !strcmp(words[7], "00000000");
 }
 
-/* A kernel without IPv6 has no such file. */
-static int is_default(const char *root, const char *path, bool v6, const char *name, bool *is)
+/* /proc/net/ipv6_route (net/ipv6/route.c): destination, prefix length, ..., interface */
+static bool is_default6(const char *line, const char *name)
+{
+	char words[WORDS][40];
+
+	split(line, words);
+	return strspn(words[0], "0") == 32 && !strcmp(words[1], "00") && !strcmp(words[9], name);
+}
+
+/*
+ * /proc/net/if_inet6 (net/ipv6/addrconf.c): address, index, prefix length, scope, flags, interface.
+ * Every interface that is up gives itself an address of link scope.
+ */
+static bool is_address6(const char *line, const char *name)
+{
+	char words[WORDS][40];
+
+	split(line, words);
+	return strcmp(words[3], "20") && !strcmp(words[5], name);
+}
+
+/* Returns 1 or 0, or -errno with a message; 0 where there is no file, as without IPv6. */
+static int any_line(const char *root, const char *path, line_says says, const char *name)
 {
 	int fd = wr_root_open(root, path, 0);
 	char *line = NULL;
 	size_t size = 0;
+	bool is = false;
 	FILE *file;
 
-	*is = false;
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0)
@@ -73,28 +82,79 @@ static int is_default(const char *root, const char *path, bool v6, const char *n
 		wr_close(fd);
 		return wr_fail(-ENOMEM, "no memory for the routes");
 	}
-	while (!*is && getline(&line, &size, file) > 0)
-		*is = is_default_line(line, v6, name);
+	while (!is && getline(&line, &size, file) > 0)
+		is = says(line, name);
 	free(line);
 	fclose(file);
-	return 0;
+	return is;
+}
+
+static int has_address_here(const char *name)
+{
+	struct ifaddrs *list;
+	bool has = false;
+	int ret;
+
+	ret = wr_sys->getifaddrs(&list);
+	if (ret < 0)
+		return wr_fail(ret, "whether %s has an address can't be told: %s", name,
+			       strerror(-ret));
+	for (struct ifaddrs *i = list; i; i = i->ifa_next) {
+		const struct sockaddr_in6 *in6 = (const void *)i->ifa_addr;
+
+		if (strcmp(i->ifa_name, name) || !i->ifa_addr)
+			continue;
+		if (i->ifa_addr->sa_family == AF_INET ||
+		    (i->ifa_addr->sa_family == AF_INET6 &&
+		     !IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr)))
+			has = true;
+	}
+	wr_sys->freeifaddrs(list);
+	return has;
+}
+
+/*
+ * Below another root files must tell. None has IPv4 addresses by interface; but one that is up has
+ * with its address a route (fib_add_ifaddr() in net/ipv4/fib_frontend.c), unless its network is
+ * that address alone.
+ */
+static int has_address(const char *root, const char *name)
+{
+	static const char routes[] = "/proc/net/route";
+	int ret;
+
+	if (!*root)
+		return has_address_here(name);
+	ret = any_line(root, "/proc/net/if_inet6", is_address6, name);
+	if (ret)
+		return ret;
+	if (!wr_root_has(root, routes))
+		return wr_fail(-ENOENT, "whether %s has an address can't be told: there is no "
+			       "%s%s", name, root, routes);
+	return any_line(root, routes, is_route, name);
 }
 
 static int use_routes(const char *root, const char *name, char use[WR_USE_MAX])
 {
-	static const char *const files[] = { "/proc/net/route", "/proc/net/ipv6_route" };
-	bool is = false;
-	int ret = 0;
+	static const struct {
+		const char *path;
+		line_says says;
+	} files[] = {
+		{ "/proc/net/route", is_default }, { "/proc/net/ipv6_route", is_default6 },
+	};
 
-	for (int v6 = 0; !ret && v6 < 2; v6++) {
-		ret = is_default(root, files[v6], v6, name, &is);
-		if (!ret && is) {
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		int ret = any_line(root, files[i].path, files[i].says, name);
+
+		if (ret < 0)
+			return ret;
+		if (ret) {
 			snprintf(use, WR_USE_MAX, "the default route goes over its interface %s "
-				 "(%.300s%s)", name, root, files[v6]);
-			ret = WR_USE_SOME;
+				 "(%.300s%s)", name, root, files[i].path);
+			return WR_USE_SOME;
 		}
 	}
-	return ret;
+	return WR_USE_NONE;
 }
 
 /* Bridges, bonds, VLANs: whatever is built on it shows as a link upper_NAME. */
@@ -123,7 +183,7 @@ static int use_interface(const char *root, const char *name, char use[WR_USE_MAX
 {
 	char path[INTERFACE_MAX];
 	uint64_t flags = 0;
-	bool has, plain;
+	bool plain;
 	int ret;
 
 	snprintf(path, sizeof(path), "/sys/class/net/%.31s/flags", name);
@@ -140,8 +200,8 @@ static int use_interface(const char *root, const char *name, char use[WR_USE_MAX
 		ret = use_upper(root, name, use);
 	if (ret)
 		return ret;
-	ret = has_address(name, &has);
-	if (ret < 0 || !has)
+	ret = has_address(root, name);
+	if (ret <= 0)
 		return ret;
 	plain = wr_is_plain(name);
 	snprintf(use, WR_USE_MAX, "its interface %.31s is up (%.250s%s) and has an address"

@@ -110,6 +110,8 @@ static const struct part {
 	{ "proc/net/ipv6_route", TEXT, "00000000000000000000000000000000 00 "
 	  "00000000000000000000000000000000 00 fe800000000000000000000000000001 00000400 "
 	  "1 0 3 eth0\n", NULL },
+	{ "proc/net/if_inet6", TEXT, "20010db8000000000000000000000001 02 40 00 80 "
+	  "enx0123456789ab\n", NULL },
 	{ "etc/os-release", TEXT, "ID=debian\nVERSION_ID=\"13\"\n", NULL },
 	{ "etc/default/grub", TEXT, "GRUB_CMDLINE_LINUX=\"iommu=pt a=b\"\n", NULL },
 	{ "etc/default/grub.d/a.cfg", TEXT, "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX a=b\"\n",

@@ -16,7 +16,9 @@
 #include <weir/error.h>
 #include <weir/host.h>
 
+#include "base/sys.h"
 #include "fake_sysfs.h"
+#include "host/use.h"
 #include "tree.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -227,6 +229,33 @@ static void put_interface(const char *root, const char *flags)
 	tree_link(root, "sys/class/net/lo", "../../devices/virtual/net/lo");
 }
 
+static const char *here;
+
+static int open_here(const char *path, int flags)
+{
+	char below[PATH_MAX];
+
+	snprintf(below, sizeof(below), "%s%s", here, path);
+	return wr_sys_kernel.open(below, flags);
+}
+
+/* Whether its interface is in use, when the tree is this machine. */
+static int use_here(const char *root)
+{
+	const struct weir_host_function fn = { .address = ADDR };
+	const struct wr_sys *outer = wr_sys;
+	struct wr_sys sys = *wr_sys;
+	char use[WR_USE_MAX];
+	int ret;
+
+	here = root;
+	sys.open = open_here;
+	wr_sys = &sys;
+	ret = wr_use_net("", &fn, use);
+	wr_sys = outer;
+	return ret;
+}
+
 #define ROUTES "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
 #define ZERO "00000000000000000000000000000000"
 
@@ -242,7 +271,7 @@ static void test_net_routes(void **state)
 	tree_text(root, "proc/net/ipv6_route",
 		  ZERO " 00 " ZERO " 00 " ZERO " ffffffff 00000001 00000000 00200200       lo\n"
 		  ZERO " 01 " ZERO " 00 " ZERO " 00000400 00000001 00000000 00000003     eth0\n");
-	assert_free();
+	assert_int_equal(use_here(root), WR_USE_NONE);
 	tree_text(root, "proc/net/ipv6_route",
 		  ZERO " 00 " ZERO " 00 fe800000000000000000000000000001 00000400 00000001 "
 		  "00000000 00000003     eth0\n");
@@ -258,7 +287,8 @@ static void test_net_routes(void **state)
 	assert_non_null(strstr(weir_errmsg(), "eth0/flags"));
 }
 
-static void test_net_addresses(void **state)
+/* Of this machine, the kernel is asked. */
+static void test_net_here(void **state)
 {
 	struct sockaddr_in6 six = { .sin6_family = AF_INET6 };
 	struct sockaddr_in four = { .sin_family = AF_INET };
@@ -270,18 +300,49 @@ static void test_net_addresses(void **state)
 
 	put_interface(root, "0x1003\n");
 	fake_sysfs->addresses = &other;
-	assert_free();
+	assert_int_equal(use_here(root), WR_USE_NONE);
 	its.ifa_addr = (struct sockaddr *)&six;
 	six.sin6_addr.s6_addr[0] = 0xfe;
 	six.sin6_addr.s6_addr[1] = 0x80;
-	assert_free();
+	assert_int_equal(use_here(root), WR_USE_NONE);
 	six.sin6_addr.s6_addr[0] = 0x20;
-	assert_used("interface eth0 is up", "eth0/flags");
+	assert_int_equal(use_here(root), WR_USE_SOME);
 	its.ifa_addr = (struct sockaddr *)&four;
+	assert_int_equal(use_here(root), WR_USE_SOME);
+	put_interface(root, "0x1002\n");
+	assert_int_equal(use_here(root), WR_USE_NONE);
+}
+
+/* Of another its files, though this one has an interface of that name, with addresses. */
+static void test_net_addresses(void **state)
+{
+	struct sockaddr_in four = { .sin_family = AF_INET };
+	struct ifaddrs its = { .ifa_name = (char *)"eth0", .ifa_addr = (struct sockaddr *)&four };
+	const char *root = *state;
+
+	put_interface(root, "0x1003\n");
+	fake_sysfs->addresses = &its;
+	assert_int_equal(try(false), -ENOENT);
+	assert_non_null(strstr(weir_errmsg(), "whether eth0 has an address can't be told"));
+	assert_non_null(strstr(weir_errmsg(), "/proc/net/route"));
+	tree_text(root, "proc/net/route", ROUTES
+		  "eth1\t0002A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n");
+	assert_free();
+
+	fake_sysfs->addresses = NULL;
+	tree_text(root, "proc/net/if_inet6",
+		  "20010db8000000000000000000000001 03 40 00 80     eth1\n"
+		  "fe800000000000000000000000000001 02 40 20 80     eth0\n");
+	assert_free();
+	tree_text(root, "proc/net/if_inet6",
+		  "20010db8000000000000000000000001 02 40 00 80     eth0\n");
+	assert_used("interface eth0 is up", "eth0/flags");
+	tree_remove(root, "proc/net/if_inet6");
+	tree_text(root, "proc/net/route", ROUTES
+		  "eth0\t0002A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n");
 	assert_used("interface eth0 is up", "eth0/flags");
 	put_interface(root, "0x1002\n");
 	assert_free();
-	fake_sysfs->addresses = NULL;
 
 	put_interface(root, "0x1003\n");
 	tree_link(root, "sys/class/net/eth0/upper_br0", "../br0");
@@ -292,14 +353,12 @@ static void test_net_addresses(void **state)
 static void test_net_names(void **state)
 {
 	static const char *const names[] = { "$(reboot)", "a';reboot'", "-all", "x&y" };
-	struct sockaddr_in four = { .sin_family = AF_INET };
-	struct ifaddrs its = { .ifa_addr = (struct sockaddr *)&four };
-	char path[128], below[128];
+	char path[128], below[128], routes[256];
 	const char *root = *state;
 
-	fake_sysfs->addresses = &its;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		its.ifa_name = (char *)names[i];
+		snprintf(routes, sizeof(routes), ROUTES "%s\t0002A8C0\t00000000\t0001\n", names[i]);
+		tree_text(root, "proc/net/route", routes);
 		snprintf(path, sizeof(path), "sys/devices/pci0000:00/0000:00:1c.0/" ADDR
 			 "/net/%s/flags", names[i]);
 		tree_text(root, path, "0x1003\n");
@@ -311,7 +370,7 @@ static void test_net_names(void **state)
 		tree_remove(root, path);
 	}
 	put_interface(root, "0x1003\n");
-	its.ifa_name = (char *)"eth0";
+	tree_text(root, "proc/net/route", ROUTES "eth0\t0002A8C0\t00000000\t0001\n");
 	assert_used("'ip link set eth0 down'", "eth0/flags");
 	fake_sysfs->addresses = NULL;
 }
@@ -363,6 +422,7 @@ int main(void)
 		TEST(test_multipath),
 		TEST(test_unknown),
 		TEST(test_net_routes),
+		TEST(test_net_here),
 		TEST(test_net_addresses),
 		TEST(test_net_names),
 		TEST(test_graphics),
