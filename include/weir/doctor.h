@@ -3,7 +3,7 @@
  * Why a device can't be given away, or what will go wrong when it is: checks of the machine and of
  * one function, each with what it found, the file that says so, and the cure on this distribution.
  * Nothing is changed, and no sleeping device is woken. All of it reads below the root of the scan,
- * so a captured machine is told the same as it would be itself.
+ * so a captured machine is told the same as it would be itself, but for who has a node open.
  */
 #ifndef WEIR_DOCTOR_H
 #define WEIR_DOCTOR_H

@@ -19,6 +19,8 @@ static void check_use(struct wr_exam *exam)
 	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s", exam->fn->address);
 	ret = wr_use(exam->m->root, exam->fn, use);
 	if (ret < 0) {
+		if (ret == -EACCES || ret == -EPERM)
+			wr_cure(exam, "run it as root");
 		wr_report(exam, WEIR_HOST_UNKNOWN, file, "whether the kernel uses it can't be "
 			  "told: %s",
 			  weir_errmsg());
@@ -26,8 +28,14 @@ static void check_use(struct wr_exam *exam)
 	}
 	/* VFs have a finding of their own. */
 	if (ret == WR_USE_NONE || ret == WR_USE_VFS) {
-		wr_report(exam, WEIR_HOST_OK, file, "%s has it, and nothing uses it",
-			  exam->fn->driver);
+		/* A disk of another namespace's, or of ZFS, shows by its node alone. */
+		if (*exam->m->root && exam->fn->class_code >> 16 == 0x01)
+			wr_report(exam, WEIR_HOST_NOTE, file, "%s has it, and no table says that "
+				  "it is in use; who has its disks open can be seen on that "
+				  "machine alone", exam->fn->driver);
+		else
+			wr_report(exam, WEIR_HOST_OK, file, "%s has it, and nothing uses it",
+				  exam->fn->driver);
 		return;
 	}
 	wr_cure(exam, ret == WR_USE_ROOT ? "none: without it nobody could give it back" :
@@ -54,15 +62,23 @@ static void check_bound(struct wr_exam *exam)
 
 static void check_open(struct wr_exam *exam)
 {
+	const char *file = exam->fn->vfio_node[0] ? exam->fn->vfio_node : "/dev/vfio/devices";
 	char use[WR_USE_MAX];
+	int ret;
 
-	if (exam->fn->role != WEIR_ROLE_VFIO ||
-	    wr_use_vfio(exam->m->root, exam->fn, use) == WR_USE_NONE)
+	if (exam->fn->role != WEIR_ROLE_VFIO)
 		return;
-	wr_cure(exam, "end that process; a group, and a device by its own node, is opened once, "
-		"and not by both ways (EBUSY)");
-	wr_report(exam, WEIR_HOST_STOP, exam->fn->vfio_node[0] ? exam->fn->vfio_node :
-		  "/dev/vfio/devices", "it is taken: %s", use);
+	ret = wr_use_vfio(exam->m->root, exam->fn, use);
+	if (ret == WR_USE_SOME) {
+		wr_cure(exam, "end that process; a group, and a device by its own node, is opened "
+			"once, and not by both ways (EBUSY)");
+		wr_report(exam, WEIR_HOST_STOP, file, "it is taken: %s", use);
+	} else if (ret < 0) {
+		wr_unread(exam, file, ret);
+	} else if (*exam->m->root) {
+		wr_report(exam, WEIR_HOST_NOTE, file, "whether a process has it open can be seen "
+			  "on that machine alone");
+	}
 }
 
 static void check_node(struct wr_exam *exam)

@@ -92,18 +92,22 @@ void wr_cdev(const char *root, const char *address, char node[64])
 	closedir(dir);
 }
 
-bool wr_is_busy(const char *root, const char *node, int flags)
+int wr_is_busy(const char *root, const char *node, int flags)
 {
 	/* Below another root it can't be a device, and isn't written to. */
 	int fd = *root ? wr_root_open(root, node, 0) : wr_sys->open(node, flags);
 
 	wr_close(fd);
+	if (fd == -EACCES || fd == -EPERM)
+		return wr_fail(fd, "whether anybody has %s%s open can't be told: %s", root, node,
+			       strerror(-fd));
 	return fd == -EBUSY;
 }
 
 int wr_use_vfio(const char *root, const struct weir_host_function *fn, char use[WR_USE_MAX])
 {
 	char node[64], path[WR_PCI_PATH_MAX], who[64];
+	int untold = 0;
 
 	for (int cdev = 0; cdev < 2; cdev++) {
 		if (cdev)
@@ -115,15 +119,18 @@ int wr_use_vfio(const char *root, const struct weir_host_function *fn, char use[
 			continue;
 		/* Another user of a group shows by -EBUSY: a group is opened once
 		 * (drivers/vfio/group.c), and its devices, however they were opened, keep it so. */
-		if (!wr_sys->holder(path, who, sizeof(who)) ||
-		    (!cdev && wr_is_busy(root, node, O_RDWR))) {
-			snprintf(use, WR_USE_MAX, "%s has it open (%.300s)",
-				 wr_sys->holder(path, who, sizeof(who)) ? "another process" : who,
-				 path);
-			return WR_USE_SOME;
+		if (wr_sys->holder(path, who, sizeof(who))) {
+			int busy = cdev ? 0 : wr_is_busy(root, node, O_RDWR);
+
+			untold = busy < 0 ? busy : untold;
+			if (busy <= 0)
+				continue;
+			strcpy(who, "another process");
 		}
+		snprintf(use, WR_USE_MAX, "%s has it open (%.300s)", who, path);
+		return WR_USE_SOME;
 	}
-	return WR_USE_NONE;
+	return untold;
 }
 
 /* VFs vanish with their PF's driver, and vfio-pci refuses such a PF. */

@@ -50,7 +50,10 @@ const char *wr_class_any(struct wr_class *class);
 /* Whether an absolute path has such a part. */
 bool wr_path_has(const char *path, const char *part);
 
-/* Whether a node can't be opened so because it is open already. */
-bool wr_is_busy(const char *root, const char *node, int flags);
+/*
+ * Whether a node can't be opened so because it is open already: 1 or 0; -EACCES or -EPERM with a
+ * message for a user who may not open it at all. Below a root nodes are files, and nobody has them.
+ */
+int wr_is_busy(const char *root, const char *node, int flags);
 
 #endif

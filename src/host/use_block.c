@@ -59,6 +59,7 @@ static int use_holders(struct disks *disks, const char *name, char use[WR_USE_MA
 static int use_node(struct disks *disks, const char *name, char use[WR_USE_MAX])
 {
 	char node[NAME_MAX + sizeof("/dev/")], path[WR_PCI_PATH_MAX], who[64], *bang;
+	int ret;
 
 	snprintf(node, sizeof(node), "/dev/%s", name);
 	/* sysfs writes ! for the slash in cciss/c0d0. */
@@ -70,8 +71,9 @@ static int use_node(struct disks *disks, const char *name, char use[WR_USE_MAX])
 		snprintf(use, WR_USE_MAX, "%s has %.300s open", who, path);
 		return WR_USE_SOME;
 	}
-	if (!wr_is_busy(disks->root, node, O_RDONLY | O_EXCL | O_NONBLOCK))
-		return WR_USE_NONE;
+	ret = wr_is_busy(disks->root, node, O_RDONLY | O_EXCL | O_NONBLOCK);
+	if (ret <= 0)
+		return ret;
 	snprintf(use, WR_USE_MAX, "%.300s is held exclusively: mounted in another namespace, or "
 		 "by ZFS, say", path);
 	return WR_USE_SOME;

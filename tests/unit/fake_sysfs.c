@@ -222,6 +222,8 @@ static int fake_openat(int folder, const char *path, int flags)
 	/* Below a root the path is without its first slash. */
 	if (fake_sysfs->busy && !strcmp(path, fake_sysfs->busy + 1))
 		return -EBUSY;
+	if (fake_sysfs->denied && !strcmp(path, fake_sysfs->denied + 1))
+		return -EACCES;
 	return wr_sys_kernel.openat(folder, path, flags);
 }
 

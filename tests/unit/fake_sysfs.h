@@ -21,6 +21,7 @@ struct fake_sysfs {
 	bool fail_on;		/* and all after it */
 	int kill_at;		/* at that one the process ends with FAKE_KILLED; 0: none */
 	const char *busy;	/* opening that path below the root is -EBUSY */
+	const char *denied;	/* and that one -EACCES */
 	bool no_cdev;		/* built without CONFIG_VFIO_DEVICE_CDEV */
 	bool noiommu;		/* what nodes there are is said to be without an IOMMU */
 	bool stubborn;		/* drivers/vfio-pci/bind answers -EINVAL */

@@ -263,11 +263,37 @@ static void test_open(void **state)
 {
 	const char *root = *state;
 
-	take(root, "vfio-pci");
 	assert_silent(root, CARD, "vfio-open");
+	take(root, "vfio-pci");
+	assert_found(root, CARD, "vfio-open", WEIR_HOST_NOTE, "on that machine alone",
+		     "/dev/vfio/5");
 	fake_sysfs_start(root);
 	fake_sysfs->busy = "/dev/vfio/5";
 	assert_found(root, CARD, "vfio-open", WEIR_HOST_STOP, "it is taken", "/dev/vfio/5");
+	fake_sysfs->busy = NULL;
+	fake_sysfs->denied = "/dev/vfio/5";
+	assert_found(root, CARD, "vfio-open", WEIR_HOST_UNKNOWN, "/dev/vfio/5 can't be read",
+		     "/dev/vfio/5");
+	assert_cure(root, CARD, "vfio-open", "run it as root");
+	fake_sysfs_stop();
+}
+
+/* By its tables alone, or where they say nothing by a node that this user may not open. */
+static void test_disks(void **state)
+{
+	const char *root = *state;
+
+	tree_attr(root, CARD, "class", "0x010802\n");
+	tree_link(root, "sys/class/block/sda",
+		  "../../devices/pci0000:00/" PORT "/" CARD "/block/sda");
+	tree_text(root, "sys/devices/pci0000:00/" PORT "/" CARD "/block/sda/dev", "8:0\n");
+	tree_text(root, "dev/sda", "");
+	tree_text(root, "proc/self/mountinfo", "");
+	assert_found(root, CARD, "in-use", WEIR_HOST_NOTE, "on that machine alone", NULL);
+	fake_sysfs_start(root);
+	fake_sysfs->denied = "/dev/sda";
+	assert_found(root, CARD, "in-use", WEIR_HOST_UNKNOWN, "/dev/sda open can't be told", NULL);
+	assert_cure(root, CARD, "in-use", "run it as root");
 	fake_sysfs_stop();
 }
 #endif
@@ -569,6 +595,7 @@ void run_device_tests(int *failed)
 		TEST(test_bound),
 #ifndef DOCTOR_CAPTURED
 		TEST(test_open),
+		TEST(test_disks),
 #endif
 		TEST(test_node),
 		TEST(test_cdev),

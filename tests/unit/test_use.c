@@ -175,6 +175,10 @@ static void test_node(void **state)
 	fake_sysfs->busy = "/dev/cciss/c0d0";
 	assert_used("exclusively", "/dev/cciss/c0d0");
 	fake_sysfs->busy = NULL;
+	fake_sysfs->denied = "/dev/cciss/c0d0";
+	assert_int_equal(try(true), -EACCES);
+	assert_non_null(strstr(weir_errmsg(), "/dev/cciss/c0d0 open can't be told"));
+	fake_sysfs->denied = NULL;
 	snprintf(path, sizeof(path), "%s/dev/cciss/c0d0", root);
 	fd = open(path, O_RDONLY);
 	assert_true(fd >= 0);
