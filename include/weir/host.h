@@ -395,9 +395,10 @@ struct weir_host_captured {
  * firmware's tables are empty files. Unless @opts says otherwise, what identifies a machine or its
  * network is masked so that the form stays valid: MAC addresses, UUIDs, serial numbers in config
  * space, IP addresses, the names of network file systems and of folders that users choose, values
- * on the kernel's command line but those that matter here, and the kernel's addresses. Not masked
- * are the model of the machine and of its devices, and the versions of its software. An archive
- * that isn't masked can be read by its owner alone.
+ * on the kernel's command line and of modprobe's options but those that matter here, and the
+ * kernel's addresses. What programs wrote into the kernel's log is left out. Not masked are the
+ * model of the machine and of its devices, and the versions of its software. An archive that isn't
+ * masked can be read by its owner alone.
  *
  * Returns 0; -EEXIST when there is such a file; -ENOENT when there is no @root, or no PCI bus under
  * it; -ENOTDIR when it is no folder; -ENOTSUP without libarchive; others with a message. What can't

@@ -51,6 +51,7 @@ void wr_mask_args(struct wr_mask *mask, char *line, FILE *out);
 void wr_mask_cmdline(struct wr_mask *mask, char *line, FILE *out);
 void wr_mask_iomem(struct wr_mask *mask, char *line, FILE *out);
 void wr_mask_grub(struct wr_mask *mask, char *line, FILE *out);
+void wr_mask_initramfs(struct wr_mask *mask, char *line, FILE *out);
 void wr_mask_log(struct wr_mask *mask, char *line, FILE *out);
 void wr_mask_modprobe(struct wr_mask *mask, char *line, FILE *out);
 void wr_mask_modules(struct wr_mask *mask, char *line, FILE *out);

@@ -14,19 +14,20 @@
 #define CAP_SERIAL	0x0003	/* extended */
 
 /*
- * What may be told of the kernel's command line: the parameters that have to do with devices,
- * IOMMUs, memory, consoles and processors. Of others only that they are there.
+ * What may be told of the kernel's command line and modprobe's options: the parameters that have to
+ * do with devices, IOMMUs, memory, consoles and processors. Of others only that they are there.
+ * A '-' is a '_' here, as it is to the kernel (parameq() in kernel/params.c).
  */
 static const char *const told[] = {
-	"acpi*", "amd_iommu*", "amdgpu.*", "apic", "arm-smmu*", "bochs.*", "cma", "console",
+	"acpi*", "amd_iommu*", "amdgpu.*", "apic", "arm_smmu*", "bochs.*", "cma", "console",
 	"default_hugepagesz", "disable_ddw", "disable_mtrr*", "drm.*", "earlycon", "efifb",
 	"fbcon*", "huge*", "i915.*", "init_on_*", "initcall_blacklist", "intel_*", "intremap",
 	"iomem", "iommu", "iommu.*", "iommufd.*", "irqaffinity", "isolcpus", "kvm*", "lockdown",
 	"loglevel", "mem", "memmap", "mitigations", "module_blacklist", "modprobe.*", "movablecore",
-	"nohz_full", "nouveau.*", "nvidia*", "nvme*", "panic", "pci", "pci-stub.*", "pcie*",
+	"nohz_full", "nouveau.*", "nvidia*", "nvme*", "panic", "pci", "pci_stub.*", "pcie*",
 	"preempt", "qat_*", "radeon.*", "rcu_nocbs", "rd.driver.*", "security", "snd*", "swiotlb",
 	"systemd.show_status", "thunderbolt.*", "transparent_hugepage", "tsc", "vfio*", "vga",
-	"video", "virtio*", "xe.*",
+	"video", "virtio*", "xe.*", "xen_pciback.*",
 };
 
 #define MET_MAX 4096	/* behind them all are alike */
@@ -156,15 +157,16 @@ char *wr_mask_path(struct wr_mask *mask, char *path)
 	return path;
 }
 
-/* "vfio-pci.ids=…" and "vfio_pci.ids=…" are the same to the kernel, and so to the list. */
-static bool is_told(const char *word, size_t len)
+/* A parameter of the kernel's, or of a module unless that is "". */
+static bool is_told(const char *module, const char *word, size_t len)
 {
 	char key[64];
 
-	if (len >= sizeof(key))
+	if (snprintf(key, sizeof(key), "%s%s%.*s", module, *module ? "." : "", (int)len, word) >=
+	    (int)sizeof(key))
 		return false;
-	memcpy(key, word, len);
-	key[len] = '\0';
+	for (char *c = key; *c; c++)
+		*c = (char)(*c == '-' ? '_' : *c);
 	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
 		if (!fnmatch(told[i], key, 0))
 			return true;
@@ -184,7 +186,7 @@ static char *next_word(char **line)
 	return *word ? word : NULL;
 }
 
-static void mask_words(char *line, FILE *out)
+static void mask_words(char *line, const char *module, FILE *out)
 {
 	const char *between = "";
 	char *word;
@@ -199,7 +201,7 @@ static void mask_words(char *line, FILE *out)
 		if (!strcmp(word, "--"))
 			break;
 		fputs(between, out);
-		if (!quoted && (word[len] ? is_told(word, len) : !strchr(word, '"')))
+		if (!quoted && (word[len] ? is_told(module, word, len) : !strchr(word, '"')))
 			fputs(word, out);
 		else if (!word[len])
 			fputs("masked", out);
@@ -212,7 +214,7 @@ static void mask_words(char *line, FILE *out)
 void wr_mask_cmdline(struct wr_mask *mask, char *line, FILE *out)
 {
 	(void)mask;
-	mask_words(line, out);
+	mask_words(line, "", out);
 	fputc('\n', out);
 }
 
@@ -271,15 +273,66 @@ void wr_mask_args(struct wr_mask *mask, char *line, FILE *out)
 	fputc('\n', out);
 }
 
+static bool has_command_line(const char *line)
+{
+	return strcasestr(line, "command line") || strcasestr(line, "cmdline");
+}
+
+/* The length of an IPv4 address; 0: there is none. */
+static size_t quad(const char *text)
+{
+	const char *c = text;
+
+	for (int i = 0; i < 4; i++) {
+		size_t digits = strspn(c, "0123456789");
+
+		if (!digits || digits > 3 || (i < 3 && c[digits] != '.'))
+			return 0;
+		c += digits + (i < 3);
+	}
+	return *c == '.' && isdigit((unsigned char)c[1]) ? 0 : (size_t)(c - text);
+}
+
+/* In the place of each stands one that is nobody's (RFC 5737). */
+static void put_quads(const char *text, FILE *out)
+{
+	for (const char *c = text; *c; c++) {
+		bool begins = c == text || !(isalnum((unsigned char)c[-1]) || c[-1] == '.');
+		size_t len = begins ? quad(c) : 0;
+
+		if (len)
+			fputs("192.0.2.0", out);
+		else
+			fputc(*c, out);
+		c += len ? len - 1 : 0;
+	}
+	fputc('\n', out);
+}
+
 /*
- * Lines of the kernel's log, or of what an initramfs is made by: command lines stand in both, and
- * what users' programs did in the records of audit.
+ * /dev/kmsg: "PRIORITY,...;TEXT", then lines that begin with a blank and name the device
+ * (kernel/printk/printk.c). What programs said, the facility tells, which can't be 0 for them;
+ * command lines, audit's records of what programs did, and servers' names stand among the kernel's
+ * own.
  */
 void wr_mask_log(struct wr_mask *mask, char *line, FILE *out)
 {
+	unsigned long priority;
+	char *end;
+
 	(void)mask;
-	if (!strcasestr(line, "command line") && !strcasestr(line, "cmdline") &&
-	    !strcasestr(line, "audit"))
+	priority = strtoul(line, &end, 10);
+	if (*line != ' ' && (!isdigit((unsigned char)*line) || *end != ',' || priority >> 3))
+		return;
+	if (!has_command_line(line) && !strcasestr(line, "audit") && !strcasestr(line, "server "))
+		put_quads(line, out);
+}
+
+/* Of what an initramfs is made by. */
+void wr_mask_initramfs(struct wr_mask *mask, char *line, FILE *out)
+{
+	(void)mask;
+	if (!has_command_line(line))
 		fprintf(out, "%s\n", line);
 }
 
@@ -301,10 +354,10 @@ void wr_mask_grub(struct wr_mask *mask, char *line, FILE *out)
 		return;
 	quote[0] = said.quote;
 	fprintf(out, "%s=%s", said.name, quote);
-	mask_words(said.value, out);
+	mask_words(said.value, "", out);
 	if (said.after) {
 		fprintf(out, "%s${%s} ", *said.value ? " " : "", said.name);
-		mask_words(said.after, out);
+		mask_words(said.after, "", out);
 	}
 	fprintf(out, "%s\n", quote);
 }
@@ -317,13 +370,26 @@ void wr_mask_iomem(struct wr_mask *mask, char *line, FILE *out)
 		fprintf(out, "%s\n", line);
 }
 
-/* Commands that a module's loading runs may be anything. */
+static void mask_options(char *options, FILE *out)
+{
+	const char *module = next_word(&options);
+
+	if (!module)
+		return;
+	fprintf(out, "options %s ", module);
+	mask_words(options, module, out);
+	fputc('\n', out);
+}
+
+/* Options may have addresses in them; commands that a module's loading runs may be anything. */
 void wr_mask_modprobe(struct wr_mask *mask, char *line, FILE *out)
 {
-	static const char *const kept[] = { "options ", "softdep ", "blacklist ", "alias " };
+	static const char *const kept[] = { "softdep ", "blacklist ", "alias " };
 	static const char *const cut[] = { "install ", "remove " };
 
 	(void)mask;
+	if (!strncmp(line, "options ", 8))
+		mask_options(line + 8, out);
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		if (!strncmp(line, kept[i], strlen(kept[i])))
 			fprintf(out, "%s\n", line);

@@ -11,7 +11,7 @@
 static const wr_mask_line rules[] = {
 	NULL, wr_mask_args, wr_mask_cmdline, wr_mask_grub, wr_mask_iomem, wr_mask_log,
 	wr_mask_modprobe, wr_mask_modules, wr_mask_mounts, wr_mask_route, wr_mask_route6,
-	wr_mask_swaps, wr_mask_version,
+	wr_mask_swaps, wr_mask_version, wr_mask_initramfs,
 };
 
 void add_seeds(void)
@@ -23,6 +23,7 @@ void add_seeds(void)
 		"\3GRUB_CMDLINE_LINUX='iommu=pt a=b'",
 		"\3GRUB_CMDLINE_LINUX_DEFAULT=\"${GRUB_CMDLINE_LINUX_DEFAULT} a=b\" # c",
 		"\4  02000000-02ffffff : Kernel code",
+		"\5" "4,7,0,-;kvm 10.1.2.3", "\5 SUBSYSTEM=pci", "\6options b c=10.1.2.3 d=\"e f\"",
 		"\6install zfs /root/x", "\7vfio 1 2 kvm, Live 0xffffffffc0123000",
 		("\10" "23 22 0:40 /a /home/b/c rw shared:5 - nfs4 h:/a rw,addr=1"),
 		"\11enx0123456789ab\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000000",

@@ -116,9 +116,11 @@ static const struct part {
 	{ "etc/default/grub", TEXT, "GRUB_CMDLINE_LINUX=\"iommu=pt a=b\"\n", NULL },
 	{ "etc/default/grub.d/a.cfg", TEXT, "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX a=b\"\n",
 	  NULL },
-	{ "etc/modprobe.d/a.conf", TEXT, "options vfio-pci ids=10de:1b80\ninstall a /bin/false\n",
+	{ "etc/modprobe.d/a.conf", TEXT, "options vfio-pci ids=10de:1b80\noptions b c=10.1.2.3\n"
+	  "install a /bin/false\n",
 	  NULL },
-	{ "dev/kmsg", TEXT, "6,1,0,-;DMAR: IOMMU enabled\n", NULL },
+	{ "dev/kmsg", TEXT, "6,1,0,-;DMAR: IOMMU enabled\n SUBSYSTEM=pci\n"
+	  "30,2,0,-;a[1]: kvm\n6,3,0,-;kvm 10.1.2.3\n", NULL },
 	{ "dev/kvm", TEXT, "crw-rw---- 0:105 10:232\n", NULL },
 	{ "proc/77/comm", TEXT, "qemu-system-x86\n", NULL },
 	{ "proc/77/cmdline", TEXT, "qemu -m 4G -device vfio-pci,host=01:00.0", NULL },

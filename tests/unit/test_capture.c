@@ -130,6 +130,9 @@ static void add_kernel(const char *root)
 		  "GRUB_CMDLINE_LINUX_DEFAULT=$(hunter2)\n"
 		  "GRUB_CMDLINE_XEN='dom0_mem=1 x=hunter2'\n");
 	tree_text(root, "etc/modprobe.d/a.conf", "# hunter2\noptions vfio-pci ids=10de:1b80\n"
+		  "options pci_stub ids=1:2 x\noptions bonding mode=1 arp_ip_target=10.1.2.3\n"
+		  "options netconsole netconsole=\"6666@10.1.2.3/eth0 hunter2\"\noptions \n"
+		  "options xen-pciback hide=(0000:01:00.0)\n"
 		  "install nouveau /bin/false\ninstall zfs /root/hunter2\n"
 		  "install nvidia /bin/true hunter2\n");
 	tree_text(root, "usr/lib/os-release", "ID=debian\n");
@@ -142,7 +145,12 @@ static void add_kernel(const char *root)
 	tree_text(root, "dev/kmsg", "6,1,0,-;Kernel command line: iommu=pt root=hunter2\n"
 		  "6,2,0,-;usb 1-1: SerialNumber: hunter2\n"
 		  "5,2,0,-;audit: type=1400 comm=\"kvm\" name=\"/home/hunter2\"\n"
-		  "6,3,0,-;pci 0000:01:00.0: 01:23:45:67:89:ab\n"
+		  "6,3,0,-;pci 0000:01:00.0: 01:23:45:67:89:ab\n SUBSYSTEM=pci\n"
+		  "30,5,0,-;systemd[1]: Mounting /srv/kvm-hunter2\n"
+		  "12,6,0,-;hunter2: vfio-pci\n6;hunter2 vfio\nhunter2 pci\n"
+		  "4,7,0,-;nfs: server kvm-wonderland not responding\n"
+		  "7,8,0,caller=T1;iommu: kvm 10.1.2.3, 10.1.2.3.\n"
+		  "4,9,0,-;kvm v1.2.3.4 1.2.3 1.2.3.4.5 1.2.3.4567\n"
 		  "6,4,0,-;DMAR: IOMMU enabled\n");
 	tree_text(root, "etc/dracut.conf.d/a.conf", "add_drivers+=\" vfio-pci \"\n"
 		  "kernel_cmdline+=\" iommu=pt x=hunter2 \"\nhost=hunter2\n");
@@ -218,6 +226,10 @@ static void test_masked(void **state)
 			    "GRUB_CMDLINE_LINUX=\"iommu=pt ${GRUB_CMDLINE_LINUX} a=masked\"\n"
 			    "masked\nGRUB_CMDLINE_XEN='dom0_mem=masked x=masked'");
 	assert_string_equal(text(m, "/etc/modprobe.d/a.conf"), "options vfio-pci ids=10de:1b80\n"
+			    "options pci_stub ids=1:2 x\n"
+			    "options bonding mode=masked arp_ip_target=masked\n"
+			    "options netconsole netconsole=masked\n"
+			    "options xen-pciback hide=(0000:01:00.0)\n"
 			    "install nouveau /bin/false\ninstall zfs masked\n"
 			    "install nvidia masked");
 	assert_string_equal(text(m, "/etc/os-release"), "ID=debian");
@@ -231,6 +243,9 @@ static void test_masked(void **state)
 	assert_int_equal(st.st_gid, 105);
 	assert_int_equal(st.st_rdev, makedev(10, 232));
 	assert_string_equal(text(m, "/dev/kmsg"), "6,3,0,-;pci 0000:01:00.0: 00:00:00:00:00:03\n"
+			    " SUBSYSTEM=pci\n"
+			    "7,8,0,caller=T1;iommu: kvm 192.0.2.0, 192.0.2.0.\n"
+			    "4,9,0,-;kvm v1.2.3.4 1.2.3 1.2.3.4.5 1.2.3.4567\n"
 			    "6,4,0,-;DMAR: IOMMU enabled");
 	assert_string_equal(text(m, "/boot/config-6.1"), "CONFIG_VFIO=m");
 	assert_string_equal(text(m, "/etc/dracut.conf.d/a.conf"), "add_drivers+=\" vfio-pci \"");
