@@ -444,11 +444,16 @@ static int take(struct capture *c, const struct pattern *p, const struct folder 
 {
 	char path[PATH_MAX];
 	struct stat st;
+	int ret;
 
 	if (snprintf(path, sizeof(path), "%s/%s", folder->path, name) >= (int)sizeof(path))
 		return leave_out(c, folder->path, -ENAMETOOLONG);
-	if (fstatat(folder->fd, name, &st, folder->links ? AT_SYMLINK_NOFOLLOW : 0))
-		return leave_out(c, path, -errno);
+	if (folder->links)
+		ret = fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) ? -errno : 0;
+	else
+		ret = wr_root_stat(c->root, path, &st);
+	if (ret < 0)
+		return leave_out(c, path, ret);
 	if (p->kind == KIND_NODE)
 		return take_node(c, p, folder, name, path, &st);
 	if (S_ISLNK(st.st_mode))

@@ -516,6 +516,8 @@ static void test_hostile(void **state)
 	tree_link(m->root, "sys/bus/pci/devices/0000:04:00.0", "0000:04:00.0");
 	tree_link(m->root, "sys/bus/pci/devices/0000:05:00.0", "0000:01:00.0");
 	tree_link(m->root, "proc/meminfo", "/proc/meminfo");
+	tree_link(m->root, "dev/kvm", "/dev/null");
+	tree_link(m->root, "usr/bin/grubby", "/bin/sh");
 	tree_remove(m->root, AT "/numa_node");
 	snprintf(path, sizeof(path), "%s/" AT "/numa_node", m->root);
 	assert_int_equal(mkfifo(path, 0600), 0);
@@ -524,6 +526,9 @@ static void test_hostile(void **state)
 	assert_null(text(m, "/sys/bus/pci/devices/0000:02:00.0/vendor"));
 	assert_null(text(m, "/sys/bus/pci/devices/0000:03:00.0/passwd"));
 	assert_null(text(m, "/proc/meminfo"));
+	assert_false(wr_root_has(m->back.folder, "/dev/kvm"));
+	assert_non_null(strstr(text(m, "/weir-capture"), "\nmissing /dev/kvm: "));
+	assert_false(wr_root_has(m->back.folder, "/usr/bin/grubby"));
 	assert_null(text(m, "/" AT "/numa_node"));
 	assert_string_equal(text(m, "/sys/bus/pci/devices/" ADDR "/vendor"), "0x1234");
 }
