@@ -25,6 +25,7 @@
 #define ENTRIES_MAX	1000000
 #define FILE_SIZE_MAX	(16 << 20)
 #define SUM_MAX		(1LL << 30)
+#define LINKS_MAX	(128LL << 20)	/* they are kept in memory until the end */
 #define PATH_SIZE_MAX	1024
 #define DEPTH_MAX	64
 
@@ -39,7 +40,7 @@ struct unpacking {
 	struct archive *archive;
 	int folder;
 	long entries, folders;
-	long long sum;
+	long long sum, sum_of_links;
 	struct link *links;
 	size_t n_links, room;
 	char last[PATH_SIZE_MAX];	/* folder that is known to be there */
@@ -254,6 +255,10 @@ static int keep_link(struct unpacking *u, const char *path, const char *target)
 	if (!target || !is_safe(path, target))
 		return refuse(u, -EINVAL, "the link %.200s leads out of the archive, or by a way "
 			      "that can't be followed safely", path);
+	u->sum_of_links += (long long)(strlen(path) + strlen(target));
+	if (u->sum_of_links > LINKS_MAX)
+		return refuse(u, -EFBIG, "there are more than %lld MiB of links in it",
+			      LINKS_MAX >> 20);
 	if (u->n_links == u->room) {
 		u->room = u->room ? u->room * 2 : 1024;
 		more = reallocarray(u->links, u->room, sizeof(*more));
@@ -267,7 +272,6 @@ static int keep_link(struct unpacking *u, const char *path, const char *target)
 		free(link.target);
 		return refuse(u, -ENOMEM, "no memory for its links");
 	}
-	u->sum += (long long)(strlen(path) + strlen(target));
 	u->links[u->n_links++] = link;
 	return 0;
 }

@@ -289,6 +289,23 @@ static void test_bombs(void **state)
 	refused(place, -EFBIG, "longer than");
 }
 
+/* Each is small, and costs nothing in the archive. */
+static void test_many_links(void **state)
+{
+	const struct place *place = *state;
+	struct archive *a = begin(place);
+	char name[1024];
+
+	for (int i = 0; i < 1023; i++)
+		name[i] = i % 128 ? 'd' : '/';
+	name[0] = 'd';
+	name[1023] = '\0';
+	for (int i = 0; i < 66000; i++)
+		put(a, name, AE_IFLNK, name);
+	end(a);
+	refused(place, -EFBIG, "more than 128 MiB of links");
+}
+
 /* A file that claims to be huge by holes alone, in GNU's old form. */
 static void test_sparse(void **state)
 {
@@ -416,6 +433,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_links, start, stop),
 		cmocka_unit_test_setup_teardown(test_twice, start, stop),
 		cmocka_unit_test_setup_teardown(test_bombs, start, stop),
+		cmocka_unit_test_setup_teardown(test_many_links, start, stop),
 		cmocka_unit_test_setup_teardown(test_sparse, start, stop),
 		cmocka_unit_test_setup_teardown(test_root, start, stop),
 		cmocka_unit_test_setup_teardown(test_private, start, stop),
