@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/root.h"
 #include "host/computed.h"
 
 static int run(struct wr_grouping *grouping, enum wr_grouping_guess guess,
@@ -81,14 +79,15 @@ static int find_unsure(struct weir_host_computed *computed)
 
 int weir_host_acs_override(const struct weir_host *host, char *buf, size_t size)
 {
-	char text[8192], value[WR_LINE_MAX] = "";
-	int ret = wr_root_text(host->root, "/proc/cmdline", text, sizeof(text));
+	char *cmdline, value[WR_LINE_MAX] = "";
+	int ret = wr_load(host->root, "/proc/cmdline", WR_CMDLINE_MAX, &cmdline);
 
 	if (ret < 0 && ret != -ENOENT)
 		return wr_fail(ret, "%s/proc/cmdline can't be read: %s", host->root,
 			       strerror(-ret));
 	if (ret >= 0)
-		wr_word(text, "pcie_acs_override=", value);
+		wr_word(cmdline, "pcie_acs_override=", value);
+	free(cmdline);
 	if (strlen(value) >= size)
 		return wr_fail(-EOVERFLOW, "what pcie_acs_override= says takes %zu bytes",
 			       strlen(value) + 1);

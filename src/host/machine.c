@@ -9,7 +9,6 @@
 #include "base/root.h"
 #include "host/machine.h"
 
-#define CMDLINE_MAX	(64 << 10)
 #define CPUINFO_MAX	(16 << 10)	/* the first processor says it all */
 #define LOG_MAX		(4 << 20)
 
@@ -440,7 +439,7 @@ static void guess_cpu(struct wr_machine *m, const struct weir_host *host)
 
 static int read_all(struct wr_machine *m, const struct weir_host *host)
 {
-	int ret = wr_load(m->root, "/proc/cmdline", CMDLINE_MAX, &m->cmdline);
+	int ret = wr_load(m->root, "/proc/cmdline", WR_CMDLINE_MAX, &m->cmdline);
 
 	ret = ret == -ENOMEM ? ret : read_cpu(m);
 	if (!ret)

@@ -9,6 +9,9 @@
 
 #define WR_LINE_MAX 512
 
+/* Of /proc/cmdline, several times what the kernel takes anywhere (COMMAND_LINE_SIZE). */
+#define WR_CMDLINE_MAX (64 << 10)
+
 /*
  * All of an open file, /dev/kmsg too, with a NUL behind it. Returns 0, or -errno: -EFBIG when it is
  * larger than @max, and then its first @max bytes are there; free() *@data, which else is NULL.

@@ -371,6 +371,7 @@ static void override_acs(void)
 static void test_pretended(void **state)
 {
 	struct outcome outcome;
+	char cmdline[10000];
 
 	(void)state;
 	override_acs();
@@ -390,6 +391,11 @@ static void test_pretended(void **state)
 			      "pretends");
 	outcome = GROUPS("--check", "--what-if", "acs=downstream");
 	assert_int_equal(outcome.status, EXIT_NO);	/* the ports, one from another, are left */
+	/* As the kernel spells it, and however long the line is. */
+	snprintf(cmdline, sizeof(cmdline), "%09000d pcie-acs-override=multifunction\n", 0);
+	tree_text(root, "proc/cmdline", cmdline);
+	outcome = GROUPS("--why", "01:00.0");
+	assert_part(&outcome, "pcie_acs_override=multifunction: with the ACS override patch");
 }
 
 /* What is assumed comes on top of what the kernel pretends already. */
