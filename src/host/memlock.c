@@ -34,7 +34,7 @@ static bool count_power(const struct weir_host_memlock_opts *opts, uint64_t *byt
 int weir_host_memlock(const struct weir_host_memlock_opts *opts, uint64_t *bytes)
 {
 	uint64_t devices = opts->devices ? opts->devices : 1;
-	uint64_t spaces = (opts->viommu ? devices : 1) + opts->vdpa;
+	uint64_t spaces = (opts->viommu ? devices : 1) + opts->vdpa, sum = 0;
 	int ret = WR_RESERVED(opts, "weir_host_memlock_opts");
 
 	if (ret < 0)
@@ -42,9 +42,9 @@ int weir_host_memlock(const struct weir_host_memlock_opts *opts, uint64_t *bytes
 	if (!opts->memory || (opts->max_memory && opts->max_memory < opts->memory))
 		return wr_fail(-EINVAL, "a guest has some memory, and at most as much as it may "
 			       "come to have");
-	*bytes = 0;
-	if (opts->power ? !count_power(opts, bytes) :
-	    !add(bytes, spaces, opts->memory) || !add(bytes, 1, GIB))
+	if (opts->power ? !count_power(opts, &sum) :
+	    !add(&sum, spaces, opts->memory) || !add(&sum, 1, GIB))
 		return wr_fail(-EINVAL, "so much locked memory doesn't fit into 64 bits");
+	*bytes = sum;
 	return 0;
 }

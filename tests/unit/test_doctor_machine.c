@@ -508,6 +508,11 @@ static void test_calculator(void **state)
 	opts.memory = UINT64_MAX / 2;
 	assert_int_equal(weir_host_memlock(&opts, &bytes), -EINVAL);
 	assert_says("64 bits");
+	opts.power = true;
+	opts.bridges = 1000;
+	opts.memory = UINT64_MAX;
+	assert_int_equal(weir_host_memlock(&opts, &bytes), -EINVAL);
+	assert_int_equal(bytes, 33ULL << 30);
 
 	/* POWER: 8 GiB / 128 + 4 MiB + 8 MiB, and 8 GiB + 16 MiB + 8 MiB. */
 	opts = (struct weir_host_memlock_opts){ .memory = 8ULL << 30, .power = true };
