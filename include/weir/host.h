@@ -216,6 +216,8 @@ struct weir_host_iommu {
 	uint64_t cap;		/**< VT-d: CAP; AMD: bits 31:0 of its capability; else 0 */
 	uint64_t ecap;		/**< VT-d: ECAP; AMD: EFR; else 0 */
 	uint64_t ecap2;		/**< AMD: EFR2, where the kernel shows it; else 0 */
+	bool cap_known;		/**< else @cap is 0 since nothing says it, */
+	bool ecap_known;	/**< and so @ecap */
 	uint64_t reserved[4];
 };
 

@@ -206,6 +206,8 @@ static int count_units(const struct wr_exam *exam, uint64_t bits, unsigned int *
 
 	*have = 0;
 	for (unsigned int n = 0; (ret = weir_host_iommu(exam->host, n, &unit)) != -ENOENT; n++) {
+		if (!ret && unit.kind == WEIR_HOST_IOMMU_VTD && !unit.ecap_known)
+			ret = -ENODATA;
 		if (ret < 0)
 			return ret;
 		if (unit.kind != WEIR_HOST_IOMMU_VTD)

@@ -66,16 +66,15 @@ static int damaged(const struct weir_host *host, const char *name, const char *a
 		       "it makes no sense" : strerror(-err));
 }
 
-/* One number as "%llx" makes it, or two with a colon between. What isn't there is 0. */
-static int read_register(const struct weir_host *host, const char *name, const char *attr,
-			 uint64_t *value, uint64_t *second)
+/* One number as "%llx" makes it, or two with a colon between. */
+static int read_register(const struct weir_host *host, const struct weir_host_iommu *iommu,
+			 const char *attr, uint64_t *value, uint64_t *second, bool *known)
 {
 	char path[PATH_MAX], text[64];
 	const char *rest = text;
 	int ret;
 
-	*value = 0;
-	snprintf(path, sizeof(path), CLASS "/%s/%s", name, attr);
+	snprintf(path, sizeof(path), CLASS "/%s/%s", iommu->name, attr);
 	ret = wr_root_text(host->root, path, text, sizeof(text));
 	if (ret == -ENOENT)
 		return 0;
@@ -87,30 +86,37 @@ static int read_register(const struct weir_host *host, const char *name, const c
 	}
 	if (!ret && *rest)
 		ret = -EINVAL;
-	return ret < 0 ? damaged(host, name, attr, ret) : 0;
+	if (ret < 0)
+		return damaged(host, iommu->name, attr, ret);
+	*known = true;
+	return 0;
 }
 
 /* intel_iommu_attrs[] in drivers/iommu/intel/iommu.c */
 static int read_vtd(const struct weir_host *host, struct weir_host_iommu *iommu)
 {
-	int ret = read_register(host, iommu->name, "intel-iommu/cap", &iommu->cap, NULL);
+	bool known;
+	int ret = read_register(host, iommu, "intel-iommu/cap", &iommu->cap, NULL,
+				&iommu->cap_known);
 
 	if (!ret)
-		ret = read_register(host, iommu->name, "intel-iommu/ecap", &iommu->ecap, NULL);
+		ret = read_register(host, iommu, "intel-iommu/ecap", &iommu->ecap, NULL,
+				    &iommu->ecap_known);
 	if (!ret)
-		ret = read_register(host, iommu->name, "intel-iommu/address", &iommu->address,
-				    NULL);
+		ret = read_register(host, iommu, "intel-iommu/address", &iommu->address, NULL,
+				    &known);
 	return ret;
 }
 
 /* amd_iommu_attrs[] in drivers/iommu/amd/init.c */
 static int read_amd(const struct weir_host *host, struct weir_host_iommu *iommu)
 {
-	int ret = read_register(host, iommu->name, "amd-iommu/cap", &iommu->cap, NULL);
+	int ret = read_register(host, iommu, "amd-iommu/cap", &iommu->cap, NULL,
+				&iommu->cap_known);
 
 	if (!ret)
-		ret = read_register(host, iommu->name, "amd-iommu/features", &iommu->ecap,
-				    &iommu->ecap2);
+		ret = read_register(host, iommu, "amd-iommu/features", &iommu->ecap,
+				    &iommu->ecap2, &iommu->ecap_known);
 	return ret;
 }
 

@@ -159,6 +159,8 @@ static void test_pass(void **state)
 	assert_found(root, NULL, "dma-pass", WEIR_HOST_NOTE, "were asked for", "/" ECAP);
 	tree_text(root, ECAP, "rubbish\n");
 	assert_found(root, NULL, "dma-pass", WEIR_HOST_NOTE, "can't be read", "/sys/class/iommu");
+	tree_remove(root, ECAP);
+	assert_found(root, NULL, "dma-pass", WEIR_HOST_NOTE, "can't be read", "/sys/class/iommu");
 	tree_remove(root, "sys/class/iommu/dmar0");
 	assert_silent(root, NULL, "dma-pass");
 }

@@ -643,9 +643,10 @@ static void test_iommus(void **state)
 	assert_int_equal(weir_host_iommu(host, ARRAY_SIZE(iommus), &iommu), -ENOENT);
 	assert_int_equal(weir_host_iommu(host, 1, &iommu), 0);
 	assert_true(iommu.cap == 0xd2008c40660462 && iommu.ecap == 0xf050da &&
-		    iommu.address == 0xfed90000);
+		    iommu.address == 0xfed90000 && iommu.cap_known && iommu.ecap_known);
 	assert_int_equal(weir_host_iommu(host, 2, &iommu), 0);
-	assert_true(!iommu.cap && !iommu.ecap && !iommu.address);
+	assert_true(!iommu.cap && !iommu.ecap && !iommu.address && !iommu.cap_known &&
+		    !iommu.ecap_known);
 	assert_int_equal(weir_host_iommu(host, 3, &iommu), 0);
 	assert_true(iommu.cap == 0x190b640f && iommu.ecap == 0x246577efa2254afa &&
 		    iommu.ecap2 == 0xff);
@@ -653,7 +654,7 @@ static void test_iommus(void **state)
 	tree_text(root, "sys/devices/pci0000:00/0000:00:00.2/iommu/ivhd0/amd-iommu/features",
 		  "246577efa2254afa\n");
 	assert_int_equal(weir_host_iommu(host, 3, &iommu), 0);
-	assert_true(iommu.ecap == 0x246577efa2254afa && !iommu.ecap2);
+	assert_true(iommu.ecap == 0x246577efa2254afa && !iommu.ecap2 && iommu.ecap_known);
 	weir_host_close(host);
 }
 
