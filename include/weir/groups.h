@@ -80,8 +80,8 @@ WEIR_API int weir_host_acs_override(const struct weir_host *host, char *buf, siz
  * IOMMU off, the groups are those that it would have with it on.
  *
  * Returns 0; -EINVAL for an assumption that makes no sense; -EBUSY for a move to a port that has a
- * device already; -ENOTSUP on a machine whose groups aren't made so; -ENOMEM; as
- * weir_host_acs_override().
+ * device already; -ENOTSUP on a machine whose groups aren't made so, or that has groups, but those
+ * of no-IOMMU mode, and shows no IOMMU; -ENOMEM; as weir_host_acs_override().
  */
 WEIR_API int weir_host_compute(const struct weir_host *host,
 			       const struct weir_host_compute_opts *opts,

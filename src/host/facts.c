@@ -168,11 +168,22 @@ static void read_function(const struct weir_host *host, bool wake, struct wr_gro
 
 /*
  * Groups that don't follow from PCI: pSeries' and PowerNV's partitionable endpoints
- * (arch/powerpc/kernel/iommu.c), s390's functions (drivers/iommu/s390-iommu.c).
+ * (arch/powerpc/kernel/iommu.c), s390's functions (drivers/iommu/s390-iommu.c). Older kernels show
+ * no IOMMU there, only groups; but so do those in no-IOMMU mode (drivers/vfio/group.c).
  */
-static bool made_otherwise(const char *iommu)
+static int check_rules(const struct weir_host *host, const struct weir_host_function *fn)
 {
-	return !strncmp(iommu, "iommu-phb", 9) || !strncmp(iommu, "s390-iommu", 10);
+	struct weir_host_group group;
+
+	if (!strncmp(fn->iommu, "iommu-phb", 9) || !strncmp(fn->iommu, "s390-iommu", 10))
+		return wr_fail(-ENOTSUP, "IOMMU groups of this machine (%s) aren't made by the "
+			       "rules of PCI, so weir can't compute them", fn->iommu);
+	if (fn->group < 0 || weir_host_has_iommu(host) ||
+	    (!weir_host_group(host, fn->group, &group) && !strcmp(group.name, "vfio-noiommu")))
+		return 0;
+	return wr_fail(-ENOTSUP, "%s is in IOMMU group %d, and no IOMMU shows in %s/sys/class/"
+		       "iommu: by which rules that was made isn't known, so weir can't compute it",
+		       fn->address, fn->group, host->root);
 }
 
 int wr_facts_read(const struct weir_host *host, bool wake, struct wr_grouping *g)
@@ -180,14 +191,12 @@ int wr_facts_read(const struct weir_host *host, bool wake, struct wr_grouping *g
 	bool on = weir_host_has_iommu(host);
 	bool ivrs = wr_root_has(host->root, "/sys/firmware/acpi/tables/IVRS");
 	struct wr_grouping empty = { .n = host->count };
-	int ret;
+	int ret = 0;
 
-	for (int i = 0; i < host->count; i++)
-		if (made_otherwise(host->functions[i].iommu))
-			return wr_fail(-ENOTSUP, "IOMMU groups of this machine (%s) aren't made by "
-				       "the rules of PCI, so weir can't compute them",
-				       host->functions[i].iommu);
-	ret = wr_facts_copy(&empty, host->count, g);
+	for (int i = 0; !ret && i < host->count; i++)
+		ret = check_rules(host, &host->functions[i]);
+	if (!ret)
+		ret = wr_facts_copy(&empty, host->count, g);
 	if (ret < 0)
 		return ret;
 	for (int i = 0; i < g->n; i++) {

@@ -34,6 +34,8 @@ static int start(void **state)
 		tree_attr(m->root, addr, "resource",
 			  "0x00000000fe000000 0x00000000fe0fffff 0x0000000000040200\n");
 	}
+	tree_text(m->root, "sys/devices/virtual/iommu/dmar0/intel-iommu/ecap", "f020df\n");
+	tree_link(m->root, "sys/class/iommu/dmar0", "../../devices/virtual/iommu/dmar0");
 	*state = m;
 	return 0;
 }

@@ -240,6 +240,32 @@ static void test_tree(void **state)
 	assert_part(&outcome, "can be given away");
 }
 
+/* As on older kernels of POWER; no-IOMMU mode's groups are the one sort that needs no IOMMU. */
+static void test_no_rules(void **state)
+{
+	static const struct machine_function alone = { .path = "00:01.0", .kind = ENDPOINT,
+						       .group = 5 };
+	struct outcome outcome;
+
+	(void)state;
+	tree_remove(root, "sys");
+	machine_add(root, &alone);
+	tree_remove(root, "sys/class/iommu");
+	tree_remove(root, "sys/bus/pci/devices/0000:00:01.0/iommu");
+	outcome = GROUPS("--check");
+	assert_complaint(&outcome, "0000:00:01.0 is in IOMMU group 4, and no IOMMU shows in ");
+	outcome = GROUPS("--why", "00:01.0");
+	assert_complaint(&outcome, "weir can't compute it");
+	tree_text(root, "sys/kernel/iommu_groups/4/name", "vfio-noiommu\n");
+	outcome = GROUPS("--why", "00:01.0");
+	assert_part(&outcome, "The IOMMU is off");
+	assert_part(&outcome, "0000:00:01.0 would be in group 0: 0000:00:01.0\n");
+	tree_text(root, "sys/kernel/iommu_groups/4/name", "mine\n");
+	tree_attr_link(root, "0000:00:01.0", "iommu", "../iommu-phb0000");
+	outcome = GROUPS("--why", "00:01.0");
+	assert_complaint(&outcome, "(iommu-phb0000) aren't made by the rules of PCI");
+}
+
 static void test_no_groups(void **state)
 {
 	static const struct machine_function alone = { .path = "00:01.0", .kind = ENDPOINT };
@@ -638,6 +664,7 @@ int main(void)
 		TEST(test_plain),
 		TEST(test_names),
 		TEST(test_tree),
+		TEST(test_no_rules),
 		TEST(test_no_groups),
 		TEST(test_why),
 		TEST(test_what_if),

@@ -368,13 +368,13 @@ static int compute_before(struct groups_wish *wish)
 	struct weir_host_compute_opts opts = { .wake = wish->wake, .as_booted = *wish->override };
 
 	wish->off = !weir_host_has_iommu(wish->host);
-	if (wish->off && wish->check)
-		return fail("groups: --check: the IOMMU is off, or there is none: there are no "
-			    "groups to compare with");
 	if (!wish->off && !wish->n_what_if)
 		return GO_ON;
 	if (weir_host_compute(wish->host, &opts, &wish->before) < 0)
 		return fail("%s", weir_errmsg());
+	if (wish->off && wish->check)
+		return fail("groups: --check: the IOMMU is off, or there is none: there are no "
+			    "groups to compare with");
 	return GO_ON;
 }
 
