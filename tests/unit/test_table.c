@@ -224,7 +224,8 @@ static void test_wraps_utf8(void **state)
 
 static void run_verb(int (*verb)(int, char **), const char *name, const char *root)
 {
-	char *argv[] = { strdup(name), strdup("--root"), strdup(root), NULL };
+	char option[] = "--root";
+	char *argv[] = { (char *)name, option, (char *)root, NULL };
 
 	verb(3, argv);
 }
