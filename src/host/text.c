@@ -110,41 +110,45 @@ static bool is_key(const char *word, const char *key, size_t len)
 	return true;
 }
 
-bool wr_word(const char *text, const char *key, char value[WR_LINE_MAX])
+/* What follows @key in the next word that begins with it, and its length; NULL for no more. */
+static const char *next_value(const char **text, const char *key, size_t *len)
 {
-	size_t len, key_len = strlen(key);
-	bool found = false;
+	size_t key_len = strlen(key);
 	const char *word;
 
-	while ((word = next_word(&text, &len)))
-		if (len >= key_len && is_key(word, key, key_len)) {
-			snprintf(value, WR_LINE_MAX, "%.*s", (int)(len - key_len), word + key_len);
-			found = true;
+	while ((word = next_word(text, len)))
+		if (*len >= key_len && is_key(word, key, key_len)) {
+			*len -= key_len;
+			return word + key_len;
 		}
-	return found;
+	return NULL;
 }
 
-bool wr_is_plain(const char *name)
+bool wr_word(const char *text, const char *key, char value[WR_LINE_MAX])
 {
-	return *name && *name != '-' &&
-	       !name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				  "0123456789_.,:=+-")];
+	bool found = false;
+	const char *next;
+	size_t len;
+
+	while ((next = next_value(&text, key, &len))) {
+		snprintf(value, WR_LINE_MAX, "%.*s", (int)len, next);
+		found = true;
+	}
+	return found;
 }
 
 bool wr_words(const char *text, const char *key, char list[WR_LINE_MAX])
 {
-	size_t len, key_len = strlen(key);
 	bool found = false;
-	const char *word;
+	const char *next;
+	size_t len;
 
-	while ((word = next_word(&text, &len)))
-		if (len >= key_len && is_key(word, key, key_len)) {
-			if (!found)
-				list[0] = '\0';
-			wr_append(list, WR_LINE_MAX, "%s%.*s", found ? "," : "",
-				  (int)(len - key_len), word + key_len);
-			found = true;
-		}
+	while ((next = next_value(&text, key, &len))) {
+		if (!found)
+			list[0] = '\0';
+		wr_append(list, WR_LINE_MAX, "%s%.*s", found ? "," : "", (int)len, next);
+		found = true;
+	}
 	return found;
 }
 
@@ -274,6 +278,13 @@ void wr_few_add(struct wr_few *few, const char *fmt, ...)
 	few->n++;
 	if (few->n > few->shown)
 		sprintf(few->text + few->len, " and %u more", few->n - few->shown);
+}
+
+bool wr_is_plain(const char *name)
+{
+	return *name && *name != '-' &&
+	       !name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789_.,:=+-")];
 }
 
 /* ---- numbers ---- */
