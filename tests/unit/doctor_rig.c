@@ -286,3 +286,12 @@ int doctor_stop(void **state)
 	tree_free(*state);
 	return 0;
 }
+
+void put_limit(const char *root, const char *file, const char *soft)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "Limit Soft Hard Units\nMax locked memory         %s    %s    "
+		 "bytes\n", soft, soft);
+	tree_text(root, file, text);
+}

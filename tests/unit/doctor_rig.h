@@ -47,6 +47,9 @@ void assert_well(const char *root, const char *device, const char *id);
 /* It says nothing at all. */
 void assert_silent(const char *root, const char *device, const char *id);
 
+/* A process's limit of locked memory, in bytes or "unlimited", in a file of /proc/PID/limits. */
+void put_limit(const char *root, const char *file, const char *soft);
+
 /* Whether both have been asserted of a check. */
 bool seen_both(const char *id);
 

@@ -54,15 +54,6 @@ static void test_pools(void **state)
 	}
 }
 
-static void put_limit(const char *root, const char *file, const char *soft)
-{
-	char text[256];
-
-	snprintf(text, sizeof(text), "Limit Soft Hard Units\nMax locked memory         %s    %s    "
-		 "bytes\n", soft, soft);
-	tree_text(root, file, text);
-}
-
 /* What isn't known is no reason to say that all is well. */
 static void test_limits(void **state)
 {

@@ -354,15 +354,6 @@ static void test_hugepages(void **state)
 	assert_found(root, NULL, "hugepages", WEIR_HOST_WARNING, "contiguous", NULL);
 }
 
-static void put_limit(const char *root, const char *file, const char *soft)
-{
-	char text[256];
-
-	snprintf(text, sizeof(text), "Limit Soft Hard Units\nMax locked memory         %s    %s    "
-		 "bytes\n", soft, soft);
-	tree_text(root, file, text);
-}
-
 static void test_memlock(void **state)
 {
 	const char *root = *state;
